@@ -1,0 +1,13 @@
+//! A call from the queue to the answer: each activity has a queue and a runner; batches run on guest threads; one committer
+//! writes what many activities did.
+
+mod activities;
+mod batch;
+mod committer;
+mod creation;
+mod runner;
+mod work;
+
+pub(crate) use activities::{Activities, AskError, Asked};
+pub(crate) use creation::{CreateError, Creation, Issue};
+pub(crate) use work::{Act, Actor, Answer, Control};

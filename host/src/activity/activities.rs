@@ -1,0 +1,278 @@
+//! The registry of activities in memory, and the ways in: act, control, ask.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+};
+
+use anyhow::Context;
+use tokio::{
+    runtime::Handle,
+    sync::{OnceCell, mpsc, oneshot},
+};
+
+use crate::{
+    capability::{Call, Mode, shared::Shared},
+    clock::Clock,
+    domain::{
+        activity::{Activity, ActivityId, Scope},
+        id::Id,
+        journal::CallKind,
+        json::Json,
+        member::MemberStatus,
+        refusal::{Refusal, RefusalKind},
+    },
+    effects::Effects,
+    sandbox::{
+        catalog::{Catalog, Loaded},
+        guest::Fault,
+        threads::GuestThreads,
+    },
+    state::{Source, State},
+    store::Store,
+};
+
+use super::{
+    batch::{context, output_json, refusal},
+    committer::Committer,
+    runner::{QUEUE_MAX, RETRY_AFTER_MS, Runner},
+    work::{Act, Answer, Control, Queued, Work},
+};
+
+/// Activities whose timers are looked at in one round.
+const DUE_MAX: usize = 1_000;
+
+/// How often a query is run again because another host moved the activity on meanwhile.
+const QUERY_ATTEMPTS_MAX: u32 = 5;
+
+/// A runner as others know it.
+#[derive(Clone)]
+struct Resident {
+    activity: Arc<Activity>,
+    source: Arc<Source>,
+    queue: mpsc::Sender<Queued>,
+    committed: Arc<Mutex<State>>,
+}
+
+type Residents = Arc<Mutex<HashMap<ActivityId, Arc<OnceCell<Resident>>>>>;
+
+#[derive(Clone)]
+pub(crate) struct Activities {
+    pub store: Store,
+    pub catalog: Catalog,
+    pub threads: GuestThreads,
+    pub clock: Clock,
+    committer: Committer,
+    residents: Residents,
+}
+
+/// What is asked of an activity without changing it.
+#[derive(Debug, Clone)]
+pub(crate) enum Asked {
+    Query { name: String, input: String },
+    Page,
+    Audit,
+}
+
+impl Activities {
+    pub(crate) fn new(store: Store, catalog: Catalog, clock: Clock) -> Self {
+        let committer = Committer::start(store.clone());
+        Self { store, catalog, threads: GuestThreads::start(), clock, committer, residents: Residents::default() }
+    }
+
+    /// None where the community has no such activity.
+    pub(crate) async fn act(&self, id: &ActivityId, act: Act) -> anyhow::Result<Option<Answer>> {
+        self.ask_runner(id, || Work::Act(act.clone())).await
+    }
+
+    pub(crate) async fn control(&self, id: &ActivityId, control: Control, key: &Id) -> anyhow::Result<Option<Answer>> {
+        self.ask_runner(id, || Work::Control(control, key.clone())).await
+    }
+
+    /// The version that an activity is pinned to, ready to be called.
+    pub(crate) async fn plugin_of(&self, id: &ActivityId) -> anyhow::Result<Option<(Arc<Activity>, Arc<Loaded>)>> {
+        let Some(Resident { activity, .. }) = self.resident(id).await? else { return Ok(None) };
+        let loaded = self.catalog.load(&activity.plugin, &activity.version).await?;
+        Ok(Some((activity, loaded.context("the activity's plugin is gone")?)))
+    }
+
+    /// Whether a member may take part: status first, then scope.
+    pub(crate) async fn standing(&self, activity: &Activity, member: &Id) -> anyhow::Result<Result<(), Refusal>> {
+        let no = |code, message| Ok(Err(Refusal::new(RefusalKind::NotAllowed, code, message)));
+        let community = &activity.id.community;
+        match self.store.member(community, member).await? {
+            None => return no("common.not-a-member", "There is no such member in this community."),
+            Some(member) if member.status != MemberStatus::Active => {
+                return no("common.member-not-active", "This member may not act now.");
+            }
+            Some(_) => {}
+        }
+        let Scope::Groups(groups) = &activity.scope else { return Ok(Ok(())) };
+        for group in groups {
+            if self.store.membership(community, group, member).await?.is_some() {
+                return Ok(Ok(()));
+            }
+        }
+        no("common.not-in-scope", "The activity is for other groups.")
+    }
+
+    /// Runs the timers that are due, of activities that nobody acts in.
+    pub(crate) async fn run_due_timers(&self) -> anyhow::Result<()> {
+        for id in self.store.due_activities(self.clock.now(), DUE_MAX).await? {
+            self.ask_runner(&id, || Work::Wake).await?;
+        }
+        Ok(())
+    }
+
+    /// Asks something that changes nothing, on the state of the last commit. None where there is no such activity.
+    pub(crate) async fn ask(
+        &self,
+        id: &ActivityId,
+        viewer: Option<String>,
+        asked: &Asked,
+    ) -> anyhow::Result<Option<Result<Json, AskError>>> {
+        for _ in 0..QUERY_ATTEMPTS_MAX {
+            let Some(resident) = self.resident(id).await? else { return Ok(None) };
+            let head = self.store.head(id).await?;
+            let state = resident.committed.lock().expect("nothing panics while it is locked").clone();
+            if state.head.seq < head.seq {
+                self.ask_runner(id, || Work::Refresh).await?;
+            }
+            let state = resident.committed.lock().expect("nothing panics while it is locked").clone();
+            match self.ask_once(&resident, state, viewer.clone(), asked.clone()).await? {
+                Err(Fault::Stale(_)) => {}
+                Err(Fault::Host(error)) => return Err(error),
+                Err(Fault::Plugin(why)) => return Ok(Some(Err(AskError::Faulted(why)))),
+                Ok(answer) => return Ok(Some(answer.map_err(AskError::Refused))),
+            }
+        }
+        Ok(Some(Err(AskError::Busy(RETRY_AFTER_MS))))
+    }
+
+    async fn ask_once(
+        &self,
+        resident: &Resident,
+        state: State,
+        viewer: Option<String>,
+        asked: Asked,
+    ) -> anyhow::Result<Result<Result<Json, Refusal>, Fault>> {
+        let Resident { activity, source, .. } = resident;
+        let loaded = self.catalog.load(&activity.plugin, &activity.version).await?.context("the activity's plugin is gone")?;
+        let budget = match &activity.budget {
+            Some(budget) => self.store.budget(&activity.id.community, budget).await?,
+            None => None,
+        };
+        let now = self.clock.now().max(state.head.now);
+        let call = Box::new(Call {
+            activity: activity.clone(),
+            manifest: loaded.manifest.clone(),
+            kind: CallKind::Action,
+            mode: Mode::ReadOnly,
+            now,
+            seq: state.head.seq,
+            state,
+            shared: Shared::new(budget),
+            effects: Effects::default(),
+            source: source.clone(),
+            facts: Vec::new(),
+            draws: 0,
+        });
+        let sandbox = self.catalog.sandbox.clone();
+        self.threads
+            .run(&activity.id.community, move || {
+                let context = context(&call.activity, &call.state.head, CallKind::Action, now);
+                let done = sandbox.call(&loaded.pre, &loaded.label, Some(call), |guest, store| {
+                    let guest = guest.fairground_activity_guest();
+                    Ok(match &asked {
+                        Asked::Query { name, input } => guest.call_query(store, &context, name, viewer.as_ref(), input)?,
+                        Asked::Page => guest.call_page(store, &context, viewer.as_ref())?.map(|page| Json::of(&page).as_str().into()),
+                        Asked::Audit => guest.call_audit(store, &context)?.map(|broken| Json::of(&broken).as_str().into()),
+                    })
+                })?;
+                match done.answer {
+                    Ok(output) => output_json(output).map(Ok),
+                    Err(problem) => Ok(Err(refusal(problem))),
+                }
+            })
+            .await
+    }
+
+    async fn ask_runner(&self, id: &ActivityId, work: impl Fn() -> Work) -> anyhow::Result<Option<Answer>> {
+        loop {
+            let Some(resident) = self.resident(id).await? else { return Ok(None) };
+            let (reply, answer) = oneshot::channel();
+            match resident.queue.try_send(Queued { work: work(), reply }) {
+                // No answer: its batch panicked.
+                Ok(()) => return Ok(Some(answer.await.unwrap_or(Answer::Failed))),
+                Err(mpsc::error::TrySendError::Full(_)) => return Ok(Some(Answer::Busy(RETRY_AFTER_MS))),
+                // It retired a moment ago; the next look-up opens it anew.
+                Err(mpsc::error::TrySendError::Closed(_)) => tokio::task::yield_now().await,
+            }
+        }
+    }
+
+    /// The activity in memory, loaded if need be.
+    async fn resident(&self, id: &ActivityId) -> anyhow::Result<Option<Resident>> {
+        let cell = self.lock().entry(id.clone()).or_default().clone();
+        if let Some(resident) = cell.get() {
+            return Ok(Some(resident.clone()));
+        }
+        let opened = cell.get_or_try_init(|| async { self.open(id).await?.ok_or(OpenError::Missing) }).await;
+        match opened {
+            Ok(resident) => Ok(Some(resident.clone())),
+            Err(error) => {
+                self.lock().remove(id);
+                match error {
+                    OpenError::Missing => Ok(None),
+                    OpenError::Fault(error) => Err(error),
+                }
+            }
+        }
+    }
+
+    async fn open(&self, id: &ActivityId) -> anyhow::Result<Option<Resident>> {
+        let Some((activity, head)) = self.store.activity(id).await? else { return Ok(None) };
+        let source = Arc::new(Source { store: self.store.clone(), runtime: Handle::current(), id: id.clone() });
+        let state = State::load(source.clone(), head).await?;
+        let committed = Arc::new(Mutex::new(state.clone()));
+        let (queue, waiting) = mpsc::channel(QUEUE_MAX);
+        let activity = Arc::new(activity);
+        let runner = Runner {
+            activity: activity.clone(),
+            source: source.clone(),
+            catalog: self.catalog.clone(),
+            threads: self.threads.clone(),
+            committer: self.committer.clone(),
+            clock: self.clock.clone(),
+            state,
+            committed: committed.clone(),
+            resting: HashMap::new(),
+        };
+        let (residents, id) = (self.residents.clone(), id.clone());
+        tokio::spawn(runner.run(waiting, move || drop(residents.lock().expect("nothing panics while it is locked").remove(&id))));
+        Ok(Some(Resident { activity, source, queue, committed }))
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<ActivityId, Arc<OnceCell<Resident>>>> {
+        self.residents.lock().expect("nothing panics while it is locked")
+    }
+}
+
+enum OpenError {
+    Missing,
+    Fault(anyhow::Error),
+}
+
+impl From<anyhow::Error> for OpenError {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Fault(error)
+    }
+}
+
+/// Why there is no answer to a question.
+#[derive(Debug)]
+pub(crate) enum AskError {
+    Refused(Refusal),
+    Faulted(String),
+    Busy(i64),
+}

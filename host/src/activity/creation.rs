@@ -1,0 +1,268 @@
+//! Making an activity: the config must fit the schema, please the plugin, and be covered by the budget.
+
+use anyhow::Context;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use crate::{
+    capability::bindings::exports::fairground::activity::guest::{ConfigIssue, ConfigReport as WitReport, OfferTerms},
+    capability::bindings::fairground::activity::types::Money as WitMoney,
+    domain::{
+        activity::{Activity, ActivityId, ConfigReport, Head, Lifecycle, Scope},
+        community::Community,
+        id::Id,
+        offer::{OFFERS_MAX, Offers},
+        plugin::{Plugin, PluginState},
+    },
+    sandbox::{catalog::Loaded, guest::Fault},
+};
+
+use super::Activities;
+
+/// The longest activity: a year and a day.
+pub(crate) const DURATION_MS_MAX: i64 = 366 * 86_400_000;
+
+const GROUPS_MAX: usize = 100;
+
+/// What an operator asks for.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Creation {
+    /// Made up where it is left out.
+    #[schema(value_type = Option<String>)]
+    pub id: Option<Id>,
+    /// The plugin's name.
+    pub plugin: String,
+    /// The newest enabled version where it is left out.
+    pub version: Option<String>,
+    /// As the plugin's config schema says.
+    #[schema(value_type = Object)]
+    pub config: Value,
+    #[serde(default)]
+    pub scope: Scope,
+    /// UTC milliseconds; started at once by `start` where it is left out.
+    pub starts_at: Option<i64>,
+    /// UTC milliseconds; at most 366 days after it starts.
+    pub ends_at: Option<i64>,
+    /// The budget that its rewards come from.
+    #[schema(value_type = Option<String>)]
+    pub budget: Option<Id>,
+    /// Name → what is promised under it; at most 100.
+    #[serde(default)]
+    #[schema(value_type = std::collections::BTreeMap<String, crate::domain::offer::Offer>)]
+    pub offers: Offers,
+    /// True to run it although it may cost more than its budget holds: rewards stop where the budget ends.
+    #[serde(default)]
+    pub capped_by_budget: bool,
+}
+
+/// One thing wrong in what was asked for.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(crate) struct Issue {
+    /// JSON pointer into the request.
+    pub pointer: String,
+    pub code: String,
+    pub message: String,
+}
+
+/// Why no activity was made.
+#[derive(Debug)]
+pub(crate) enum CreateError {
+    Invalid(Vec<Issue>),
+    /// The community has an activity of this id.
+    Taken,
+    Faulted(String),
+    Fault(anyhow::Error),
+}
+
+impl From<anyhow::Error> for CreateError {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Fault(error)
+    }
+}
+
+fn issue(pointer: &str, code: &str, message: impl Into<String>) -> Issue {
+    Issue { pointer: pointer.into(), code: code.into(), message: message.into() }
+}
+
+fn invalid<T>(pointer: &str, code: &str, message: impl Into<String>) -> Result<T, CreateError> {
+    Err(CreateError::Invalid(vec![issue(pointer, code, message)]))
+}
+
+impl Activities {
+    pub(crate) async fn create(&self, community: &Community, wish: Creation) -> Result<(Activity, Head), CreateError> {
+        let now = self.clock.now();
+        check_frame(&wish, now)?;
+        self.check_scope(community, &wish.scope).await?;
+        let plugin = self.choose(&wish).await?;
+        let loaded = self.catalog.load(&plugin.name, &plugin.version).await?.context("the plugin was just found")?;
+        check_schema(&loaded, &wish.config)?;
+        let offers = offer_terms(community, &wish.offers)?;
+        let config = wish.config.to_string();
+        let report = self.check_config(&community.id, &loaded, config.clone(), offers.clone()).await?;
+        self.check_budget(community, &wish, &offers, &report).await?;
+        let mut seed = [0; 32];
+        getrandom::fill(&mut seed).expect("the system has randomness");
+        let activity = Activity {
+            id: ActivityId { community: community.id.clone(), activity: wish.id.unwrap_or_else(|| Id::random("act")) },
+            plugin: plugin.name,
+            version: plugin.version,
+            config,
+            config_version: 1,
+            scope: wish.scope,
+            offers: wish.offers,
+            budget: wish.budget,
+            currency: community.currency,
+            starts_at: wish.starts_at,
+            ends_at: wish.ends_at,
+            seed,
+            report,
+            created_at: now,
+        };
+        let head = Head { seq: 0, lifecycle: Lifecycle::Validated, started_at: 0, now, stored_bytes: 0 };
+        if !self.store.insert_activity(&activity, &head).await? {
+            return Err(CreateError::Taken);
+        }
+        Ok((activity, head))
+    }
+
+    async fn check_scope(&self, community: &Community, scope: &Scope) -> Result<(), CreateError> {
+        let Scope::Groups(groups) = scope else { return Ok(()) };
+        if groups.is_empty() || groups.len() > GROUPS_MAX {
+            return invalid("/scope/groups", "scope.count", format!("1 to {GROUPS_MAX} groups"));
+        }
+        for (index, group) in groups.iter().enumerate() {
+            if self.store.group(&community.id, group).await?.is_none() {
+                return invalid(&format!("/scope/groups/{index}"), "scope.unknown-group", format!("there is no group {group:?}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// The version wished for, or the newest that is enabled.
+    async fn choose(&self, wish: &Creation) -> Result<Plugin, CreateError> {
+        let mut versions = self.store.plugin_versions(&wish.plugin).await?;
+        if let Some(version) = &wish.version {
+            versions.retain(|plugin| plugin.version == *version);
+            if versions.is_empty() {
+                return invalid("/version", "plugin.unknown", format!("there is no {} {version}", wish.plugin));
+            }
+        }
+        if versions.is_empty() {
+            return invalid("/plugin", "plugin.unknown", format!("there is no plugin {:?}", wish.plugin));
+        }
+        versions.retain(|plugin| plugin.state == PluginState::Enabled);
+        versions.sort_by_key(|plugin| semver::Version::parse(&plugin.version).ok());
+        match versions.pop() {
+            Some(newest) => Ok(newest),
+            None => invalid("/plugin", "plugin.not-enabled", format!("no such version of {:?} is enabled", wish.plugin)),
+        }
+    }
+
+    async fn check_config(
+        &self,
+        community: &Id,
+        loaded: &std::sync::Arc<Loaded>,
+        config: String,
+        offers: Vec<OfferTerms>,
+    ) -> Result<ConfigReport, CreateError> {
+        let (sandbox, loaded) = (self.catalog.sandbox.clone(), loaded.clone());
+        let checked = self
+            .threads
+            .run(community, move || {
+                sandbox.call(&loaded.pre, &loaded.label, None, |guest, store| {
+                    guest.fairground_activity_guest().call_check_config(store, &config, &offers)
+                })
+            })
+            .await?;
+        match checked {
+            Ok(done) => match done.answer {
+                Ok(report) => Ok(read_report(report)),
+                Err(issues) => Err(CreateError::Invalid(issues.into_iter().map(read_issue).collect())),
+            },
+            Err(Fault::Host(error)) => Err(error.into()),
+            Err(fault) => Err(CreateError::Faulted(fault.to_string())),
+        }
+    }
+
+    async fn check_budget(
+        &self,
+        community: &Community,
+        wish: &Creation,
+        offers: &[OfferTerms],
+        report: &ConfigReport,
+    ) -> Result<(), CreateError> {
+        let Some(id) = &wish.budget else {
+            return match offers.iter().find(|offer| offer.cost.minor > 0) {
+                Some(offer) => invalid("/budget", "budget.required", format!("the offer {:?} costs money: name a budget", offer.name)),
+                None => Ok(()),
+            };
+        };
+        let Some(budget) = self.store.budget(&community.id, id).await? else {
+            return invalid("/budget", "budget.unknown", format!("there is no budget {id:?}"));
+        };
+        let left = budget.limit.minor - budget.held.minor - budget.captured.minor;
+        match report.max_liability_minor {
+            Some(most) if most > left && !wish.capped_by_budget => invalid(
+                "/budget",
+                "budget.too-small",
+                format!("it may cost up to {most} and the budget has {left} left: raise it, or set capped_by_budget"),
+            ),
+            None if offers.iter().any(|offer| offer.cost.minor > 0) && !wish.capped_by_budget => invalid(
+                "/budget",
+                "budget.unbounded",
+                "what it may cost has no bound: set capped_by_budget to stop its rewards where the budget ends",
+            ),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn check_frame(wish: &Creation, now: i64) -> Result<(), CreateError> {
+    let start = wish.starts_at.unwrap_or(now);
+    match wish.ends_at {
+        Some(end) if end <= start || end <= now => invalid("/ends_at", "activity.ends-before-start", "it ends before it starts"),
+        Some(end) if end - start > DURATION_MS_MAX => invalid("/ends_at", "activity.too-long", "it lasts more than 366 days"),
+        _ if start.saturating_sub(now) > DURATION_MS_MAX => invalid("/starts_at", "activity.too-far", "it starts in more than 366 days"),
+        _ => Ok(()),
+    }
+}
+
+fn check_schema(loaded: &Loaded, config: &Value) -> Result<(), CreateError> {
+    let issues: Vec<Issue> = loaded
+        .config
+        .iter_errors(config)
+        .take(GROUPS_MAX)
+        .map(|error| issue(&format!("/config{}", error.instance_path()), "config.schema", error.to_string()))
+        .collect();
+    if issues.is_empty() { Ok(()) } else { Err(CreateError::Invalid(issues)) }
+}
+
+fn offer_terms(community: &Community, offers: &Offers) -> Result<Vec<OfferTerms>, CreateError> {
+    if offers.len() > OFFERS_MAX {
+        return invalid("/offers", "offers.count", format!("at most {OFFERS_MAX} offers"));
+    }
+    offers
+        .iter()
+        .map(|(name, offer)| match offer.cost(community.currency) {
+            Some(cost) => Ok(OfferTerms {
+                name: name.to_string(),
+                cost: WitMoney { minor: cost.minor, currency: cost.currency.as_str().into() },
+            }),
+            None => invalid(&format!("/offers/{name}"), "offers.cost", "its cost is negative or beyond any budget"),
+        })
+        .collect()
+}
+
+fn read_report(report: WitReport) -> ConfigReport {
+    ConfigReport {
+        max_liability_minor: report.max_liability.map(|most| most.minor),
+        disclosures: report.disclosures,
+        warnings: report.warnings,
+    }
+}
+
+fn read_issue(found: ConfigIssue) -> Issue {
+    issue(&format!("/config{}", found.pointer), &found.code, found.message)
+}

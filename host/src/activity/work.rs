@@ -1,0 +1,85 @@
+//! What a runner is asked to do, and what it answers.
+
+use tokio::sync::oneshot;
+
+use crate::domain::{
+    id::Id,
+    journal::{Outcome, RetryKey},
+    json::Json,
+    refusal::Refusal,
+};
+
+/// Who acts.
+#[derive(Debug, Clone)]
+pub(crate) enum Actor {
+    Member(Id),
+    /// By the key's id.
+    Operator(Id),
+}
+
+impl Actor {
+    pub(crate) fn id(&self) -> &Id {
+        match self {
+            Self::Member(id) | Self::Operator(id) => id,
+        }
+    }
+}
+
+/// An action on its way.
+#[derive(Debug, Clone)]
+pub(crate) struct Act {
+    pub actor: Actor,
+    pub name: String,
+    pub key: String,
+    /// Canonical JSON that fits the action's schema.
+    pub input: String,
+    /// Why this actor may not act now; a retry of an answered call gets its answer all the same.
+    pub standing: Result<(), Refusal>,
+}
+
+impl Act {
+    pub(super) fn retry_key(&self) -> RetryKey {
+        RetryKey { actor: self.actor.id().clone(), name: self.name.clone(), key: self.key.clone() }
+    }
+}
+
+/// What operators do to an activity's life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Control {
+    Start,
+    Pause,
+    Resume,
+    Stop,
+}
+
+#[derive(Debug)]
+pub(super) enum Work {
+    Act(Act),
+    Control(Control, Id),
+    /// Look at the timers.
+    Wake,
+    /// Another host may have moved on: read the head again.
+    Refresh,
+}
+
+#[derive(Debug)]
+pub(super) struct Queued {
+    pub work: Work,
+    pub reply: oneshot::Sender<Answer>,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) enum Answer {
+    /// It is on disk under this journal number.
+    Done { seq: i64, outcome: Outcome, answer: Json },
+    /// The host's own no; nothing is written of it.
+    Rejected(Refusal),
+    /// The plugin failed; nothing it did is kept.
+    Faulted(String),
+    /// Not now: try again after so many milliseconds.
+    Busy(i64),
+    /// The host failed; it is logged.
+    Failed,
+    /// There was nothing to answer.
+    Nothing,
+}

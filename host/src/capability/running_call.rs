@@ -1,0 +1,174 @@
+//! A call while its plugin runs: what it may see, what it has done so far, what it has used.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+use wasmtime::{StoreLimits, StoreLimitsBuilder};
+
+use crate::{
+    capability::{
+        quota::{Exceeded, KEY_BYTES_MAX, MEMORY_BYTES_MAX, Quota, TABLE_ELEMENTS_MAX},
+        shared::Shared,
+    },
+    domain::{activity::Activity, id::Id, journal::CallKind, json::Json, member::Member, plugin::Manifest},
+    effects::{Effects, Outgoing, OutgoingKind},
+    state::{Source, Stale, State},
+};
+
+/// Whether a call may write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mode {
+    Write,
+    ReadOnly,
+}
+
+/// One call of an activity: everything that its plugin can reach.
+pub(crate) struct Call {
+    pub activity: Arc<Activity>,
+    pub manifest: Arc<Manifest>,
+    pub kind: CallKind,
+    pub mode: Mode,
+    /// Constant for the call.
+    pub now: i64,
+    /// The journal number that the call gets.
+    pub seq: i64,
+    pub state: State,
+    pub shared: Shared,
+    pub effects: Effects,
+    pub source: Arc<Source>,
+    /// What the host told from outside the activity, and the draws: JSON texts in the order asked.
+    pub facts: Vec<String>,
+    pub draws: u64,
+}
+
+/// What a call leaves behind when it went well.
+pub(crate) struct Effected {
+    pub state: State,
+    pub shared: Shared,
+    pub effects: Effects,
+    pub facts: String,
+}
+
+/// Why a host function trapped its guest.
+#[derive(Debug)]
+pub(crate) enum Trouble {
+    Exceeded(Exceeded),
+    /// The plugin asked for what it may never ask for.
+    Misuse(String),
+    /// The state is older than the store; the call is run again.
+    Stale,
+    /// Ours.
+    Fault(anyhow::Error),
+}
+
+/// The data of a guest's store. Without a call, as while it describes itself, every host function but `log` traps.
+pub(crate) struct RunningCall {
+    pub limits: StoreLimits,
+    pub quota: Quota,
+    pub trouble: Option<Trouble>,
+    pub log: Vec<(super::wit::log::Level, String)>,
+    pub call: Option<Box<Call>>,
+}
+
+impl RunningCall {
+    pub(crate) fn new(call: Option<Box<Call>>) -> Self {
+        let limits = StoreLimitsBuilder::new()
+            .memory_size(MEMORY_BYTES_MAX)
+            .table_elements(TABLE_ELEMENTS_MAX)
+            .memories(2)
+            .tables(8)
+            .instances(16)
+            .trap_on_grow_failure(true)
+            .build();
+        Self { limits, quota: Quota::default(), trouble: None, log: Vec::new(), call }
+    }
+
+    /// Begins a host function that only computes, and so needs no activity.
+    pub(super) fn counting(&mut self) -> wasmtime::Result<()> {
+        let counted = self.quota.host_call();
+        self.within(counted)
+    }
+
+    /// Begins a host function that reads.
+    pub(super) fn reading(&mut self) -> wasmtime::Result<&mut Call> {
+        self.counting()?;
+        if self.call.is_none() {
+            return self.misuse("a host function was called outside a call of an activity");
+        }
+        Ok(self.call.as_mut().expect("it was looked at above"))
+    }
+
+    /// Begins a host function that writes.
+    pub(super) fn writing(&mut self) -> wasmtime::Result<&mut Call> {
+        if self.reading()?.mode == Mode::ReadOnly {
+            return self.misuse("a query may not write");
+        }
+        self.reading_again()
+    }
+
+    /// The call, after `reading` has found that there is one.
+    pub(super) fn reading_again(&mut self) -> wasmtime::Result<&mut Call> {
+        match &mut self.call {
+            Some(call) => Ok(call),
+            None => Err(wasmtime::Error::msg("there is no call")),
+        }
+    }
+
+    pub(super) fn within<T>(&mut self, counted: Result<T, Exceeded>) -> wasmtime::Result<T> {
+        counted.map_err(|exceeded| {
+            self.trouble = Some(Trouble::Exceeded(exceeded));
+            wasmtime::Error::msg(exceeded.0)
+        })
+    }
+
+    pub(super) fn misuse<T>(&mut self, what: &str) -> wasmtime::Result<T> {
+        self.trouble = Some(Trouble::Misuse(what.into()));
+        Err(wasmtime::Error::msg(what.to_owned()))
+    }
+
+    /// A key of the plugin's choice.
+    pub(super) fn key(&mut self, key: &str) -> wasmtime::Result<()> {
+        let fits = (1..=KEY_BYTES_MAX).contains(&key.len()) && !key.chars().any(char::is_control);
+        if fits { Ok(()) } else { self.misuse("a key is 1 to 256 bytes without control characters") }
+    }
+
+    /// What a host function found out, or the trap that its fault is.
+    pub(super) fn host<T>(&mut self, found: anyhow::Result<T>) -> wasmtime::Result<T> {
+        found.map_err(|error| {
+            self.trouble = Some(if error.is::<Stale>() { Trouble::Stale } else { Trouble::Fault(error) });
+            wasmtime::Error::msg("the host could not answer")
+        })
+    }
+
+    /// A member of the community. An id that is none names nobody.
+    pub(super) fn member(&mut self, id: &str) -> wasmtime::Result<Option<Member>> {
+        let Ok(id) = Id::new(id) else { return Ok(None) };
+        let source = self.reading_again()?.source.clone();
+        let member = source.runtime.block_on(source.store.member(&source.id.community, &id));
+        self.host(member)
+    }
+
+    /// Queues something for the outside.
+    pub(super) fn send(&mut self, kind: OutgoingKind, topic: &str, subject: &str, payload: Json) -> wasmtime::Result<()> {
+        let counted = self.quota.outgoing();
+        self.within(counted)?;
+        let call = self.reading_again()?;
+        let outgoing = Outgoing { kind, topic: topic.into(), subject: subject.into(), payload };
+        call.effects.outbox.push((call.seq, outgoing));
+        Ok(())
+    }
+}
+
+impl super::wit::types::Host for RunningCall {}
+
+impl Call {
+    /// Notes an answer from outside the activity, so that the call can be replayed.
+    pub(super) fn note<A: Serialize, R: Serialize>(&mut self, function: &str, asked: A, answer: R) {
+        self.facts.push(Json::of(&(function, asked, answer)).as_str().into());
+    }
+
+    pub(crate) fn into_effected(self) -> Effected {
+        let facts = format!("[{}]", self.facts.join(","));
+        Effected { state: self.state, shared: self.shared, effects: self.effects, facts }
+    }
+}

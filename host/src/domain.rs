@@ -1,0 +1,14 @@
+//! The words of the product as plain data: no I/O, no database, no wasm.
+
+pub(crate) mod activity;
+pub(crate) mod community;
+pub(crate) mod group;
+pub(crate) mod hold;
+pub(crate) mod id;
+pub(crate) mod journal;
+pub(crate) mod json;
+pub(crate) mod member;
+pub(crate) mod money;
+pub(crate) mod offer;
+pub(crate) mod plugin;
+pub(crate) mod refusal;

@@ -1,0 +1,82 @@
+//! Activities: what one is, and where it is in its life.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::{id::Id, money::Currency, offer::Offers};
+
+/// `draft → validated` happens within creation; the rest is driven by operators and by the clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Lifecycle {
+    Validated,
+    Scheduled,
+    Running,
+    Paused,
+    Ending,
+    Settling,
+    Settled,
+}
+
+/// Names an activity on the whole host.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ActivityId {
+    pub community: Id,
+    pub activity: Id,
+}
+
+/// Who may take part.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Scope {
+    /// Every member of the community.
+    #[default]
+    All,
+    /// Members of these groups: at most 100.
+    #[schema(value_type = Vec<String>)]
+    Groups(Vec<Id>),
+}
+
+/// An activity as it was created.
+#[derive(Debug, Clone)]
+pub(crate) struct Activity {
+    pub id: ActivityId,
+    pub plugin: String,
+    pub version: String,
+    pub config: String,
+    pub config_version: i64,
+    pub scope: Scope,
+    pub offers: Offers,
+    pub budget: Option<Id>,
+    pub currency: Currency,
+    pub starts_at: Option<i64>,
+    pub ends_at: Option<i64>,
+    /// 32 bytes, secret until the activity is settled.
+    pub seed: [u8; 32],
+    /// What `check-config` said.
+    pub report: ConfigReport,
+    pub created_at: i64,
+}
+
+/// Where an activity is: the one row that every commit moves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Head {
+    /// The journal number of the last call.
+    pub seq: i64,
+    pub lifecycle: Lifecycle,
+    /// 0 before the start.
+    pub started_at: i64,
+    /// The time of the last call; time never goes back within an activity.
+    pub now: i64,
+    /// Bytes of its entries' keys and values.
+    pub stored_bytes: i64,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+pub(crate) struct ConfigReport {
+    /// The most that the activity can cost, in the community's currency.
+    pub max_liability_minor: Option<i64>,
+    /// Sentences that members must be shown.
+    pub disclosures: Vec<String>,
+    pub warnings: Vec<String>,
+}

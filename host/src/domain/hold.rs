@@ -1,0 +1,35 @@
+//! Holds: the life of one reward.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::{id::Id, money::Money};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum HoldState {
+    Held,
+    Captured,
+    Released,
+    Expired,
+    Revoked,
+}
+
+impl HoldState {
+    /// Whether a hold in this state is a grant: it counts against the number of grants.
+    pub(crate) fn is_grant(self) -> bool {
+        matches!(self, Self::Held | Self::Captured)
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Hold {
+    pub key: String,
+    pub offer: String,
+    pub beneficiary: Id,
+    pub cost: Money,
+    pub state: HoldState,
+    pub created_at: i64,
+    pub expires_at: i64,
+    pub reason: String,
+}

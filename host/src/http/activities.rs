@@ -1,0 +1,204 @@
+//! `/v1/communities/{community}/activities`: what operators do.
+
+use axum::{Json, extract::State, http::StatusCode};
+use serde::Serialize;
+use serde_json::value::RawValue;
+use utoipa::ToSchema;
+
+use crate::{
+    activity::{Answer, Asked, Control, CreateError, Creation},
+    capability::commitment,
+    domain::{
+        activity::{Activity, ActivityId, ConfigReport, Head, Lifecycle, Scope},
+        id::Id,
+        journal::Outcome,
+        offer::Offers,
+    },
+    store::{journal::JournalEntry, outbox::OutboxRow},
+};
+
+use super::{
+    communities,
+    extract::{ActivityPath, Body, CommunityPath, Ids, Listing, Paging, PagingQuery},
+    identity::Principal,
+    problem::Problem,
+    router::App,
+};
+
+/// An activity and where it is in its life.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ActivityView {
+    #[schema(value_type = String)]
+    id: Id,
+    #[schema(value_type = String)]
+    community: Id,
+    plugin: String,
+    version: String,
+    state: Lifecycle,
+    /// The journal number of the last call.
+    seq: i64,
+    #[schema(value_type = Object)]
+    config: Box<RawValue>,
+    config_version: i64,
+    scope: Scope,
+    #[schema(value_type = Object)]
+    offers: Offers,
+    #[schema(value_type = Option<String>)]
+    budget: Option<Id>,
+    starts_at: Option<i64>,
+    ends_at: Option<i64>,
+    /// UTC milliseconds; null before the start.
+    started_at: Option<i64>,
+    created_at: i64,
+    report: ConfigReport,
+    /// SHA-256 of the random seed and the id: published before the first draw.
+    random_commitment: String,
+}
+
+fn view((activity, head): (Activity, Head)) -> Result<ActivityView, Problem> {
+    let random_commitment = commitment(&activity);
+    let Activity { id, plugin, version, config, config_version, scope, offers, budget, .. } = activity;
+    Ok(ActivityView {
+        id: id.activity,
+        community: id.community,
+        plugin,
+        version,
+        state: head.lifecycle,
+        seq: head.seq,
+        config: RawValue::from_string(config).map_err(anyhow::Error::from)?,
+        config_version,
+        scope,
+        offers,
+        budget,
+        starts_at: activity.starts_at,
+        ends_at: activity.ends_at,
+        started_at: (head.started_at != 0).then_some(head.started_at),
+        created_at: activity.created_at,
+        report: activity.report,
+        random_commitment,
+    })
+}
+
+/// Makes an activity. It is validated, and runs after `start`.
+#[utoipa::path(post, path = "/v1/communities/{community}/activities", tag = "activities", params(CommunityPath),
+    request_body = Creation, responses((status = 201, body = ActivityView)))]
+pub(crate) async fn create(
+    State(app): State<App>,
+    Ids(CommunityPath { community }): Ids<CommunityPath>,
+    Body(wish): Body<Creation>,
+) -> Result<(StatusCode, Json<ActivityView>), Problem> {
+    let home = communities::find(&app, &community).await?;
+    match app.activities.create(&home, wish).await {
+        Ok(made) => Ok((StatusCode::CREATED, Json(view(made)?))),
+        Err(CreateError::Invalid(issues)) => Err(Problem::invalid(issues)),
+        Err(CreateError::Taken) => Err(Problem::conflict("activity.exists", "The community has an activity of this id.")),
+        Err(CreateError::Faulted(why)) => Err(Problem::plugin_fault(&why)),
+        Err(CreateError::Fault(error)) => Err(error.into()),
+    }
+}
+
+async fn find(app: &App, id: &ActivityId) -> Result<(Activity, Head), Problem> {
+    app.activities.store.activity(id).await?.ok_or_else(|| Problem::not_found("activity"))
+}
+
+/// One activity.
+#[utoipa::path(get, path = "/v1/communities/{community}/activities/{activity}", tag = "activities", params(ActivityPath),
+    responses((status = 200, body = ActivityView)))]
+pub(crate) async fn show(State(app): State<App>, Ids(path): Ids<ActivityPath>) -> Result<Json<ActivityView>, Problem> {
+    Ok(Json(view(find(&app, &path.id()).await?)?))
+}
+
+/// Every activity, by id.
+#[utoipa::path(get, path = "/v1/communities/{community}/activities", tag = "activities", params(CommunityPath, PagingQuery),
+    responses((status = 200, body = Listing<ActivityView>)))]
+pub(crate) async fn list(
+    State(app): State<App>,
+    Ids(CommunityPath { community }): Ids<CommunityPath>,
+    Paging(page): Paging,
+) -> Result<Json<Listing<ActivityView>>, Problem> {
+    communities::find(&app, &community).await?;
+    let page = app.activities.store.activities(&community, &page).await?;
+    let items = page.items.into_iter().map(view).collect::<Result<_, _>>()?;
+    Ok(Json(Listing { items, next_cursor: page.next }))
+}
+
+async fn control(app: &App, principal: &Principal, path: ActivityPath, control: Control) -> Result<Json<ActivityView>, Problem> {
+    let Principal::Operator(key) = principal else { return Err(Problem::fault()) };
+    let id = path.id();
+    match app.activities.control(&id, control, key).await? {
+        None => Err(Problem::not_found("activity")),
+        Some(Answer::Done { outcome: Outcome::Ok, .. }) => Ok(Json(view(find(app, &id).await?)?)),
+        Some(answer) => Err(super::participation::problem(answer)),
+    }
+}
+
+/// Starts it, or schedules it where `starts_at` is still to come.
+#[utoipa::path(post, path = "/v1/communities/{community}/activities/{activity}/start", tag = "activities", params(ActivityPath),
+    responses((status = 200, body = ActivityView)))]
+pub(crate) async fn start(State(app): State<App>, principal: Principal, Ids(path): Ids<ActivityPath>) -> Result<Json<ActivityView>, Problem> {
+    control(&app, &principal, path, Control::Start).await
+}
+
+/// Takes no more actions until `resume`. Timers go on.
+#[utoipa::path(post, path = "/v1/communities/{community}/activities/{activity}/pause", tag = "activities", params(ActivityPath),
+    responses((status = 200, body = ActivityView)))]
+pub(crate) async fn pause(State(app): State<App>, principal: Principal, Ids(path): Ids<ActivityPath>) -> Result<Json<ActivityView>, Problem> {
+    control(&app, &principal, path, Control::Pause).await
+}
+
+/// Takes actions again.
+#[utoipa::path(post, path = "/v1/communities/{community}/activities/{activity}/resume", tag = "activities", params(ActivityPath),
+    responses((status = 200, body = ActivityView)))]
+pub(crate) async fn resume(State(app): State<App>, principal: Principal, Ids(path): Ids<ActivityPath>) -> Result<Json<ActivityView>, Problem> {
+    control(&app, &principal, path, Control::Resume).await
+}
+
+/// Ends it for good; what is open is settled.
+#[utoipa::path(post, path = "/v1/communities/{community}/activities/{activity}/stop", tag = "activities", params(ActivityPath),
+    responses((status = 200, body = ActivityView)))]
+pub(crate) async fn stop(State(app): State<App>, principal: Principal, Ids(path): Ids<ActivityPath>) -> Result<Json<ActivityView>, Problem> {
+    control(&app, &principal, path, Control::Stop).await
+}
+
+/// Every answered call in order, newest last.
+#[utoipa::path(get, path = "/v1/communities/{community}/activities/{activity}/journal", tag = "activities", params(ActivityPath, PagingQuery),
+    responses((status = 200, body = Listing<JournalEntry>)))]
+pub(crate) async fn journal(
+    State(app): State<App>,
+    Ids(path): Ids<ActivityPath>,
+    Paging(page): Paging,
+) -> Result<Json<Listing<JournalEntry>>, Problem> {
+    let id = path.id();
+    find(&app, &id).await?;
+    Ok(Json(Listing::of(app.activities.store.journal(&id, &page).await?, |entry| entry)))
+}
+
+/// Effects for the outside world, in order.
+#[utoipa::path(get, path = "/v1/communities/{community}/activities/{activity}/outbox", tag = "activities", params(ActivityPath, PagingQuery),
+    responses((status = 200, body = Listing<OutboxRow>)))]
+pub(crate) async fn outbox(
+    State(app): State<App>,
+    Ids(path): Ids<ActivityPath>,
+    Paging(page): Paging,
+) -> Result<Json<Listing<OutboxRow>>, Problem> {
+    let id = path.id();
+    find(&app, &id).await?;
+    Ok(Json(Listing::of(app.activities.store.outbox(&id.community, &id.activity, &page).await?, |effect| effect)))
+}
+
+/// What the plugin finds wrong with the activity's state: nothing, it is hoped.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Audit {
+    /// Broken invariants, by name.
+    #[schema(value_type = Vec<String>)]
+    broken: Box<RawValue>,
+}
+
+/// Has the plugin recompute its invariants.
+#[utoipa::path(get, path = "/v1/communities/{community}/activities/{activity}/audit", tag = "activities", params(ActivityPath),
+    responses((status = 200, body = Audit)))]
+pub(crate) async fn audit(State(app): State<App>, Ids(path): Ids<ActivityPath>) -> Result<Json<Audit>, Problem> {
+    let asked = app.activities.ask(&path.id(), None, &Asked::Audit).await?;
+    let found = asked.ok_or_else(|| Problem::not_found("activity"))??;
+    Ok(Json(Audit { broken: found.into_raw() }))
+}

@@ -1,0 +1,138 @@
+//! The route table: every route and whom it lets in. There is no other way to add a route, so what is not here is denied.
+
+use axum::{
+    Json, Router, middleware,
+    response::IntoResponse,
+    routing::get,
+};
+use utoipa::openapi::{
+    ComponentsBuilder, ContentBuilder, InfoBuilder, OpenApi, OpenApiBuilder, OpenApiVersion, Ref, RefOr, ResponseBuilder,
+    extensions::ExtensionsBuilder,
+    security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme},
+};
+use utoipa_axum::{
+    router::{OpenApiRouter, UtoipaMethodRouter},
+    routes,
+};
+use utoipa_swagger_ui::SwaggerUi;
+
+use crate::activity::Activities;
+
+use super::{
+    activities, budgets, communities, edge, groups, health,
+    identity::{Identity, Who, require},
+    keys, members, participation, plugins,
+    problem::Problem,
+    rewards, tokens,
+};
+
+/// What handlers share. A third field must be argued for.
+#[derive(Clone)]
+pub(crate) struct App {
+    pub activities: Activities,
+    pub identity: Identity,
+}
+
+const OPERATOR: Who = Who { operator: true, app: false, member: false };
+const OPERATOR_OR_APP: Who = Who { operator: true, app: true, member: false };
+const APP: Who = Who { operator: false, app: true, member: false };
+const MEMBER_OR_OPERATOR: Who = Who { operator: true, app: false, member: true };
+const ANYBODY_KNOWN: Who = Who { operator: true, app: true, member: true };
+
+fn table(app: &App) -> OpenApiRouter<App> {
+    let begin = OpenApiRouter::with_openapi(document());
+    let all = [
+        (OPERATOR, routes!(plugins::upload)),
+        (OPERATOR, routes!(plugins::list)),
+        (OPERATOR, routes!(plugins::show)),
+        (OPERATOR, routes!(plugins::remove)),
+        (OPERATOR, routes!(plugins::enable)),
+        (OPERATOR, routes!(plugins::disable)),
+        (OPERATOR, routes!(keys::create)),
+        (OPERATOR, routes!(keys::list)),
+        (OPERATOR, routes!(keys::remove)),
+        (OPERATOR, routes!(communities::list)),
+        (OPERATOR, routes!(communities::put)),
+        (OPERATOR_OR_APP, routes!(communities::show)),
+        (OPERATOR_OR_APP, routes!(members::put)),
+        (OPERATOR_OR_APP, routes!(members::show)),
+        (OPERATOR_OR_APP, routes!(members::list)),
+        (OPERATOR_OR_APP, routes!(groups::put)),
+        (OPERATOR_OR_APP, routes!(groups::show)),
+        (OPERATOR_OR_APP, routes!(groups::list)),
+        (OPERATOR_OR_APP, routes!(groups::put_member)),
+        (OPERATOR_OR_APP, routes!(groups::show_member)),
+        (OPERATOR_OR_APP, routes!(groups::list_members)),
+        (OPERATOR_OR_APP, routes!(budgets::put)),
+        (OPERATOR_OR_APP, routes!(budgets::show)),
+        (OPERATOR_OR_APP, routes!(budgets::list)),
+        (APP, routes!(tokens::create)),
+        (OPERATOR, routes!(activities::create)),
+        (OPERATOR, routes!(activities::list)),
+        (OPERATOR, routes!(activities::show)),
+        (OPERATOR, routes!(activities::start)),
+        (OPERATOR, routes!(activities::pause)),
+        (OPERATOR, routes!(activities::resume)),
+        (OPERATOR, routes!(activities::stop)),
+        (OPERATOR, routes!(activities::journal)),
+        (OPERATOR, routes!(activities::outbox)),
+        (OPERATOR, routes!(activities::audit)),
+        (MEMBER_OR_OPERATOR, routes!(participation::act)),
+        (MEMBER_OR_OPERATOR, routes!(participation::query)),
+        (MEMBER_OR_OPERATOR, routes!(participation::page)),
+        (ANYBODY_KNOWN, routes!(rewards::list)),
+    ];
+    all.into_iter().fold(begin, |router, (who, route)| router.routes(guard(app, who, route)))
+}
+
+/// Puts the guard before a route, and whom it lets in into its documentation.
+fn guard(app: &App, who: Who, (schemas, mut paths, route): UtoipaMethodRouter<App>) -> UtoipaMethodRouter<App> {
+    for item in paths.paths.values_mut() {
+        let operations = [&mut item.get, &mut item.put, &mut item.post, &mut item.delete];
+        for operation in operations.into_iter().flatten() {
+            operation.security = Some(vec![SecurityRequirement::new("bearer", Vec::<String>::new())]);
+            operation.extensions = Some(ExtensionsBuilder::new().add("x-who", who.names()).build());
+            operation.responses.responses.insert("default".into(), RefOr::Ref(Ref::from_response_name("Problem")));
+        }
+    }
+    (schemas, paths, route.route_layer(middleware::from_fn_with_state((app.clone(), who), require)))
+}
+
+fn document() -> OpenApi {
+    let bearer = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
+    let problem = ResponseBuilder::new()
+        .description("Not a success: RFC 9457.")
+        .content("application/problem+json", ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build());
+    OpenApiBuilder::new()
+        .info(
+            InfoBuilder::new()
+                .title("Fairground")
+                .version(env!("CARGO_PKG_VERSION"))
+                .description(Some("Community activities as sandboxed plugins. `x-who` names the credentials that a call takes.")),
+        )
+        .components(Some(
+            ComponentsBuilder::new()
+                .security_scheme("bearer", bearer)
+                .schema_from::<Problem>()
+                .response("Problem", problem.build())
+                .build(),
+        ))
+        .build()
+}
+
+/// Everything the host answers.
+pub(crate) fn router(app: App, health: health::Health) -> Router {
+    let (routes, mut document) = table(&app).split_for_parts();
+    document.openapi = OpenApiVersion::Version31;
+    let document = Json(serde_json::to_value(&document).expect("the document is JSON"));
+    routes
+        .with_state(app)
+        .merge(health::routes(health))
+        .route("/openapi.json", get(async move || document.clone().into_response()))
+        .merge(SwaggerUi::new("/docs").config(utoipa_swagger_ui::Config::from("/openapi.json")))
+        .fallback(async || Problem::not_found("resource"))
+        .method_not_allowed_fallback(async || {
+            Problem::new(axum::http::StatusCode::METHOD_NOT_ALLOWED, "http.method-not-allowed", "This resource has no such method.")
+        })
+        .layer(middleware::from_fn(edge::edge))
+}

@@ -1,0 +1,96 @@
+//! Calling a guest: a fresh store and instance for each call, dropped after it.
+
+use wasmtime::{Store, Trap};
+
+use crate::{
+    capability::{
+        Call, Effected, RunningCall, Trouble,
+        bindings::{Activity as Bindings, ActivityPre, fairground::activity::log::Level},
+        quota::{EPOCH_TICKS, FUEL, HANDLES_MAX, HOSTCALL_BYTES_MAX},
+    },
+    state::Stale,
+};
+
+use super::Sandbox;
+
+/// Why a call ended without an answer. Nothing it did is kept.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Fault {
+    /// The plugin's doing; the words say which limit or trap, and hold nothing of the plugin's own text.
+    #[error("the plugin failed: {0}")]
+    Plugin(String),
+    /// Run the call again on a newer state.
+    #[error(transparent)]
+    Stale(Stale),
+    /// Ours.
+    #[error("the host failed")]
+    Host(#[source] anyhow::Error),
+}
+
+/// What a call answered, and what it leaves behind.
+pub(crate) struct Done<T> {
+    pub answer: T,
+    pub effected: Option<Effected>,
+}
+
+impl Sandbox {
+    /// Runs one export in a fresh instance.
+    pub(crate) fn call<T>(
+        &self,
+        plugin: &ActivityPre<RunningCall>,
+        label: &str,
+        call: Option<Box<Call>>,
+        export: impl FnOnce(&Bindings, &mut Store<RunningCall>) -> wasmtime::Result<T>,
+    ) -> Result<Done<T>, Fault> {
+        let mut store = Store::new(&self.engine, RunningCall::new(call));
+        store.limiter(|call| &mut call.limits);
+        store.set_fuel(FUEL).map_err(|error| Fault::Host(anyhow::Error::msg(error.to_string())))?;
+        store.set_epoch_deadline(EPOCH_TICKS);
+        store.set_hostcall_fuel(HOSTCALL_BYTES_MAX);
+        store.set_max_component_handles(HANDLES_MAX);
+        let answer = match plugin.instantiate(&mut store) {
+            Ok(guest) => export(&guest, &mut store),
+            Err(error) => Err(error),
+        };
+        let running = store.into_data();
+        write_log(label, &running.log);
+        match answer {
+            Ok(answer) => Ok(Done { answer, effected: running.call.map(|call| call.into_effected()) }),
+            Err(error) => Err(fault(running.trouble, &error)),
+        }
+    }
+}
+
+fn fault(trouble: Option<Trouble>, error: &wasmtime::Error) -> Fault {
+    match trouble {
+        Some(Trouble::Stale) => Fault::Stale(Stale),
+        Some(Trouble::Fault(error)) => Fault::Host(error),
+        Some(Trouble::Exceeded(exceeded)) => Fault::Plugin(format!("too many {}", exceeded.0)),
+        Some(Trouble::Misuse(what)) => Fault::Plugin(what),
+        None => Fault::Plugin(trap(error)),
+    }
+}
+
+/// The kind of trap, in our words: an error's own text carries names that the plugin's author chose.
+fn trap(error: &wasmtime::Error) -> String {
+    match error.downcast_ref::<Trap>() {
+        Some(Trap::OutOfFuel) => "out of fuel".into(),
+        Some(Trap::Interrupt) => "out of time".into(),
+        Some(Trap::StackOverflow) => "stack overflow".into(),
+        Some(Trap::UnreachableCodeReached) => "it panicked".into(),
+        Some(trap) => trap.to_string(),
+        None => "it broke the rules of its interface or went over its memory".into(),
+    }
+}
+
+fn write_log(label: &str, lines: &[(Level, String)]) {
+    for (level, line) in lines {
+        match level {
+            Level::Trace => tracing::trace!(target: "plugin", plugin = label, "{line}"),
+            Level::Debug => tracing::debug!(target: "plugin", plugin = label, "{line}"),
+            Level::Info => tracing::info!(target: "plugin", plugin = label, "{line}"),
+            Level::Warn => tracing::warn!(target: "plugin", plugin = label, "{line}"),
+            Level::Error => tracing::error!(target: "plugin", plugin = label, "{line}"),
+        }
+    }
+}

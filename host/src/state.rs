@@ -1,0 +1,239 @@
+//! An activity's state as of one journal number: a persistent value, cheap to clone, read through to the store.
+//!
+//! A batch runs on a clone and becomes the committed state only after the commit; a query runs on a clone and is thrown away.
+
+pub(crate) mod board;
+
+use std::{ops::Bound, sync::Arc};
+
+use imbl::{OrdMap, OrdSet};
+use tokio::runtime::Handle;
+
+use crate::{
+    domain::{
+        activity::{ActivityId, Head},
+        hold::Hold,
+    },
+    effects::{Entry, Score, Timer, Written},
+    state::board::Board,
+    store::Store,
+};
+
+/// An activity with no more keys than this is kept in memory whole, so that nothing it asks for needs the database. It is a
+/// few megabytes; larger ones are read key by key.
+pub(crate) const WHOLE_ENTRIES_MAX: usize = 20_000;
+
+/// Beyond this many keys in memory, a state that is read key by key starts over. About 100 MB.
+const CACHED_ENTRIES_MAX: usize = 500_000;
+
+/// The store moved on while this state was being read; the call is run again on a newer state.
+#[derive(Debug, thiserror::Error)]
+#[error("the activity was changed by another host")]
+pub(crate) struct Stale;
+
+/// Reads what the state does not know yet. Blocks, so it is used on guest threads only.
+pub(crate) struct Source {
+    pub store: Store,
+    pub runtime: Handle,
+    pub id: ActivityId,
+}
+
+#[derive(Clone)]
+pub(crate) struct State {
+    pub head: Head,
+    timers: OrdMap<Arc<str>, Timer>,
+    /// The timers' keys by when they are due.
+    due: OrdSet<(i64, Arc<str>)>,
+    /// Every key known. One without a value is known to be absent.
+    entries: OrdMap<Arc<str>, Written>,
+    /// True when a key that is not known does not exist.
+    whole: bool,
+    boards: OrdMap<Arc<str>, Board>,
+    /// None: known to be absent.
+    holds: OrdMap<Arc<str>, Option<Hold>>,
+    source: Arc<Source>,
+}
+
+const ABSENT: Written = Written { value: None, version: 0 };
+
+impl State {
+    /// Loads the head, the timers, and the entries if they are few.
+    pub(crate) async fn load(source: Arc<Source>, head: Head) -> anyhow::Result<Self> {
+        let Source { store, id, .. } = &*source;
+        let timers = store.timers(id).await?;
+        let rows = store.all_entries(id, WHOLE_ENTRIES_MAX + 1).await?;
+        let whole = rows.len() <= WHOLE_ENTRIES_MAX;
+        let mut entries = OrdMap::new();
+        if whole {
+            for row in rows {
+                check(row.seq, head)?;
+                entries.insert(row.key, row.written);
+            }
+        }
+        let due = timers.iter().map(|(key, timer)| (timer.due, key.clone())).collect();
+        let timers = timers.into_iter().collect();
+        Ok(Self { head, timers, due, entries, whole, boards: OrdMap::new(), holds: OrdMap::new(), source })
+    }
+
+    pub(crate) fn entry(&mut self, key: &str) -> anyhow::Result<Option<Entry>> {
+        let Written { value, version } = self.written(key)?;
+        Ok(value.map(|value| Entry { value, version }))
+    }
+
+    /// The key's last write, also where that was a deletion.
+    pub(crate) fn written(&mut self, key: &str) -> anyhow::Result<Written> {
+        if let Some(known) = self.entries.get(key) {
+            return Ok(known.clone());
+        }
+        if self.whole {
+            return Ok(ABSENT);
+        }
+        let Source { store, runtime, id } = &*self.source;
+        let written = match runtime.block_on(store.entry(id, key))? {
+            Some(row) => {
+                check(row.seq, self.head)?;
+                row.written
+            }
+            None => ABSENT,
+        };
+        if self.entries.len() >= CACHED_ENTRIES_MAX {
+            return Ok(written);
+        }
+        self.entries.insert(key.into(), written.clone());
+        Ok(written)
+    }
+
+    pub(crate) fn write(&mut self, key: Arc<str>, written: Written) {
+        self.entries.insert(key, written);
+    }
+
+    /// Entries whose key starts with `prefix`, after `after`, in the order of the keys' bytes.
+    pub(crate) fn scan(&mut self, prefix: &str, after: Option<&str>, limit: usize) -> anyhow::Result<Vec<(Arc<str>, Entry)>> {
+        let mut found = Vec::new();
+        let mut after: Option<Arc<str>> = after.map(Into::into);
+        while found.len() < limit {
+            // The store's page may hold keys that this batch deleted, so pages are read until the wish is met.
+            let end = if self.whole { None } else { self.learn_page(prefix, after.as_deref(), limit)? };
+            let from = after.as_deref().filter(|after| *after >= prefix).unwrap_or(prefix);
+            for (key, written) in self.entries.range::<_, str>((Bound::Included(from), Bound::Unbounded)) {
+                let past_page = end.as_ref().is_some_and(|end| key > end);
+                if found.len() == limit || past_page || !key.starts_with(prefix) {
+                    break;
+                }
+                if after.as_deref() == Some(key) {
+                    continue;
+                }
+                if let Some(value) = &written.value {
+                    found.push((key.clone(), Entry { value: value.clone(), version: written.version }));
+                }
+            }
+            match end {
+                Some(end) => after = Some(end),
+                None => break,
+            }
+        }
+        Ok(found)
+    }
+
+    /// Reads one page of keys that are not known yet; answers its last key when there may be more behind it.
+    fn learn_page(&mut self, prefix: &str, after: Option<&str>, limit: usize) -> anyhow::Result<Option<Arc<str>>> {
+        let Source { store, runtime, id } = &*self.source;
+        let rows = runtime.block_on(store.entry_page(id, prefix, after, limit))?;
+        let end = if rows.len() == limit { rows.last().map(|row| row.key.clone()) } else { None };
+        for row in rows {
+            check(row.seq, self.head)?;
+            if !self.entries.contains_key(&row.key) {
+                self.entries.insert(row.key, row.written);
+            }
+        }
+        Ok(end)
+    }
+
+    /// The board, loaded when first used.
+    pub(crate) fn board(&mut self, name: &str) -> anyhow::Result<&mut Board> {
+        if !self.boards.contains_key(name) {
+            let Source { store, runtime, id } = &*self.source;
+            let mut board = Board::default();
+            // A new activity has no boards, so there is nothing to read.
+            if !(self.whole && self.head.seq == 0) {
+                for row in runtime.block_on(store.board(id, name))? {
+                    check(row.seq, self.head)?;
+                    if let Some(score) = row.score {
+                        board.put(row.key, score);
+                    }
+                }
+            }
+            self.boards.insert(name.into(), board);
+        }
+        Ok(self.boards.get_mut(name).expect("it was put in above"))
+    }
+
+    pub(crate) fn hold(&mut self, key: &str) -> anyhow::Result<Option<Hold>> {
+        if let Some(known) = self.holds.get(key) {
+            return Ok(known.clone());
+        }
+        let Source { store, runtime, id } = &*self.source;
+        let hold = match runtime.block_on(store.hold(id, key))? {
+            Some((hold, seq)) => {
+                check(seq, self.head)?;
+                Some(hold)
+            }
+            None => None,
+        };
+        self.holds.insert(key.into(), hold.clone());
+        Ok(hold)
+    }
+
+    pub(crate) fn set_hold(&mut self, hold: Hold) {
+        self.holds.insert(hold.key.as_str().into(), Some(hold));
+    }
+
+    pub(crate) fn has_timer(&self, key: &str) -> bool {
+        self.timers.contains_key(key)
+    }
+
+    pub(crate) fn timer_count(&self) -> usize {
+        self.timers.len()
+    }
+
+    pub(crate) fn set_timer(&mut self, key: Arc<str>, timer: Option<Timer>) {
+        if let Some(before) = self.timers.remove(&key) {
+            self.due.remove(&(before.due, key.clone()));
+        }
+        if let Some(timer) = timer {
+            self.due.insert((timer.due, key.clone()));
+            self.timers.insert(key, timer);
+        }
+    }
+
+    /// The timers due at `now` or before, the oldest first.
+    pub(crate) fn due_timers(&self, now: i64) -> impl Iterator<Item = (&Arc<str>, &Timer)> {
+        let due = self.due.iter().take_while(move |(due, _)| *due <= now);
+        due.map(|(_, key)| (key, &self.timers[key]))
+    }
+
+    pub(crate) fn timer_keys(&self) -> Vec<Arc<str>> {
+        self.timers.keys().cloned().collect()
+    }
+
+    /// Forgets what can be read again, once there is much of it.
+    pub(crate) fn trim(&mut self) {
+        if self.entries.len() >= CACHED_ENTRIES_MAX {
+            self.entries = OrdMap::new();
+            self.whole = false;
+        }
+    }
+}
+
+fn check(seq: i64, head: Head) -> Result<(), Stale> {
+    if seq > head.seq { Err(Stale) } else { Ok(()) }
+}
+
+impl Board {
+    /// Entries around a place, first to last.
+    pub(crate) fn page(&self, start: usize, limit: usize) -> Vec<(usize, Arc<str>, Score)> {
+        (start..self.len().min(start.saturating_add(limit)))
+            .filter_map(|index| self.at(index).map(|(key, score)| (index, key, score)))
+            .collect()
+    }
+}

@@ -1,0 +1,55 @@
+//! Everything that knows SQL: one file per table, and the commit. One text for SQLite and PostgreSQL.
+
+pub(crate) mod activities;
+pub(crate) mod api_keys;
+pub(crate) mod boards;
+pub(crate) mod budgets;
+mod columns;
+pub(crate) mod commit;
+pub(crate) mod communities;
+mod database;
+pub(crate) mod entries;
+pub(crate) mod groups;
+pub(crate) mod holds;
+pub(crate) mod journal;
+pub(crate) mod members;
+pub(crate) mod outbox;
+pub(crate) mod plugins;
+pub(crate) mod points;
+mod rows;
+pub(crate) mod settings;
+pub(crate) mod timers;
+
+pub(crate) use database::Store;
+
+/// A page of a listing and where the next one starts.
+#[derive(Debug)]
+pub(crate) struct Page<T> {
+    pub items: Vec<T>,
+    pub next: Option<String>,
+}
+
+impl<T> Page<T> {
+    /// From one row more than the page holds.
+    fn of(mut rows: Vec<T>, limit: usize, cursor: impl Fn(&T) -> String) -> Self {
+        let more = rows.len() > limit;
+        rows.truncate(limit);
+        let next = if more { rows.last().map(cursor) } else { None };
+        Self { items: rows, next }
+    }
+}
+
+/// Which page of a listing is wanted.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct PageRequest {
+    /// The `next` of the page before.
+    pub after: String,
+    pub limit: usize,
+}
+
+impl PageRequest {
+    /// One more than wanted tells whether there is a next page.
+    fn fetch(&self) -> i64 {
+        i64::try_from(self.limit).unwrap_or(i64::MAX - 1) + 1
+    }
+}

@@ -1,0 +1,57 @@
+//! Communities.
+
+use sqlx::any::AnyRow;
+
+use crate::domain::{
+    community::{Community, CommunityProfile},
+    id::Id,
+    money::Currency,
+};
+
+use super::{Page, PageRequest, Store, columns::Columns};
+
+impl Store {
+    /// Creates or updates; the currency of a community that exists stays. Answers the community as it now is.
+    pub(crate) async fn put_community(&self, id: &Id, profile: &CommunityProfile, now: i64) -> anyhow::Result<Community> {
+        let mut tx = self.begin().await?;
+        sqlx::query(
+            "INSERT INTO communities (id, name, currency, time_zone, created_at) VALUES ($1, $2, $3, $4, $5)
+             ON CONFLICT (id) DO UPDATE SET name = excluded.name, time_zone = excluded.time_zone",
+        )
+        .bind(id.as_str())
+        .bind(profile.name.as_str())
+        .bind(profile.currency.as_str())
+        .bind(profile.time_zone.as_str())
+        .bind(now)
+        .execute(&mut *tx)
+        .await?;
+        let row = sqlx::query("SELECT * FROM communities WHERE id = $1").bind(id.as_str()).fetch_one(&mut *tx).await?;
+        tx.commit().await?;
+        read(&row)
+    }
+
+    pub(crate) async fn community(&self, id: &Id) -> anyhow::Result<Option<Community>> {
+        let row = sqlx::query("SELECT * FROM communities WHERE id = $1").bind(id.as_str()).fetch_optional(&self.reader).await?;
+        row.as_ref().map(read).transpose()
+    }
+
+    pub(crate) async fn communities(&self, page: &PageRequest) -> anyhow::Result<Page<Community>> {
+        let rows = sqlx::query("SELECT * FROM communities WHERE id > $1 ORDER BY id LIMIT $2")
+            .bind(page.after.as_str())
+            .bind(page.fetch())
+            .fetch_all(&self.reader)
+            .await?;
+        let communities = rows.iter().map(read).collect::<anyhow::Result<_>>()?;
+        Ok(Page::of(communities, page.limit, |community: &Community| community.id.to_string()))
+    }
+}
+
+fn read(row: &AnyRow) -> anyhow::Result<Community> {
+    Ok(Community {
+        id: row.id("id")?,
+        name: row.text("name")?,
+        currency: Currency::new(&row.text("currency")?)?,
+        time_zone: row.text("time_zone")?,
+        created_at: row.int("created_at")?,
+    })
+}

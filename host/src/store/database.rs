@@ -1,0 +1,198 @@
+//! Connections: SQLite with one writer and a pool of readers, or PostgreSQL.
+
+use std::{path::Path, time::Duration};
+
+use anyhow::{Context, bail};
+use moka::sync::Cache;
+use sqlx::{
+    AnyPool, Executor, Row,
+    any::AnyPoolOptions,
+    migrate::{Migration, MigrationType, Migrator},
+};
+
+use crate::domain::{id::Id, member::Member};
+
+pub(super) type Transaction = sqlx::Transaction<'static, sqlx::Any>;
+
+const MIGRATIONS: &[(i64, &str, &str)] = &[(1, "begin", include_str!("../../migrations/0001_begin.sql"))];
+
+/// Older ones can lose committed writes of the WAL (a race in 3.7.0 to 3.51.2).
+const SQLITE_VERSION_MIN: (u32, u32, u32) = (3, 51, 3);
+
+/// Reads of handlers and of guests that miss the cache; each SQLite reader is a thread.
+const READERS_MAX: u32 = 8;
+
+/// PostgreSQL's default of 100 connections serves several hosts.
+const POSTGRES_CONNECTIONS_MAX: u32 = 16;
+
+/// How long another host's change of a member may go unseen. A change made through this host is seen at once.
+const MEMBER_CACHE_TTL: Duration = Duration::from_secs(2);
+
+/// About 100 MB of members.
+const MEMBER_CACHE_MAX: u64 = 200_000;
+
+/// SQLite waits this long for another process, such as a backup, to let go of the file.
+const SQLITE_BUSY_MS: u32 = 5_000;
+
+/// The WAL is folded back once it has this many pages of 4 KiB; the default of 1 000 would do so many times a second under load.
+const SQLITE_CHECKPOINT_PAGES: u32 = 8_000;
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Kind {
+    Sqlite,
+    Postgres,
+}
+
+/// The database. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Store {
+    pub(super) reader: AnyPool,
+    writer: AnyPool,
+    kind: Kind,
+    pub(super) members: Cache<(Id, Id), Option<Member>>,
+}
+
+impl Store {
+    /// Opens `sqlite:PATH` (made if it is missing) or `postgres://…` and brings its tables up to date.
+    pub(crate) async fn open(url: &str) -> anyhow::Result<Self> {
+        sqlx::any::install_default_drivers();
+        let members = Cache::builder().max_capacity(MEMBER_CACHE_MAX).time_to_live(MEMBER_CACHE_TTL).build();
+        let (reader, writer, kind) = if let Some(path) = url.strip_prefix("sqlite:") {
+            let (reader, writer) = open_sqlite(path.trim_start_matches("//")).await?;
+            (reader, writer, Kind::Sqlite)
+        } else if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            let pool = open_postgres(url).await?;
+            (pool.clone(), pool, Kind::Postgres)
+        } else {
+            bail!("a database is sqlite:PATH or postgres://USER@HOST/NAME, not {url:?}");
+        };
+        Ok(Self { reader, writer, kind, members })
+    }
+
+    /// Begins a write. Never call it in a future that may be dropped: sqlx 0.9.0 would hand the open transaction to the next
+    /// borrower of the connection. Handlers and the committer run in tasks of their own for that reason.
+    pub(super) async fn begin(&self) -> anyhow::Result<Transaction> {
+        let begin = match self.kind {
+            // A deferred transaction that reads and then writes fails at once when another writer was faster.
+            Kind::Sqlite => "BEGIN IMMEDIATE",
+            Kind::Postgres => "BEGIN",
+        };
+        Ok(self.writer.begin_with(begin).await?)
+    }
+
+    /// Whether the database answers.
+    pub(crate) async fn ping(&self) -> anyhow::Result<()> {
+        sqlx::query("SELECT 1").fetch_one(&self.reader).await?;
+        Ok(())
+    }
+
+    pub(crate) async fn close(&self) {
+        self.reader.close().await;
+        self.writer.close().await;
+    }
+}
+
+async fn open_sqlite(path: &str) -> anyhow::Result<(AnyPool, AnyPool)> {
+    let folder = Path::new(path).parent().filter(|folder| !folder.as_os_str().is_empty());
+    if let Some(folder) = folder {
+        std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
+    }
+    let writer = sqlite_pool(path, "rwc", 1, false).await?;
+    let version: String = sqlx::query("SELECT sqlite_version()").fetch_one(&writer).await?.try_get(0)?;
+    if sqlite_version(&version).is_none_or(|version| version < SQLITE_VERSION_MIN) {
+        bail!("SQLite {version} can lose committed writes; {SQLITE_VERSION_MIN:?} or later is needed");
+    }
+    migrate(&writer, Kind::Sqlite).await?;
+    let reader = sqlite_pool(path, "rw", READERS_MAX, true).await?;
+    Ok((reader, writer))
+}
+
+async fn sqlite_pool(path: &str, mode: &str, connections: u32, read_only: bool) -> anyhow::Result<AnyPool> {
+    let pragmas = format!(
+        "PRAGMA busy_timeout = {SQLITE_BUSY_MS};
+         PRAGMA journal_mode = WAL;
+         PRAGMA synchronous = FULL;
+         PRAGMA foreign_keys = ON;
+         PRAGMA wal_autocheckpoint = {SQLITE_CHECKPOINT_PAGES};
+         PRAGMA query_only = {};",
+        i32::from(read_only),
+    );
+    let pragmas: &'static str = pragmas.leak();
+    AnyPoolOptions::new()
+        .max_connections(connections)
+        .min_connections(1)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .after_connect(move |connection, _| Box::pin(async move { connection.execute(pragmas).await.map(drop) }))
+        .connect(&format!("sqlite://{path}?mode={mode}"))
+        .await
+        .with_context(|| format!("cannot open the SQLite file {path:?}"))
+}
+
+fn sqlite_version(text: &str) -> Option<(u32, u32, u32)> {
+    let mut parts = text.split('.').map(|part| part.parse().ok());
+    Some((parts.next()??, parts.next()??, parts.next()??))
+}
+
+async fn open_postgres(url: &str) -> anyhow::Result<AnyPool> {
+    let pool = AnyPoolOptions::new()
+        .max_connections(POSTGRES_CONNECTIONS_MAX)
+        .min_connections(1)
+        .after_connect(|connection, _| {
+            Box::pin(async move {
+                // A commit that was answered is on disk, and a host that hangs keeps no rows locked.
+                connection
+                    .execute("SET synchronous_commit = on; SET idle_in_transaction_session_timeout = '30s'")
+                    .await
+                    .map(drop)
+            })
+        })
+        .connect(url)
+        .await
+        .context("cannot connect to PostgreSQL")?;
+    migrate(&pool, Kind::Postgres).await?;
+    Ok(pool)
+}
+
+/// Runs the migrations that are missing; a database of a newer host is refused.
+async fn migrate(pool: &AnyPool, kind: Kind) -> anyhow::Result<()> {
+    let migrations = MIGRATIONS
+        .iter()
+        .map(|(version, name, sql)| {
+            let sql = match kind {
+                Kind::Sqlite => sql.replace("--sqlite ", ""),
+                // Byte order, as in SQLite: a listing has the same order on both, whatever locale the database was made with.
+                Kind::Postgres => sql.replace(" TEXT", " TEXT COLLATE \"C\""),
+            };
+            let sql = sqlx::SqlSafeStr::into_sql_str(sqlx::AssertSqlSafe(sql));
+            Migration::new(*version, (*name).into(), MigrationType::Simple, sql, false)
+        })
+        .collect();
+    Migrator::with_migrations(migrations).run(pool).await.context("cannot bring the database's tables up to date")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sqlite_that_loses_writes_is_known_by_its_version() {
+        assert!(sqlite_version("3.51.3").is_some_and(|version| version >= SQLITE_VERSION_MIN));
+        assert!(sqlite_version("3.51.2").is_some_and(|version| version < SQLITE_VERSION_MIN));
+        assert!(sqlite_version("3.9.99").is_some_and(|version| version < SQLITE_VERSION_MIN));
+        assert_eq!(sqlite_version("three"), None);
+    }
+
+    #[tokio::test]
+    async fn the_bundled_sqlite_is_safe_and_its_settings_hold() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = Store::open(&format!("sqlite:{}", folder.path().join("new/test.db").display())).await.expect("opens");
+        for (pragma, wanted) in [("journal_mode", "wal"), ("synchronous", "2"), ("foreign_keys", "1")] {
+            let row = sqlx::query(sqlx::AssertSqlSafe(format!("SELECT CAST({pragma} AS TEXT) FROM pragma_{pragma}")))
+                .fetch_one(&store.writer)
+                .await
+                .expect("a pragma");
+            assert_eq!(row.try_get::<String, _>(0).expect("text"), wanted, "{pragma}");
+        }
+    }
+}

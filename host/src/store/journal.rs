@@ -1,0 +1,121 @@
+//! The journal: every answered call, and the answers to retries.
+
+use std::{collections::HashMap, fmt::Write};
+
+use anyhow::Context;
+use serde::Serialize;
+use serde_json::value::RawValue;
+use sqlx::AssertSqlSafe;
+use utoipa::ToSchema;
+
+use crate::domain::{
+    activity::ActivityId,
+    journal::{Outcome, Recorded, RetryKey},
+    json::Json,
+};
+
+use super::{Page, PageRequest, Store, columns::Columns};
+
+/// One answered call, as operators see it.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct JournalEntry {
+    pub seq: i64,
+    /// `action`, `start`, `timer`, `pause`, `resume`, `stop` or `settle`.
+    pub kind: String,
+    /// The member, or the operator's key; empty for the host's own calls.
+    pub actor: String,
+    pub name: String,
+    pub idempotency_key: Option<String>,
+    #[schema(value_type = Object)]
+    pub input: Box<RawValue>,
+    /// UTC milliseconds.
+    pub now: i64,
+    /// `ok` or `refused`.
+    pub outcome: String,
+    /// The output, or the refusal.
+    #[schema(value_type = Object)]
+    pub answer: Box<RawValue>,
+    /// What the host told from outside the activity, and the draws, in the order asked.
+    #[schema(value_type = Vec<Object>)]
+    pub facts: Box<RawValue>,
+    /// The plugin's version.
+    pub version: String,
+}
+
+impl Store {
+    /// A page of the journal, newest last; the cursor is the last number seen.
+    pub(crate) async fn journal(&self, id: &ActivityId, page: &PageRequest) -> anyhow::Result<Page<JournalEntry>> {
+        let rows = sqlx::query("SELECT * FROM journal WHERE community = $1 AND activity = $2 AND seq > $3 ORDER BY seq LIMIT $4")
+            .bind(id.community.as_str())
+            .bind(id.activity.as_str())
+            .bind(page.after.parse::<i64>().unwrap_or_default())
+            .bind(page.fetch())
+            .fetch_all(&self.reader)
+            .await?;
+        let entries = rows
+            .iter()
+            .map(|row| {
+                Ok(JournalEntry {
+                    seq: row.int("seq")?,
+                    kind: row.text("kind")?,
+                    actor: row.text("actor")?,
+                    name: row.text("name")?,
+                    idempotency_key: row.text_or_none("idempotency_key")?,
+                    input: RawValue::from_string(row.text("input")?)?,
+                    now: row.int("now")?,
+                    outcome: row.text("outcome")?,
+                    answer: RawValue::from_string(row.text("answer")?)?,
+                    facts: RawValue::from_string(row.text("facts")?)?,
+                    version: row.text("version")?,
+                })
+            })
+            .collect::<anyhow::Result<_>>()?;
+        Ok(Page::of(entries, page.limit, |entry: &JournalEntry| entry.seq.to_string()))
+    }
+
+    /// Which of these calls were answered before, and how. One statement for a whole batch.
+    pub(crate) async fn recorded(&self, id: &ActivityId, keys: &[RetryKey]) -> anyhow::Result<HashMap<RetryKey, Recorded>> {
+        let mut found = HashMap::new();
+        for keys in keys.chunks(LOOKUP_KEYS) {
+            // Padded with the last key, so that there is one statement to prepare.
+            let padded = keys.iter().chain(std::iter::repeat(&keys[keys.len() - 1])).take(lookup_size(keys.len()));
+            let mut statement =
+                sqlx::query(AssertSqlSafe(lookup(lookup_size(keys.len())))).bind(id.community.as_str()).bind(id.activity.as_str());
+            for key in padded {
+                statement = statement.bind(key.actor.as_str()).bind(key.name.as_str()).bind(key.key.as_str());
+            }
+            for row in statement.fetch_all(&self.reader).await? {
+                let key = RetryKey { actor: row.id("actor")?, name: row.text("name")?, key: row.text("idempotency_key")? };
+                let recorded = Recorded {
+                    seq: row.int("seq")?,
+                    input: row.text("input")?,
+                    outcome: Outcome::parse(&row.text("outcome")?).context("column outcome")?,
+                    answer: Json::parse(row.text("answer")?).context("column answer")?,
+                };
+                found.insert(key, recorded);
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// The most keys of one look-up; a batch rarely has more.
+const LOOKUP_KEYS: usize = 64;
+
+/// Keys per statement: few sizes, so that few statements are prepared.
+fn lookup_size(keys: usize) -> usize {
+    [1, 8].into_iter().find(|size| keys <= *size).unwrap_or(LOOKUP_KEYS)
+}
+
+fn lookup(size: usize) -> String {
+    let mut sql = String::from(
+        "SELECT seq, actor, name, idempotency_key, input, outcome, answer FROM journal
+         WHERE community = $1 AND activity = $2 AND (actor, name, idempotency_key) IN (VALUES ",
+    );
+    for key in 0..size {
+        let (comma, first) = (if key == 0 { "" } else { ", " }, key * 3 + 3);
+        write!(sql, "{comma}(${first}, ${}, ${})", first + 1, first + 2).expect("a string takes all");
+    }
+    sql.push(')');
+    sql
+}

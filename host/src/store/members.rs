@@ -1,0 +1,148 @@
+//! Members, and who brought whom.
+
+use sqlx::any::AnyRow;
+
+use crate::domain::{
+    id::Id,
+    member::{Member, MemberProfile},
+};
+
+use super::{
+    Page, PageRequest, Store,
+    columns::{Columns, json, word},
+    rows::number,
+};
+
+/// What became of the members that somebody brought.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct InviteStats {
+    pub invited: i64,
+    pub joined: i64,
+    pub qualified: i64,
+    pub reversed: i64,
+}
+
+impl Store {
+    /// Creates or updates: what the profile leaves out keeps its value; what is kept for ever is never overwritten.
+    pub(crate) async fn put_member(&self, community: &Id, id: &Id, profile: &MemberProfile, defaults: &Member) -> anyhow::Result<Member> {
+        let mut tx = self.begin().await?;
+        let row = sqlx::query(
+            "INSERT INTO members (community, id, status, tier, tags, clusters, time_zone, channel, registered_at, first_order_at)
+             VALUES ($1, $2, COALESCE($3, $11), COALESCE($4, $12), COALESCE($5, '[]'), COALESCE($6, '[]'), COALESCE($7, $13),
+                     $8, COALESCE($9, $14), $10)
+             ON CONFLICT (community, id) DO UPDATE SET
+                status = COALESCE($3, members.status), tier = COALESCE($4, members.tier), tags = COALESCE($5, members.tags),
+                clusters = COALESCE($6, members.clusters), time_zone = COALESCE($7, members.time_zone),
+                channel = COALESCE(members.channel, $8), first_order_at = COALESCE(members.first_order_at, $10)
+             RETURNING *",
+        )
+        .bind(community.as_str())
+        .bind(id.as_str())
+        .bind(profile.status.map(word))
+        .bind(profile.tier.as_deref())
+        .bind(profile.tags.as_ref().map(json))
+        .bind(profile.clusters.as_ref().map(json))
+        .bind(profile.time_zone.as_deref())
+        .bind(profile.channel.as_deref())
+        .bind(profile.registered_at)
+        .bind(profile.first_order_at)
+        .bind(word(defaults.status))
+        .bind(defaults.tier.as_str())
+        .bind(defaults.time_zone.as_str())
+        .bind(defaults.registered_at)
+        .fetch_one(&mut *tx)
+        .await?;
+        tx.commit().await?;
+        self.members.invalidate(&(community.clone(), id.clone()));
+        read(&row)
+    }
+
+    /// The member, at most two seconds old where another host changed it.
+    pub(crate) async fn member(&self, community: &Id, id: &Id) -> anyhow::Result<Option<Member>> {
+        let key = (community.clone(), id.clone());
+        if let Some(known) = self.members.get(&key) {
+            return Ok(known);
+        }
+        let row = sqlx::query("SELECT * FROM members WHERE community = $1 AND id = $2")
+            .bind(community.as_str())
+            .bind(id.as_str())
+            .fetch_optional(&self.reader)
+            .await?;
+        let member = row.as_ref().map(read).transpose()?;
+        // A member who is missing may come at any moment, through any host.
+        if member.is_some() {
+            self.members.insert(key, member.clone());
+        }
+        Ok(member)
+    }
+
+    pub(crate) async fn members(&self, community: &Id, page: &PageRequest) -> anyhow::Result<Page<Member>> {
+        let rows = sqlx::query("SELECT * FROM members WHERE community = $1 AND id > $2 ORDER BY id LIMIT $3")
+            .bind(community.as_str())
+            .bind(page.after.as_str())
+            .bind(page.fetch())
+            .fetch_all(&self.reader)
+            .await?;
+        let members = rows.iter().map(read).collect::<anyhow::Result<_>>()?;
+        Ok(Page::of(members, page.limit, |member: &Member| member.id.to_string()))
+    }
+
+    /// Ids of the members who carry a tag. `tag` is JSON, quotes included, and has no wildcard of LIKE in it.
+    pub(crate) async fn members_tagged(&self, community: &Id, tag: &str, page: &PageRequest) -> anyhow::Result<Page<Id>> {
+        let rows = sqlx::query("SELECT id FROM members WHERE community = $1 AND id > $2 AND tags LIKE $3 ORDER BY id LIMIT $4")
+            .bind(community.as_str())
+            .bind(page.after.as_str())
+            .bind(format!("%{tag}%"))
+            .bind(page.fetch())
+            .fetch_all(&self.reader)
+            .await?;
+        let ids = rows.iter().map(|row| row.id("id")).collect::<anyhow::Result<_>>()?;
+        Ok(Page::of(ids, page.limit, Id::to_string))
+    }
+
+    pub(crate) async fn invite_stats(&self, community: &Id, inviter: &Id, since: i64) -> anyhow::Result<InviteStats> {
+        let row = sqlx::query(
+            "SELECT COUNT(*) AS invited,
+                    COUNT(CASE WHEN EXISTS (SELECT 1 FROM group_members
+                        WHERE group_members.community = members.community AND group_members.member = members.id)
+                        THEN 1 END) AS joined,
+                    COUNT(first_order_at) AS qualified,
+                    COUNT(CASE WHEN status = 'closed' THEN 1 END) AS reversed
+             FROM members WHERE community = $1 AND inviter = $2 AND registered_at >= $3",
+        )
+        .bind(community.as_str())
+        .bind(inviter.as_str())
+        .bind(since)
+        .fetch_one(&self.reader)
+        .await?;
+        Ok(InviteStats {
+            invited: row.int("invited")?,
+            joined: row.int("joined")?,
+            qualified: row.int("qualified")?,
+            reversed: row.int("reversed")?,
+        })
+    }
+
+    pub(crate) async fn member_count(&self, community: &Id) -> anyhow::Result<i64> {
+        let row = sqlx::query("SELECT COUNT(*) FROM members WHERE community = $1")
+            .bind(community.as_str())
+            .fetch_one(&self.reader)
+            .await?;
+        number(&row)
+    }
+}
+
+fn read(row: &AnyRow) -> anyhow::Result<Member> {
+    Ok(Member {
+        id: row.id("id")?,
+        status: row.word("status")?,
+        tier: row.text("tier")?,
+        tags: row.json("tags")?,
+        clusters: row.json("clusters")?,
+        time_zone: row.text("time_zone")?,
+        channel: row.text_or_none("channel")?,
+        registered_at: row.int("registered_at")?,
+        first_order_at: row.int_or_none("first_order_at")?,
+        inviter: row.id_or_none("inviter")?,
+    })
+}
