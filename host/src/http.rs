@@ -7,7 +7,7 @@ mod edge;
 mod extract;
 mod groups;
 mod health;
-pub(crate) mod identity;
+mod identity;
 mod keys;
 mod members;
 mod participation;
@@ -19,6 +19,7 @@ mod server;
 mod tokens;
 
 pub(crate) use health::Health;
+pub(crate) use identity::{Identity, secret_hash};
 pub(crate) use keys::make_key;
 pub(crate) use router::{App, router};
 pub(crate) use server::serve;

@@ -3,9 +3,17 @@
 mod activity;
 mod capability;
 mod clock;
+mod config;
+mod demo;
 mod domain;
 mod effects;
+mod host;
 mod http;
-mod state;
 mod sandbox;
+mod state;
 mod store;
+mod watch;
+
+pub use clock::Clock;
+pub use config::{Command, Config, LogFormat, Serve};
+pub use host::Host;

@@ -1,1 +1,35 @@
-fn main() {}
+//! The program.
+
+use anyhow::Context;
+use clap::Parser;
+use fairground::{Clock, Command, Config, Host, LogFormat, Serve};
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+fn main() -> anyhow::Result<()> {
+    let Config { command: Command::Serve(serve) } = Config::parse();
+    start_log(&serve)?;
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(run(serve))
+}
+
+async fn run(serve: Serve) -> anyhow::Result<()> {
+    let mut terminated = signal(SignalKind::terminate())?;
+    let host = Host::start(serve, Clock::system()).await?;
+    tokio::select! {
+        _ = terminated.recv() => {}
+        interrupted = tokio::signal::ctrl_c() => interrupted?,
+    }
+    tracing::info!("shutting down: accepted calls are answered first");
+    host.stop().await;
+    Ok(())
+}
+
+fn start_log(serve: &Serve) -> anyhow::Result<()> {
+    let filter = EnvFilter::try_new(&serve.log).with_context(|| format!("{:?} is no log filter", serve.log))?;
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match serve.log_format {
+        LogFormat::Text => log.with_target(false).init(),
+        LogFormat::Json => log.json().init(),
+    }
+    Ok(())
+}

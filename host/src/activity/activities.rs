@@ -86,7 +86,16 @@ impl Activities {
     }
 
     pub(crate) async fn control(&self, id: &ActivityId, control: Control, key: &Id) -> anyhow::Result<Option<Answer>> {
-        self.ask_runner(id, || Work::Control(control, key.clone())).await
+        let Control::Upgrade(version) = &control else {
+            return self.ask_runner(id, || Work::Control(control.clone(), key.clone())).await;
+        };
+        let Some(Resident { activity, .. }) = self.resident(id).await? else { return Ok(None) };
+        let to = self.catalog.load(&activity.plugin, version).await?.filter(|loaded| loaded.enabled);
+        let Some(to) = to else {
+            let message = "There is no such version of its plugin, or it is not enabled.";
+            return Ok(Some(Answer::Rejected(Refusal::new(RefusalKind::NotFound, "plugin.unknown", message))));
+        };
+        self.ask_runner(id, || Work::Upgrade(to.clone(), key.clone())).await
     }
 
     /// The version that an activity is pinned to, ready to be called.
@@ -247,6 +256,7 @@ impl Activities {
             state,
             committed: committed.clone(),
             resting: HashMap::new(),
+            moved: false,
         };
         let (residents, id) = (self.residents.clone(), id.clone());
         tokio::spawn(runner.run(waiting, move || drop(residents.lock().expect("nothing panics while it is locked").remove(&id))));

@@ -76,6 +76,8 @@ struct Running {
     journal: Vec<JournalRow>,
     effects: Effects,
     failed_timers: Vec<Arc<str>>,
+    /// The version that the activity moves to; the batch ends with that.
+    upgraded: Option<String>,
 }
 
 /// One call as the journal will have it.
@@ -100,7 +102,7 @@ type Prepare<'a> = &'a dyn Fn(&mut State, &mut Effects);
 impl Batch {
     pub(super) fn run(self, queue: &[Queued]) -> Ran {
         let from = self.state.head;
-        let mut running = Running { batch: self, from, journal: Vec::new(), effects: Effects::default(), failed_timers: Vec::new() };
+        let mut running = Running { batch: self, from, journal: Vec::new(), effects: Effects::default(), failed_timers: Vec::new(), upgraded: None };
         running.batch.now = running.batch.now.max(from.now);
         let mut answers = Vec::with_capacity(queue.len());
         let stale = running.run(queue, &mut answers).is_err();
@@ -121,11 +123,12 @@ impl Running {
         for queued in queue {
             let answer = match &queued.work {
                 Work::Act(act) => self.act(act),
-                Work::Control(control, key) => self.control(*control, key.as_str()),
+                Work::Control(control, key) => self.control(control, key.as_str()),
+                Work::Upgrade(to, key) => self.upgrade(to, key.as_str()),
                 Work::Wake | Work::Refresh => Ok(Answer::Nothing),
             };
             answers.push(self.or_fault(answer)?);
-            if begun.elapsed() > SLICE {
+            if begun.elapsed() > SLICE || self.upgraded.is_some() {
                 break;
             }
         }
@@ -133,7 +136,7 @@ impl Running {
     }
 
     fn finish(self, answers: Vec<Answer>, stale: bool) -> Ran {
-        let Self { batch, from, journal, effects, failed_timers } = self;
+        let Self { batch, from, journal, effects, failed_timers, upgraded } = self;
         let part = (!stale && !journal.is_empty()).then(|| Part {
             id: batch.activity.id.clone(),
             budget: batch.activity.budget.clone(),
@@ -141,6 +144,7 @@ impl Running {
             to: batch.state.head,
             journal,
             effects,
+            version: upgraded,
         });
         Ran { state: batch.state, part, answers, failed_timers, stale }
     }
@@ -223,7 +227,7 @@ impl Running {
         }
     }
 
-    fn control(&mut self, control: Control, key: &str) -> Result<Answer, Fault> {
+    fn control(&mut self, control: &Control, key: &str) -> Result<Answer, Fault> {
         let lifecycle = self.batch.state.head.lifecycle;
         let entry = |kind, name| Entry { kind, actor: key, name, key: None, input: "null" };
         match (control, lifecycle) {
@@ -257,6 +261,28 @@ impl Running {
                 ..Refusal::new(RefusalKind::Conflict, "common.wrong-state", "The activity is not in a state for this.")
             })),
         }
+    }
+
+    /// Moves to another version: where its state has another shape, it moves the state in the same call.
+    fn upgrade(&mut self, to: &Arc<Loaded>, key: &str) -> Result<Answer, Fault> {
+        let from = self.batch.plugin.manifest.state_version;
+        let input = Json::of(&to.manifest.version);
+        let entry = Entry { kind: CallKind::Migrate, actor: key, name: "upgrade", key: None, input: input.as_str() };
+        if to.manifest.state_version == from {
+            let lifecycle = self.batch.state.head.lifecycle;
+            self.upgraded = Some(to.manifest.version.clone());
+            return self.host_call(entry, lifecycle, &|_, _| ());
+        }
+        let old = std::mem::replace(&mut self.batch.plugin, to.clone());
+        let moved = self.call(entry, &|_, _| (), |guest, store, context| {
+            let migrated = guest.fairground_activity_guest().call_migrate(store, &context, from)?;
+            Ok(migrated.map(|()| "null".to_owned()))
+        });
+        match &moved {
+            Ok(answer) if answer.is_ok() => self.upgraded = Some(to.manifest.version.clone()),
+            _ => self.batch.plugin = old,
+        }
+        moved
     }
 
     fn start(&mut self, entry: Entry<'_>, prepare: Prepare<'_>) -> Result<Answer, Fault> {

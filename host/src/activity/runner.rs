@@ -53,6 +53,8 @@ pub(super) struct Runner {
     /// What queries see: the state of the last commit.
     pub committed: Arc<Mutex<State>>,
     pub resting: HashMap<Arc<str>, i64>,
+    /// True once the activity has moved to another version.
+    pub moved: bool,
 }
 
 impl Runner {
@@ -77,12 +79,16 @@ impl Runner {
             }
             waiting.extend(arrived.drain(..));
             waiting = self.step(waiting.into()).await.into();
+            if self.moved {
+                // The next look-up opens the activity with its new version.
+                break;
+            }
         }
         retire();
         queue.close();
         // What came in while it retired is still answered; the next runner begins from what this one commits.
-        while queue.recv_many(&mut arrived, BATCH_MAX).await > 0 {
-            let mut left = std::mem::take(&mut arrived);
+        while !waiting.is_empty() || queue.recv_many(&mut arrived, BATCH_MAX).await > 0 {
+            let mut left: Vec<Queued> = waiting.drain(..).chain(arrived.drain(..)).collect();
             while !left.is_empty() {
                 left = self.step(left).await;
             }
@@ -106,6 +112,7 @@ impl Runner {
                 continue;
             }
             let Ran { state, part, answers, failed_timers, .. } = ran;
+            let version = part.as_ref().and_then(|part| part.version.clone());
             let fate = match part {
                 Some(part) => self.committer.commit(part).await,
                 None => Ok(Fate::Committed),
@@ -114,6 +121,10 @@ impl Runner {
                 Ok(Fate::Committed) => {
                     self.publish(state);
                     self.rest(failed_timers);
+                    if let Some(version) = version {
+                        self.moved = true;
+                        self.activity = Arc::new(Activity { version, ..(*self.activity).clone() });
+                    }
                     return answer(queue, answers);
                 }
                 Ok(fate) => {

@@ -1,12 +1,17 @@
 //! What a runner is asked to do, and what it answers.
 
+use std::sync::Arc;
+
 use tokio::sync::oneshot;
 
-use crate::domain::{
-    id::Id,
-    journal::{Outcome, RetryKey},
-    json::Json,
-    refusal::Refusal,
+use crate::{
+    domain::{
+        id::Id,
+        journal::{Outcome, RetryKey},
+        json::Json,
+        refusal::Refusal,
+    },
+    sandbox::catalog::Loaded,
 };
 
 /// Who acts.
@@ -44,25 +49,27 @@ impl Act {
 }
 
 /// What operators do to an activity's life.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Control {
     Start,
     Pause,
     Resume,
     Stop,
+    /// Move to another version of the plugin.
+    Upgrade(String),
 }
 
-#[derive(Debug)]
 pub(super) enum Work {
     Act(Act),
     Control(Control, Id),
+    /// Move to this version, which is loaded.
+    Upgrade(Arc<Loaded>, Id),
     /// Look at the timers.
     Wake,
     /// Another host may have moved on: read the head again.
     Refresh,
 }
 
-#[derive(Debug)]
 pub(super) struct Queued {
     pub work: Work,
     pub reply: oneshot::Sender<Answer>,
@@ -82,4 +89,10 @@ pub(crate) enum Answer {
     Failed,
     /// There was nothing to answer.
     Nothing,
+}
+
+impl Answer {
+    pub(crate) fn is_ok(&self) -> bool {
+        matches!(self, Self::Done { outcome: Outcome::Ok, .. })
+    }
 }

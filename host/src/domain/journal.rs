@@ -12,6 +12,7 @@ pub(crate) enum CallKind {
     Resume,
     Stop,
     Settle,
+    Migrate,
 }
 
 impl CallKind {
@@ -24,6 +25,7 @@ impl CallKind {
             Self::Resume => "resume",
             Self::Stop => "stop",
             Self::Settle => "settle",
+            Self::Migrate => "migrate",
         }
     }
 }

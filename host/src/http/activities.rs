@@ -1,7 +1,7 @@
 //! `/v1/communities/{community}/activities`: what operators do.
 
 use axum::{Json, extract::State, http::StatusCode};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
@@ -158,6 +158,26 @@ pub(crate) async fn resume(State(app): State<App>, principal: Principal, Ids(pat
     responses((status = 200, body = ActivityView)))]
 pub(crate) async fn stop(State(app): State<App>, principal: Principal, Ids(path): Ids<ActivityPath>) -> Result<Json<ActivityView>, Problem> {
     control(&app, &principal, path, Control::Stop).await
+}
+
+/// Which version an activity is to run.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Upgrade {
+    /// An enabled version of the activity's plugin, newer or older.
+    version: String,
+}
+
+/// Moves it to another version of its plugin, state and all, or leaves everything as it was.
+#[utoipa::path(post, path = "/v1/communities/{community}/activities/{activity}/upgrade", tag = "activities", params(ActivityPath),
+    request_body = Upgrade, responses((status = 200, body = ActivityView)))]
+pub(crate) async fn upgrade(
+    State(app): State<App>,
+    principal: Principal,
+    Ids(path): Ids<ActivityPath>,
+    Body(Upgrade { version }): Body<Upgrade>,
+) -> Result<Json<ActivityView>, Problem> {
+    control(&app, &principal, path, Control::Upgrade(version)).await
 }
 
 /// Every answered call in order, newest last.

@@ -74,6 +74,7 @@ fn table(app: &App) -> OpenApiRouter<App> {
         (OPERATOR, routes!(activities::pause)),
         (OPERATOR, routes!(activities::resume)),
         (OPERATOR, routes!(activities::stop)),
+        (OPERATOR, routes!(activities::upgrade)),
         (OPERATOR, routes!(activities::journal)),
         (OPERATOR, routes!(activities::outbox)),
         (OPERATOR, routes!(activities::audit)),

@@ -87,6 +87,21 @@ impl Store {
         Ok(Page::of(activities, page.limit, |(activity, _): &(Activity, Head)| activity.id.activity.to_string()))
     }
 
+    /// Every activity of a plugin that is not settled, with its version; for development.
+    pub(crate) async fn activities_of_plugin(&self, plugin: &str) -> anyhow::Result<Vec<(ActivityId, String)>> {
+        let rows = sqlx::query(
+            "SELECT activities.community, activities.id, version FROM activities
+             JOIN activity_heads ON activity_heads.community = activities.community AND activity_heads.activity = activities.id
+             WHERE plugin = $1 AND lifecycle <> 'settled'",
+        )
+        .bind(plugin)
+        .fetch_all(&self.reader)
+        .await?;
+        rows.iter()
+            .map(|row| Ok((ActivityId { community: row.id("community")?, activity: row.id("id")? }, row.text("version")?)))
+            .collect()
+    }
+
     pub(crate) async fn head(&self, id: &ActivityId) -> anyhow::Result<Head> {
         let row = sqlx::query("SELECT * FROM activity_heads WHERE community = $1 AND activity = $2")
             .bind(id.community.as_str())

@@ -29,6 +29,8 @@ pub(crate) struct Part {
     pub to: Head,
     pub journal: Vec<JournalRow>,
     pub effects: Effects,
+    /// The version that the activity moves to, where it moves.
+    pub version: Option<String>,
 }
 
 /// What became of a part. Only a committed one left anything behind.
@@ -58,6 +60,7 @@ impl Store {
         }
         let committed: Vec<&Part> =
             parts.iter().zip(&fates).filter(|(_, fate)| **fate == Fate::Committed).map(|(part, _)| part).collect();
+        write_versions(&mut tx, &committed).await?;
         write_journal(&mut tx, &committed).await?;
         write_entries(&mut tx, &committed).await?;
         write_boards(&mut tx, &committed).await?;
@@ -162,6 +165,20 @@ async fn try_shared(tx: &mut Transaction, part: &Part) -> anyhow::Result<bool> {
         }
     }
     Ok(true)
+}
+
+async fn write_versions(tx: &mut Transaction, parts: &[&Part]) -> anyhow::Result<()> {
+    for part in parts {
+        if let Some(version) = &part.version {
+            sqlx::query("UPDATE activities SET version = $3 WHERE community = $1 AND id = $2")
+                .bind(part.id.community.as_str())
+                .bind(part.id.activity.as_str())
+                .bind(version.as_str())
+                .execute(&mut **tx)
+                .await?;
+        }
+    }
+    Ok(())
 }
 
 async fn write_journal(tx: &mut Transaction, parts: &[&Part]) -> anyhow::Result<()> {

@@ -1,1 +1,69 @@
+//! Write a Fairground activity in Rust.
+//!
+//! An activity is a type that implements [`Activity`]: a config, and functions for its actions and queries. The same code is
+//! compiled to a WebAssembly component, where [`Call`] speaks to the real host, and natively for tests, where it speaks to a
+//! [`town::Town`]: a double of the host with the host's semantics.
+//!
+//! Units: instants are UTC milliseconds, durations milliseconds, money integer minor units.
 
+#[cfg(target_arch = "wasm32")]
+mod arena;
+mod activity;
+mod blueprint;
+mod call;
+mod day;
+mod problem;
+mod types;
+
+#[cfg(target_arch = "wasm32")]
+#[path = "host_wasm.rs"]
+mod host;
+#[cfg(not(target_arch = "wasm32"))]
+#[path = "host_native.rs"]
+mod host;
+
+#[cfg(not(target_arch = "wasm32"))]
+pub mod town;
+#[cfg(target_arch = "wasm32")]
+#[doc(hidden)]
+pub mod component;
+
+pub use activity::{Activity, Block, Issue, Issues, Report, Section, StopReason};
+pub use blueprint::Blueprint;
+pub use call::{Call, is_time_zone, refused};
+pub use day::Day;
+pub use problem::{Answer, Kind, Problem, conflict, expired, invalid, limit_reached, not_allowed, not_found, risk_rejected};
+pub use types::{
+    Budget, HoldState, Hold, HostEvent, Limit, Member, MemberStatus, Newness, Notice, Offers, OutOfBounds, Placed, Ranked,
+    Refused, Risk, Verdict,
+};
+
+/// What an activity's `lib.rs` begins with.
+pub mod prelude {
+    pub use crate::{Activity, Answer, Blueprint, Call, Day, Issue, Issues, Offers, Problem, Report};
+    pub use schemars::JsonSchema;
+    pub use serde::{Deserialize, Serialize};
+}
+
+#[doc(hidden)]
+pub mod private {
+    pub use schemars;
+    pub use serde_json;
+}
+
+/// Makes a component of an [`Activity`]. Natively it does nothing.
+#[macro_export]
+macro_rules! activity {
+    ($activity:ident) => {
+        #[cfg(target_arch = "wasm32")]
+        mod fairground_component {
+            type Exported = $crate::component::Adapter<super::$activity>;
+            $crate::component::export!(Exported with_types_in $crate::component);
+        }
+    };
+}
+
+/// An action or a query without input.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Nothing {}

@@ -1,0 +1,60 @@
+//! Everything that an operator can set: flags, each also an environment variable.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Runs community activities as sandboxed WebAssembly plugins.
+#[derive(Debug, Parser)]
+#[command(name = "fairground", version)]
+pub struct Config {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Runs a host.
+    Serve(Serve),
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct Serve {
+    /// Where to listen; port 0 takes a free one and prints it.
+    #[arg(long, env = "FAIRGROUND_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDR")]
+    pub listen: SocketAddr,
+
+    /// `sqlite:PATH`, made if it is missing, or `postgres://USER:PASSWORD@HOST/NAME`.
+    #[arg(long, env = "FAIRGROUND_DATABASE", default_value = "sqlite:data/fairground.db", value_name = "URL", hide_env_values = true)]
+    pub database: String,
+
+    /// Where compiled plugins are kept. Whoever can write here can run code in the host.
+    #[arg(long, env = "FAIRGROUND_ARTIFACTS", default_value = "data/artifacts", value_name = "DIR")]
+    pub artifacts: PathBuf,
+
+    /// For development: uploads and enables each *.wasm of a folder, and moves activities to newer versions of it.
+    #[arg(long, env = "FAIRGROUND_WATCH", value_name = "DIR")]
+    pub watch: Option<PathBuf>,
+
+    /// Sets up a community to play with, and prints what to try.
+    #[arg(long, env = "FAIRGROUND_DEMO")]
+    pub demo: bool,
+
+    /// The operator's key: at least 24 characters, without dots. Made up and printed at the first start where it is left out.
+    #[arg(long, env = "FAIRGROUND_OPERATOR_KEY", value_name = "SECRET", hide_env_values = true)]
+    pub operator_key: Option<String>,
+
+    /// How the log is written to standard error.
+    #[arg(long, env = "FAIRGROUND_LOG_FORMAT", default_value = "text")]
+    pub log_format: LogFormat,
+
+    /// What is logged: `info`, `fairground=debug`, `plugin=trace`.
+    #[arg(long, env = "FAIRGROUND_LOG", default_value = "info")]
+    pub log: String,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum LogFormat {
+    Text,
+    Json,
+}

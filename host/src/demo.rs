@@ -1,0 +1,153 @@
+//! `--demo`: a community to play with. Set up once; what happens in it stays.
+
+use std::net::SocketAddr;
+
+use anyhow::{Context, bail};
+use serde_json::{Value, json};
+
+use crate::{
+    activity::{Activities, Control, CreateError, Creation},
+    domain::{
+        community::CommunityProfile,
+        group::{GroupKind, GroupProfile, MembershipProfile},
+        id::Id,
+        member::{Member, MemberProfile, MemberStatus},
+        money::{Currency, Money},
+    },
+    http,
+    store::{
+        api_keys::{ApiKey, KeyKind},
+        budgets::BudgetProfile,
+        groups::Joined,
+    },
+};
+
+const COMMUNITY: &str = "demo";
+const TIME_ZONE: &str = "Asia/Shanghai";
+const MEMBERS: [&str; 8] = ["ann", "bob", "cat", "dan", "eve", "fay", "gus", "hal"];
+
+/// Each with its first and last member.
+const GROUPS: [(&str, &str, GroupKind, std::ops::Range<usize>); 2] =
+    [("early-birds", "Early birds", GroupKind::Core, 0..5), ("riverside", "Riverside", GroupKind::Local, 3..8)];
+
+/// Ready configs of the first-party plugins, beside their code.
+const CHECK_IN: &str = include_str!("../../plugins/check-in/template.json");
+const BARGAIN: &str = include_str!("../../plugins/bargain/template.json");
+
+pub(crate) async fn set_up(activities: &Activities, address: SocketAddr) -> anyhow::Result<()> {
+    let community = id(COMMUNITY)?;
+    people(activities, &community).await?;
+    run(activities, &community, CHECK_IN).await?;
+    run(activities, &community, BARGAIN).await?;
+    let app_key = app_key(activities, &community).await?;
+    println!("{}", what_to_try(address, &app_key));
+    Ok(())
+}
+
+fn id(text: &str) -> anyhow::Result<Id> {
+    Ok(Id::new(text)?)
+}
+
+async fn people(activities: &Activities, community: &Id) -> anyhow::Result<()> {
+    let Activities { store, clock, .. } = activities;
+    let now = clock.now();
+    let currency = Currency::new("CNY")?;
+    let profile = CommunityProfile { name: "Demo community".into(), currency, time_zone: TIME_ZONE.into() };
+    store.put_community(community, &profile, now).await?;
+    for name in MEMBERS {
+        let member = id(name)?;
+        let defaults = Member {
+            id: member.clone(),
+            status: MemberStatus::Active,
+            tier: "ordinary".into(),
+            tags: Vec::new(),
+            clusters: Vec::new(),
+            time_zone: TIME_ZONE.into(),
+            channel: None,
+            registered_at: now,
+            first_order_at: None,
+            inviter: None,
+        };
+        store.put_member(community, &member, &MemberProfile::default(), &defaults).await?;
+    }
+    for (name, title, kind, members) in GROUPS {
+        let group = id(name)?;
+        let profile = GroupProfile { name: title.into(), kind, region: None, capacity: 0, rules_version: 1, parent: None };
+        store.put_group(community, &group, &profile).await?;
+        let group = store.group(community, &group).await?.context("it was just put there")?;
+        for member in &MEMBERS[members] {
+            let joined = store.put_membership(community, &group, &id(member)?, &MembershipProfile::default(), now).await?;
+            if matches!(joined, Joined::Full) {
+                bail!("a group without a capacity is never full");
+            }
+        }
+    }
+    let limit = Money { minor: 100_000, currency };
+    let budget = BudgetProfile { limit, max_grants: None, per_member_grants: None, refundable: true };
+    store.put_budget(community, &id("treats")?, &budget).await?;
+    Ok(())
+}
+
+/// Makes and starts an activity from a plugin's template, unless it is there.
+async fn run(activities: &Activities, community: &Id, template: &str) -> anyhow::Result<()> {
+    let wish: Creation = serde_json::from_str(template).context("a template is not in order")?;
+    let home = activities.store.community(community).await?.context("it was just put there")?;
+    let name = wish.id.clone().context("a template has an id")?;
+    match activities.create(&home, wish).await {
+        Ok((activity, _)) => {
+            let operator = id("demo")?;
+            let started = activities.control(&activity.id, Control::Start, &operator).await?;
+            match started {
+                Some(answer) if answer.is_ok() => Ok(()),
+                answer => bail!("{name} did not start: {answer:?}"),
+            }
+        }
+        Err(CreateError::Taken) => Ok(()),
+        Err(error) => bail!("{name} could not be made: {error:?}"),
+    }
+}
+
+/// The demo's own app key. Kept in the open, because it is good for the demo community alone.
+async fn app_key(activities: &Activities, community: &Id) -> anyhow::Result<String> {
+    let (fresh, made_up) = http::make_key(KeyKind::App, Some(community.clone()), None, activities.clock.now());
+    let secret = activities.store.setting("demo-app-key", &made_up).await?;
+    let key = ApiKey { id: Id::random("key"), ..fresh };
+    activities.store.insert_key(&key, &http::secret_hash(&secret)).await?;
+    Ok(secret)
+}
+
+/// Commands to paste: ann checks in, starts a bargain, and bob helps her.
+fn what_to_try(address: SocketAddr, app_key: &str) -> String {
+    let host = format!("http://{address}");
+    let home = format!("{host}/v1/communities/{COMMUNITY}");
+    let token = |member: &str| {
+        let body: Value = json!({"member": member, "ttl_seconds": 900});
+        format!("$(curl -s {home}/member-tokens -H 'Authorization: Bearer {app_key}' -d '{body}' | sed 's/.*\"token\":\"\\([^\"]*\\)\".*/\\1/')")
+    };
+    let act = |member: &str, activity: &str, action: &str, input: &str| {
+        format!(
+            "curl -s {home}/activities/{activity}/actions/{action} -H \"Authorization: Bearer ${member}\" -H \"Idempotency-Key: $RANDOM$RANDOM\" -d '{input}'; echo"
+        )
+    };
+    let ask = |member: &str, activity: &str, query: &str| {
+        format!("curl -s \"{home}/activities/{activity}/queries/{query}\" -H \"Authorization: Bearer ${member}\"; echo")
+    };
+    [
+        format!("The demo community runs: browse the API at {host}/docs, or paste these, line by line."),
+        String::new(),
+        "# tokens of two members, good for 15 minutes".into(),
+        format!("ANN={}", token("ann")),
+        format!("BOB={}", token("bob")),
+        "# ann checks in today, and looks at her streak".into(),
+        act("ANN", "daily", "check-in", "{}"),
+        ask("ANN", "daily", "me"),
+        "# ann starts a bargain, bob helps her, and both see the price fall".into(),
+        act("ANN", "teapot", "start", "{}"),
+        act("BOB", "teapot", "help", r#"{"session":"1-ann"}"#),
+        ask("BOB", "teapot", "session?session=1-ann"),
+        "# what ann has got".into(),
+        format!("curl -s {home}/members/ann/rewards -H \"Authorization: Bearer $ANN\"; echo"),
+        String::new(),
+    ]
+    .join("\n")
+}

@@ -1,0 +1,132 @@
+//! The composition root: opens everything, starts everything, and stops in order.
+
+use std::{
+    net::SocketAddr,
+    sync::{LazyLock, Mutex},
+    time::Duration,
+};
+
+use anyhow::{Context, ensure};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
+
+use crate::{
+    activity::Activities,
+    clock::Clock,
+    config::Serve,
+    demo,
+    domain::id::Id,
+    http::{self, App, Health, Identity},
+    sandbox::{Artifacts, Sandbox, catalog::Catalog},
+    store::{
+        Store,
+        api_keys::{ApiKey, KeyKind},
+    },
+    watch::Watch,
+};
+
+/// How often the store is asked for timers of activities that nobody acts in.
+const TIMER_POLL: Duration = Duration::from_millis(250);
+
+const WATCH_POLL: Duration = Duration::from_secs(1);
+
+/// 24 characters of a made-up alphabet are beyond guessing.
+const OPERATOR_KEY_CHARS_MIN: usize = 24;
+
+/// A host that serves.
+pub struct Host {
+    pub address: SocketAddr,
+    activities: Activities,
+    store: Store,
+    stop: watch::Sender<bool>,
+    server: JoinHandle<()>,
+}
+
+impl Host {
+    /// Opens the database and the sandbox and listens. What a person should read is printed to standard output.
+    pub async fn start(config: Serve, clock: Clock) -> anyhow::Result<Self> {
+        let store = Store::open(&config.database).await?;
+        let sandbox = Sandbox::new().context("cannot start the sandbox")?;
+        let catalog = Catalog::new(sandbox, Artifacts::open(&config.artifacts)?, store.clone());
+        let activities = Activities::new(store.clone(), catalog, clock.clone());
+        let identity = Identity::new(store.clone(), clock.clone()).await?;
+        keep_operator_key(&store, config.operator_key.as_deref(), clock.now()).await?;
+
+        let listener = TcpListener::bind(config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
+        let address = listener.local_addr()?;
+        let (stop, draining) = watch::channel(false);
+        let health = Health { store: store.clone(), metrics: recorder(), draining: draining.clone() };
+        let router = http::router(App { activities: activities.clone(), identity: identity.clone() }, health);
+        let server = tokio::spawn(http::serve(listener, router, until(draining.clone())));
+        tokio::spawn(poll_timers(activities.clone(), draining.clone()));
+        println!("fairground listens on http://{address}");
+
+        if let Some(folder) = config.watch {
+            let mut watch = Watch::new(folder, activities.clone());
+            watch.look().await;
+            tokio::spawn(poll_folder(watch, draining));
+        }
+        if config.demo {
+            demo::set_up(&activities, address).await.context("cannot set up the demo")?;
+        }
+        Ok(Self { address, activities, store, stop, server })
+    }
+
+    /// Runs what is due now; for tests that turn the clock by hand.
+    pub async fn run_due_timers(&self) -> anyhow::Result<()> {
+        self.activities.run_due_timers().await
+    }
+
+    /// Takes no more calls, answers those it took, and closes the database.
+    pub async fn stop(self) {
+        let _ = self.stop.send(true);
+        let _ = self.server.await;
+        self.store.close().await;
+    }
+}
+
+/// The metrics of the process; all hosts in it share them.
+fn recorder() -> PrometheusHandle {
+    static RECORDER: LazyLock<Mutex<Option<PrometheusHandle>>> = LazyLock::new(Mutex::default);
+    let mut recorder = RECORDER.lock().expect("nothing panics while it is locked");
+    recorder.get_or_insert_with(|| PrometheusBuilder::new().install_recorder().expect("it is installed once")).clone()
+}
+
+async fn until(mut draining: watch::Receiver<bool>) {
+    let _ = draining.wait_for(|draining| *draining).await;
+}
+
+async fn poll_timers(activities: Activities, draining: watch::Receiver<bool>) {
+    let mut round = tokio::time::interval(TIMER_POLL);
+    round.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    while !*draining.borrow() {
+        round.tick().await;
+        if let Err(error) = activities.run_due_timers().await {
+            tracing::error!(error = format!("{error:#}"), "due timers could not be run; they are tried again");
+        }
+    }
+}
+
+async fn poll_folder(mut watch: Watch, draining: watch::Receiver<bool>) {
+    while !*draining.borrow() {
+        tokio::time::sleep(WATCH_POLL).await;
+        watch.look().await;
+    }
+}
+
+/// The key that was set, or a fresh one where there is none: without a key nobody could make the next.
+async fn keep_operator_key(store: &Store, given: Option<&str>, now: i64) -> anyhow::Result<()> {
+    let (fresh, made_up) = http::make_key(KeyKind::Operator, None, None, now);
+    if let Some(secret) = given {
+        ensure!(
+            secret.len() >= OPERATOR_KEY_CHARS_MIN && secret.chars().all(|c| c.is_ascii_graphic() && c != '.'),
+            "FAIRGROUND_OPERATOR_KEY has at least {OPERATOR_KEY_CHARS_MIN} visible ASCII characters and no dots"
+        );
+        let key = ApiKey { id: Id::random("key"), ..fresh };
+        store.insert_key(&key, &http::secret_hash(secret)).await?;
+    } else if !store.has_operator_key().await? {
+        store.insert_key(&fresh, &http::secret_hash(&made_up)).await?;
+        println!("operator key, shown this once: {made_up}");
+    }
+    Ok(())
+}

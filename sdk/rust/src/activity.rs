@@ -1,0 +1,137 @@
+//! The trait that an activity implements.
+
+use schemars::JsonSchema;
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{Answer, Blueprint, Call, HostEvent, Offers};
+
+/// A kind of activity. All functions are associated ones: nothing survives a call but what is written to the host.
+pub trait Activity: Sized + 'static {
+    /// What an organiser sets. Its schema, with titles, units, bounds and defaults, is derived.
+    type Config: DeserializeOwned + JsonSchema;
+
+    /// Lower-case words with dashes.
+    const NAME: &'static str;
+    /// Semver; `env!("CARGO_PKG_VERSION")`.
+    const VERSION: &'static str;
+    const TITLE: &'static str;
+    const DESCRIPTION: &'static str;
+    /// Counts up when stored state changes its shape; see [`Activity::migrate`].
+    const STATE_VERSION: u32 = 1;
+
+    /// Its actions, queries, topics and codes.
+    fn blueprint() -> Blueprint<Self>;
+
+    /// Checks what a schema cannot say. `offers` are those that the organiser declared.
+    fn check(_config: &Self::Config, _offers: &Offers) -> Result<Report, Vec<Issue>> {
+        Ok(Report::default())
+    }
+
+    fn start(_call: &mut Call<Self::Config>) -> Answer<()> {
+        Ok(())
+    }
+
+    /// A timer is due. It may come twice, so look at the state first.
+    fn on_timer(_call: &mut Call<Self::Config>, _key: &str, _due: i64, _payload: &str) -> Answer<()> {
+        Ok(())
+    }
+
+    /// A topic of [`Blueprint::listens`] was heard. It may come twice.
+    fn on_event(_call: &mut Call<Self::Config>, _event: &HostEvent) -> Answer<()> {
+        Ok(())
+    }
+
+    fn stop(_call: &mut Call<Self::Config>, _reason: StopReason) -> Answer<()> {
+        Ok(())
+    }
+
+    /// Called until it answers true; `batch` counts from 0. Each call is one bounded transaction.
+    fn settle(_call: &mut Call<Self::Config>, _batch: u32) -> Answer<bool> {
+        Ok(true)
+    }
+
+    /// The page, for a member or for nobody in particular.
+    fn page(_call: &mut Call<Self::Config>, _viewer: Option<&str>) -> Answer<Vec<Block>> {
+        Ok(Vec::new())
+    }
+
+    /// Recomputes the invariants; answers the broken ones.
+    fn audit(_call: &mut Call<Self::Config>) -> Answer<Vec<String>> {
+        Ok(Vec::new())
+    }
+
+    /// Moves stored state of an older version to this one's shape.
+    fn migrate(_call: &mut Call<Self::Config>, _from_state_version: u32) -> Answer<()> {
+        Ok(())
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StopReason {
+    Ended,
+    Stopped,
+    Cancelled,
+}
+
+/// What a config comes to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Report {
+    /// The most that the activity can cost, in minor units; none where there is no bound.
+    pub max_liability: Option<i64>,
+    /// Sentences that members must be shown.
+    pub disclosures: Vec<String>,
+    pub warnings: Vec<String>,
+}
+
+/// Something wrong in a config.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Issue {
+    /// JSON pointer: `/streak/0/days`.
+    pub pointer: String,
+    pub code: &'static str,
+    pub message: String,
+}
+
+/// Collects what is wrong in a config.
+#[derive(Debug, Default)]
+pub struct Issues(Vec<Issue>);
+
+impl Issues {
+    /// Adds an issue where `fine` does not hold.
+    pub fn expect(&mut self, fine: bool, pointer: impl Into<String>, code: &'static str, message: impl Into<String>) {
+        if !fine {
+            self.0.push(Issue { pointer: pointer.into(), code, message: message.into() });
+        }
+    }
+
+    /// The report, where nothing was wrong.
+    pub fn or(self, report: Report) -> Result<Report, Vec<Issue>> {
+        if self.0.is_empty() { Ok(report) } else { Err(self.0) }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Section {
+    Top,
+    Middle,
+    Bottom,
+}
+
+/// A piece of the page.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Block {
+    pub section: Section,
+    pub kind: &'static str,
+    /// JSON.
+    pub content: String,
+}
+
+impl Block {
+    pub fn new<T: Serialize>(section: Section, kind: &'static str, content: &T) -> Self {
+        Self { section, kind, content: serde_json::to_string(content).expect("content is JSON") }
+    }
+}

@@ -1,0 +1,224 @@
+//! A call: who acts, in which activity, and what may be asked of the host.
+
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{
+    Budget, Day, Hold, Limit, Member, Newness, Notice, OutOfBounds, Placed, Problem, Ranked, Refused, Risk,
+    host,
+    problem::Kind,
+};
+
+/// One call of an activity. What it writes is kept when it answers, and gone when it refuses or panics.
+pub struct Call<C> {
+    /// The activity's id.
+    pub activity: String,
+    pub config: C,
+    /// The member who acts; an operator's key for an operator's action; empty for the host's own calls.
+    pub actor: String,
+    pub by_operator: bool,
+    pub started_at: i64,
+    pub ends_at: Option<i64>,
+}
+
+impl<C> Call<C> {
+    /// The time of the call: the same however often it is asked.
+    pub fn now(&self) -> i64 {
+        host::now()
+    }
+
+    /// The business day of an instant in a zone that is known to exist.
+    pub fn day(&self, at: i64, zone: &str, day_starts_minute: u32) -> Day {
+        host::business_day(at, zone, day_starts_minute).expect("the zone was checked with the config")
+    }
+
+    /// When a business day starts.
+    pub fn day_start(&self, day: Day, zone: &str, day_starts_minute: u32) -> i64 {
+        host::day_start(day, zone, day_starts_minute).expect("the zone was checked with the config")
+    }
+
+    /// Minutes since midnight on the zone's wall clock.
+    pub fn minute_of_day(&self, at: i64, zone: &str) -> u32 {
+        host::minute_of_day(at, zone).expect("the zone was checked with the config")
+    }
+
+    /// The day so many days later.
+    pub fn add_days(&self, day: Day, days: i32) -> Day {
+        host::add_days(day, days).expect("years -9999 to 9999 are enough")
+    }
+
+    /// From `a` to `b`; none where one of them is no day of the calendar.
+    pub fn days_between(&self, a: Day, b: Day) -> Option<i32> {
+        host::days_between(a, b)
+    }
+
+    /// What is stored under a key.
+    pub fn load<T: DeserializeOwned>(&self, key: &str) -> Option<T> {
+        let bytes = host::get(key)?;
+        Some(serde_json::from_slice(&bytes).expect("it was stored by this activity; see STATE_VERSION"))
+    }
+
+    pub fn save<T: Serialize>(&mut self, key: &str, value: &T) {
+        host::put(key, serde_json::to_vec(value).expect("state is JSON"));
+    }
+
+    /// True where there was something to delete.
+    pub fn delete(&mut self, key: &str) -> bool {
+        host::delete(key)
+    }
+
+    /// What is stored under keys that start with `prefix`, after `start_after`, in the order of the keys; at most 256.
+    pub fn scan<T: DeserializeOwned>(&self, prefix: &str, start_after: Option<&str>, limit: u32) -> Vec<(String, T)> {
+        let rows = host::scan(prefix, start_after, limit).into_iter();
+        rows.map(|(key, bytes)| (key, serde_json::from_slice(&bytes).expect("it was stored by this activity"))).collect()
+    }
+
+    /// Adds to a counter that stays in `low..=high`; answers its new value.
+    pub fn count(&mut self, key: &str, delta: i64, low: i64, high: i64) -> Result<i64, OutOfBounds> {
+        host::add(key, delta, low, high)
+    }
+
+    /// A counter's value; 0 where there is none.
+    pub fn counter(&self, key: &str) -> i64 {
+        host::counter(key)
+    }
+
+    pub fn rank_put(&mut self, board: &str, key: &str, score: i64, at: i64) {
+        host::rank_put(board, key, score, at);
+    }
+
+    pub fn rank_remove(&mut self, board: &str, key: &str) -> bool {
+        host::rank_remove(board, key)
+    }
+
+    pub fn rank(&self, board: &str, key: &str) -> Option<Ranked> {
+        host::rank(board, key)
+    }
+
+    /// Places from `start_rank` (1 is the first) on; at most 256.
+    pub fn ranks(&self, board: &str, start_rank: u64, limit: u32) -> Vec<Ranked> {
+        host::ranks(board, start_rank, limit)
+    }
+
+    pub fn rank_len(&self, board: &str) -> u64 {
+        host::rank_len(board)
+    }
+
+    /// An unbiased integer of `low..=high`, from the stream named `purpose`.
+    pub fn draw(&mut self, purpose: &str, low: u64, high: u64) -> u64 {
+        host::uniform(purpose, low, high)
+    }
+
+    /// `k` distinct indexes of `0..n`, in the order drawn.
+    pub fn draw_distinct(&mut self, purpose: &str, n: u64, k: u32) -> Vec<u64> {
+        host::sample(purpose, n, k)
+    }
+
+    /// Calls `on_timer` at `when` (at most 400 days ahead) or soon after. The same key replaces it. False, and nothing is set,
+    /// where 10 000 timers are pending.
+    #[must_use]
+    pub fn set_timer(&mut self, key: &str, when: i64) -> bool {
+        host::schedule(key, when, "null")
+    }
+
+    pub fn cancel_timer(&mut self, key: &str) -> bool {
+        host::cancel_timer(key)
+    }
+
+    /// Emits an event about a subject; the topic is one of the blueprint's.
+    pub fn emit<T: Serialize>(&mut self, topic: &str, subject: &str, payload: &T) {
+        host::emit(topic, subject, &serde_json::to_string(payload).expect("a payload is JSON"));
+    }
+
+    /// Queues news for a member; the host drops what is too much.
+    pub fn notify(&mut self, notice: &Notice) {
+        host::notify(notice);
+    }
+
+    pub fn log(&self, line: &str) {
+        host::log(line);
+    }
+
+    /// What the budget still allows.
+    pub fn budget(&self) -> Option<Budget> {
+        host::budget()
+    }
+
+    /// Sets an offer aside for a member, for `ttl` milliseconds. The same key gives the same hold.
+    pub fn hold(&mut self, key: &str, offer: &str, member: &str, ttl: u64) -> Placed {
+        host::place_hold(key, offer, member, ttl)
+    }
+
+    /// Gives what is held; false where there is nothing held.
+    pub fn capture(&mut self, key: &str) -> bool {
+        host::capture(key)
+    }
+
+    /// Puts back what is held; false where there is nothing held.
+    pub fn release(&mut self, key: &str, reason: &str) -> bool {
+        host::release(key, reason)
+    }
+
+    /// Takes back what was given; false where nothing was.
+    pub fn revoke(&mut self, key: &str, reason: &str) -> bool {
+        host::revoke(key, reason)
+    }
+
+    pub fn find_hold(&self, key: &str) -> Option<Hold> {
+        host::find_hold(key)
+    }
+
+    /// Gives an offer at once. The same key gives once.
+    pub fn give(&mut self, key: &str, offer: &str, member: &str) -> Result<(), Problem> {
+        self.hold(key, offer, member, 0).map_err(refused)?;
+        self.capture(key);
+        Ok(())
+    }
+
+    pub fn points(&self, member: &str, account: &str) -> u64 {
+        host::points(member, account)
+    }
+
+    /// Takes points from a member; false, and nothing changed, where there are too few.
+    pub fn spend_points(&mut self, key: &str, member: &str, account: &str, points: u64, reason: &str) -> bool {
+        host::spend_points(key, member, account, points, reason)
+    }
+
+    pub fn member(&self, id: &str) -> Option<Member> {
+        host::member(id)
+    }
+
+    /// A group's members by id, 256 at most, and the cursor of the next page.
+    pub fn members_of(&self, group: &str, cursor: Option<&str>) -> (Vec<String>, Option<String>) {
+        host::members_of(group, cursor)
+    }
+
+    pub fn is_new(&self, member: &str, definition: Newness, since: i64) -> bool {
+        host::is_new(member, definition, since)
+    }
+
+    /// Whether the risk rules speak against `member` doing `action` with or for `counterparty`.
+    pub fn assess_risk(&self, member: &str, counterparty: Option<&str>, action: &str) -> Risk {
+        host::assess_risk(member, counterparty, action)
+    }
+}
+
+/// A hold that was refused, as a problem with a common code.
+pub fn refused(why: Refused) -> Problem {
+    let (kind, code, message) = match why {
+        Refused::Exhausted(Limit::MemberGrants) => {
+            (Kind::LimitReached, "common.limit-member-total", "This member has had their share.")
+        }
+        Refused::Exhausted(_) | Refused::NoBudget => {
+            (Kind::InsufficientBudget, "common.budget-exhausted", "The budget does not allow it.")
+        }
+        Refused::UnknownOffer => (Kind::NotFound, "common.not-found", "There is no such offer."),
+        Refused::UnknownMember => (Kind::NotFound, "common.not-found", "There is no such member."),
+        Refused::Mismatch => (Kind::Conflict, "common.idempotency-mismatch", "This was given before, but not like this."),
+    };
+    Problem::new(kind, code, message)
+}
+
+/// Whether a zone is known; for `check`, where a config's zone is not known to be one.
+pub fn is_time_zone(name: &str) -> bool {
+    host::business_day(0, name, 0).is_some()
+}

@@ -1,0 +1,158 @@
+//! The host, as tests reach it: the world of the [`crate::town::Town`] that is playing on this thread.
+
+use crate::{
+    Budget, Day, Hold, HoldState, Member, Newness, Notice, OutOfBounds, Placed, Ranked, Risk,
+    town::world::{self, with},
+};
+
+pub(crate) fn now() -> i64 {
+    with(|world| world.now)
+}
+
+pub(crate) fn business_day(at: i64, zone: &str, minute: u32) -> Option<Day> {
+    world::business_day(at, zone, minute)
+}
+
+pub(crate) fn day_start(day: Day, zone: &str, minute: u32) -> Option<i64> {
+    world::day_start(day, zone, minute)
+}
+
+pub(crate) fn minute_of_day(at: i64, zone: &str) -> Option<u32> {
+    world::minute_of_day(at, zone)
+}
+
+pub(crate) fn add_days(day: Day, days: i32) -> Option<Day> {
+    world::add_days(day, days)
+}
+
+pub(crate) fn days_between(a: Day, b: Day) -> Option<i32> {
+    world::days_between(a, b)
+}
+
+pub(crate) fn get(key: &str) -> Option<Vec<u8>> {
+    with(|world| world.get(key))
+}
+
+pub(crate) fn put(key: &str, value: Vec<u8>) {
+    with(|world| world.put(key, Some(value)));
+}
+
+pub(crate) fn delete(key: &str) -> bool {
+    with(|world| world.put(key, None))
+}
+
+pub(crate) fn scan(prefix: &str, start_after: Option<&str>, limit: u32) -> Vec<(String, Vec<u8>)> {
+    with(|world| world.scan(prefix, start_after, limit))
+}
+
+pub(crate) fn add(key: &str, delta: i64, low: i64, high: i64) -> Result<i64, OutOfBounds> {
+    with(|world| world.add(key, delta, low, high))
+}
+
+pub(crate) fn counter(key: &str) -> i64 {
+    with(|world| world.counter(key))
+}
+
+pub(crate) fn rank_put(board: &str, key: &str, score: i64, at: i64) {
+    with(|world| world.rank_put(board, key, score, at));
+}
+
+pub(crate) fn rank_remove(board: &str, key: &str) -> bool {
+    with(|world| world.rank_remove(board, key))
+}
+
+pub(crate) fn rank(board: &str, key: &str) -> Option<Ranked> {
+    with(|world| world.standings(board).into_iter().find(|ranked| ranked.key == key))
+}
+
+pub(crate) fn ranks(board: &str, start: u64, limit: u32) -> Vec<Ranked> {
+    let limit = limit.min(world::PAGE_ROWS_MAX) as usize;
+    with(|world| world.standings(board).into_iter().filter(|ranked| ranked.rank >= start).take(limit).collect())
+}
+
+pub(crate) fn rank_len(board: &str) -> u64 {
+    with(|world| world.standings(board).len() as u64)
+}
+
+pub(crate) fn uniform(_purpose: &str, low: u64, high: u64) -> u64 {
+    with(|world| world.uniform(low, high))
+}
+
+pub(crate) fn sample(_purpose: &str, n: u64, k: u32) -> Vec<u64> {
+    with(|world| world.sample(n, k))
+}
+
+pub(crate) fn schedule(key: &str, when: i64, payload: &str) -> bool {
+    with(|world| world.schedule(key, when, payload))
+}
+
+pub(crate) fn members_of(group: &str, cursor: Option<&str>) -> (Vec<String>, Option<String>) {
+    let page = world::PAGE_ROWS_MAX as usize;
+    with(|world| {
+        let members = world.groups.get(group).into_iter().flatten();
+        let after = members.filter(|member| cursor.is_none_or(|cursor| member.as_str() > cursor));
+        let members: Vec<String> = after.take(page).cloned().collect();
+        let next = if members.len() == page { members.last().cloned() } else { None };
+        (members, next)
+    })
+}
+
+pub(crate) fn cancel_timer(key: &str) -> bool {
+    with(|world| world.cancel_timer(key))
+}
+
+pub(crate) fn emit(topic: &str, subject: &str, payload: &str) {
+    with(|world| world.emit(topic, subject, payload));
+}
+
+pub(crate) fn notify(notice: &Notice) {
+    with(|world| world.notify(notice));
+}
+
+pub(crate) fn log(line: &str) {
+    println!("{line}");
+}
+
+pub(crate) fn budget() -> Option<Budget> {
+    with(|world| world.budget_left())
+}
+
+pub(crate) fn place_hold(key: &str, offer: &str, member: &str, ttl: u64) -> Placed {
+    with(|world| world.place_hold(key, offer, member, ttl))
+}
+
+pub(crate) fn capture(key: &str) -> bool {
+    with(|world| world.change_hold(key, HoldState::Captured))
+}
+
+pub(crate) fn release(key: &str, _reason: &str) -> bool {
+    with(|world| world.change_hold(key, HoldState::Released))
+}
+
+pub(crate) fn revoke(key: &str, _reason: &str) -> bool {
+    with(|world| world.change_hold(key, HoldState::Revoked))
+}
+
+pub(crate) fn find_hold(key: &str) -> Option<Hold> {
+    with(|world| world.holds.get(key).map(|(hold, _)| hold.clone()))
+}
+
+pub(crate) fn points(member: &str, account: &str) -> u64 {
+    with(|world| world.points.get(&(member.into(), account.into())).copied().unwrap_or_default())
+}
+
+pub(crate) fn spend_points(key: &str, member: &str, account: &str, points: u64, _reason: &str) -> bool {
+    with(|world| world.spend_points(key, member, account, points))
+}
+
+pub(crate) fn member(id: &str) -> Option<Member> {
+    with(|world| world.members.get(id).map(|(member, _)| member.clone()))
+}
+
+pub(crate) fn is_new(member: &str, definition: Newness, since: i64) -> bool {
+    with(|world| world.is_new(member, definition, since))
+}
+
+pub(crate) fn assess_risk(member: &str, counterparty: Option<&str>, _action: &str) -> Risk {
+    with(|world| world.assess(member, counterparty))
+}

@@ -1,0 +1,239 @@
+//! The host, as a component reaches it: the imports of `wit/`.
+
+use crate::{
+    Budget, Day, Hold, HoldState, Limit, Member, MemberStatus, Newness, Notice, OutOfBounds, Placed, Ranked, Refused, Risk, Verdict,
+    component::fairground::activity::{
+        clock, events, groups, log as wit_log, members, notifications, points as wit_points, random, ranking, rewards, risk, scheduler,
+        storage, types,
+    },
+};
+
+pub(crate) fn now() -> i64 {
+    clock::now()
+}
+
+fn civil(day: Day) -> types::CivilDate {
+    types::CivilDate { year: day.year, month: day.month, day: day.day }
+}
+
+fn day(date: types::CivilDate) -> Day {
+    Day { year: date.year, month: date.month, day: date.day }
+}
+
+pub(crate) fn business_day(at: i64, zone: &str, minute: u32) -> Option<Day> {
+    clock::business_day(at, zone, minute).ok().map(day)
+}
+
+pub(crate) fn day_start(day: Day, zone: &str, minute: u32) -> Option<i64> {
+    clock::day_start(civil(day), zone, minute).ok()
+}
+
+pub(crate) fn minute_of_day(at: i64, zone: &str) -> Option<u32> {
+    clock::minute_of_day(at, zone).ok()
+}
+
+pub(crate) fn add_days(from: Day, days: i32) -> Option<Day> {
+    clock::add_days(civil(from), days).ok().map(day)
+}
+
+pub(crate) fn days_between(a: Day, b: Day) -> Option<i32> {
+    clock::days_between(civil(a), civil(b)).ok()
+}
+
+pub(crate) fn get(key: &str) -> Option<Vec<u8>> {
+    storage::get(key).map(|entry| entry.value)
+}
+
+pub(crate) fn put(key: &str, value: Vec<u8>) {
+    storage::put(key, &value, None).expect("no version is expected");
+}
+
+pub(crate) fn delete(key: &str) -> bool {
+    storage::delete(key, None).expect("no version is expected")
+}
+
+pub(crate) fn scan(prefix: &str, start_after: Option<&str>, limit: u32) -> Vec<(String, Vec<u8>)> {
+    storage::scan(prefix, start_after, limit).into_iter().map(|entry| (entry.key, entry.value)).collect()
+}
+
+pub(crate) fn add(key: &str, delta: i64, low: i64, high: i64) -> Result<i64, OutOfBounds> {
+    match storage::add(key, delta, low, high) {
+        Ok(sum) => Ok(sum),
+        Err(storage::AddError::OutOfBounds(value)) => Err(OutOfBounds(value)),
+        Err(storage::AddError::NotACounter) => panic!("{key} is no counter"),
+    }
+}
+
+pub(crate) fn counter(key: &str) -> i64 {
+    let value = storage::get(key).map(|entry| entry.value);
+    value.and_then(|bytes| std::str::from_utf8(bytes.strip_prefix(b"counter:")?).ok()?.parse().ok()).unwrap_or_default()
+}
+
+pub(crate) fn rank_put(board: &str, key: &str, score: i64, at: i64) {
+    ranking::put(board, &ranking::Scored { key: key.into(), score, at });
+}
+
+pub(crate) fn rank_remove(board: &str, key: &str) -> bool {
+    ranking::remove(board, key)
+}
+
+fn ranked(ranked: ranking::Ranked) -> Ranked {
+    Ranked { rank: ranked.rank, key: ranked.entry.key, score: ranked.entry.score, at: ranked.entry.at }
+}
+
+pub(crate) fn rank(board: &str, key: &str) -> Option<Ranked> {
+    ranking::rank(board, key).map(ranked)
+}
+
+pub(crate) fn ranks(board: &str, start: u64, limit: u32) -> Vec<Ranked> {
+    ranking::range(board, start, limit).into_iter().map(ranked).collect()
+}
+
+pub(crate) fn rank_len(board: &str) -> u64 {
+    ranking::len(board)
+}
+
+pub(crate) fn uniform(purpose: &str, low: u64, high: u64) -> u64 {
+    random::uniform(purpose, low, high).expect("the range is not empty")
+}
+
+pub(crate) fn sample(purpose: &str, n: u64, k: u32) -> Vec<u64> {
+    random::sample(purpose, n, k).expect("no more are drawn than there are")
+}
+
+pub(crate) fn schedule(key: &str, when: i64, payload: &str) -> bool {
+    match scheduler::at(key, when, payload) {
+        Ok(()) => true,
+        Err(scheduler::ScheduleError::TooMany) => false,
+        Err(error) => panic!("{key} cannot be set: {error:?}"),
+    }
+}
+
+pub(crate) fn members_of(group: &str, cursor: Option<&str>) -> (Vec<String>, Option<String>) {
+    let page = types::Page { limit: 256, cursor: cursor.map(Into::into) };
+    let (memberships, next) = groups::members_of(group, &page);
+    (memberships.into_iter().map(|membership| membership.member).collect(), next)
+}
+
+pub(crate) fn cancel_timer(key: &str) -> bool {
+    scheduler::cancel(key)
+}
+
+pub(crate) fn emit(topic: &str, subject: &str, payload: &str) {
+    events::emit(topic, subject, payload).expect("a topic of the blueprint");
+}
+
+pub(crate) fn notify(notice: &Notice) {
+    let sent = notifications::send(&notifications::Notice {
+        template: notice.template.clone(),
+        params: notice.params.clone(),
+        audience: notifications::Audience::Member(notice.member.clone()),
+        channel: notifications::Channel::InApp,
+        urgency: notifications::Urgency::Activity,
+        dedupe_key: notice.dedupe_key.clone(),
+        dedupe_window: notice.dedupe_window,
+        not_before: None,
+        not_after: None,
+    });
+    drop(sent);
+}
+
+pub(crate) fn log(line: &str) {
+    wit_log::write(wit_log::Level::Info, line);
+}
+
+pub(crate) fn budget() -> Option<Budget> {
+    rewards::remaining().map(|left| Budget { money: left.money.minor, grants: left.grants })
+}
+
+fn hold(hold: rewards::Hold) -> Hold {
+    Hold {
+        key: hold.key,
+        offer: hold.offer,
+        beneficiary: hold.beneficiary,
+        cost: hold.cost.minor,
+        state: match hold.state {
+            rewards::HoldState::Held => HoldState::Held,
+            rewards::HoldState::Captured => HoldState::Captured,
+            rewards::HoldState::Released => HoldState::Released,
+            rewards::HoldState::Expired => HoldState::Expired,
+            rewards::HoldState::Revoked => HoldState::Revoked,
+        },
+    }
+}
+
+pub(crate) fn place_hold(key: &str, offer: &str, member: &str, ttl: u64) -> Placed {
+    rewards::place_hold(key, offer, member, ttl).map(hold).map_err(|error| match error {
+        rewards::HoldError::UnknownOffer => Refused::UnknownOffer,
+        rewards::HoldError::UnknownMember => Refused::UnknownMember,
+        rewards::HoldError::NoBudget => Refused::NoBudget,
+        rewards::HoldError::Exhausted(rewards::Limit::Money) => Refused::Exhausted(Limit::Money),
+        rewards::HoldError::Exhausted(rewards::Limit::Grants) => Refused::Exhausted(Limit::Grants),
+        rewards::HoldError::Exhausted(rewards::Limit::MemberGrants) => Refused::Exhausted(Limit::MemberGrants),
+        rewards::HoldError::Mismatch => Refused::Mismatch,
+    })
+}
+
+pub(crate) fn capture(key: &str) -> bool {
+    rewards::capture(key).is_ok()
+}
+
+pub(crate) fn release(key: &str, reason: &str) -> bool {
+    rewards::release(key, reason).is_ok()
+}
+
+pub(crate) fn revoke(key: &str, reason: &str) -> bool {
+    rewards::revoke(key, reason).is_ok()
+}
+
+pub(crate) fn find_hold(key: &str) -> Option<Hold> {
+    rewards::get(key).map(hold)
+}
+
+pub(crate) fn points(member: &str, account: &str) -> u64 {
+    wit_points::balance(member, account)
+}
+
+pub(crate) fn spend_points(key: &str, member: &str, account: &str, points: u64, reason: &str) -> bool {
+    wit_points::spend(key, member, account, points, reason).is_ok()
+}
+
+pub(crate) fn member(id: &str) -> Option<Member> {
+    members::get(id).map(|member| Member {
+        id: member.id,
+        status: match member.status {
+            members::MemberStatus::Active => MemberStatus::Active,
+            members::MemberStatus::Muted => MemberStatus::Muted,
+            members::MemberStatus::Suspended => MemberStatus::Suspended,
+            members::MemberStatus::Closed => MemberStatus::Closed,
+        },
+        tier: member.tier,
+        tags: member.tags,
+        registered_at: member.registered_at,
+        first_order_at: member.first_order_at,
+        time_zone: member.time_zone,
+        inviter: member.inviter,
+    })
+}
+
+pub(crate) fn is_new(member: &str, definition: Newness, since: i64) -> bool {
+    let definition = match definition {
+        Newness::NeverOrdered => members::Newness::NeverOrdered,
+        Newness::RegisteredAfter => members::Newness::RegisteredAfter,
+        Newness::RegisteredWithin(duration) => members::Newness::RegisteredWithin(duration),
+    };
+    members::is_new(member, definition, since)
+}
+
+pub(crate) fn assess_risk(member: &str, counterparty: Option<&str>, action: &str) -> Risk {
+    let report = risk::assess(member, counterparty, action);
+    Risk {
+        verdict: match report.verdict {
+            risk::Verdict::Allow => Verdict::Allow,
+            risk::Verdict::Review => Verdict::Review,
+            risk::Verdict::Deny => Verdict::Deny,
+        },
+        reasons: report.reasons,
+        clusters: report.clusters,
+    }
+}

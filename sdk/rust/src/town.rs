@@ -1,0 +1,250 @@
+//! A double of the host, for tests of an activity's rules: natively, in milliseconds, with the host's own semantics. A refused
+//! call leaves nothing behind, budgets and limits count, and time is turned by hand.
+
+pub(crate) mod world;
+
+use std::{
+    collections::BTreeSet,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
+
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
+
+use crate::{
+    Activity, Answer, Blueprint, Call, HoldState, HostEvent, Issue, Offers, Report, StopReason,
+    blueprint::{Function, run},
+};
+
+pub use world::World;
+use world::playing;
+
+/// A Monday at noon, UTC.
+pub const BEGINNING: i64 = 1_767_614_400_000;
+
+/// One activity in a small community.
+pub struct Town<A: Activity> {
+    config: Value,
+    world: World,
+    started_at: i64,
+    ends_at: Option<i64>,
+    activity: std::marker::PhantomData<A>,
+}
+
+impl<A: Activity> Town<A> {
+    /// A town whose activity has this config. Set its offers and budget, then start it.
+    pub fn new(config: Value) -> Self {
+        let Blueprint { actions, queries, .. } = A::blueprint();
+        for Function { name, title, input, output, .. } in actions.iter().chain(&queries) {
+            let schemas = [input(), output()].map(|schema| serde_json::from_str::<Value>(&schema).is_ok());
+            assert!(!title.is_empty() && schemas == [true; 2], "{name} has no title or no schemas");
+        }
+        let mut world = World::default();
+        world.now = BEGINNING;
+        Self { config, world, started_at: 0, ends_at: None, activity: std::marker::PhantomData }
+    }
+
+    /// What the activity says of the config, as the host asks it.
+    pub fn check(&self) -> Result<Report, Vec<Issue>> {
+        let offers: Offers = self.world.offers.iter().map(|(name, offer)| (name.clone(), offer.cost)).collect();
+        A::check(&serde_json::from_value(self.config.clone()).expect("a config that fits the schema"), &offers)
+    }
+
+    /// An offer that costs so many minor units.
+    #[must_use]
+    pub fn offer(mut self, name: &str, cost: i64) -> Self {
+        self.world.offers.insert(name.into(), world::Offer { cost, points: None });
+        self
+    }
+
+    /// An offer of so many points, which cost nothing.
+    #[must_use]
+    pub fn points_offer(mut self, name: &str, account: &str, points: u64) -> Self {
+        self.world.offers.insert(name.into(), world::Offer { cost: 0, points: Some((account.into(), points)) });
+        self
+    }
+
+    /// A budget of so many minor units.
+    #[must_use]
+    pub fn budget(mut self, limit: i64) -> Self {
+        self.world.budget = Some(world::BudgetState { limit, ..world::BudgetState::default() });
+        self
+    }
+
+    /// At most so many grants to one member.
+    #[must_use]
+    pub fn grants_per_member(mut self, most: u64) -> Self {
+        let budget = self.world.budget.get_or_insert_with(world::BudgetState::default);
+        budget.per_member = Some(most);
+        self
+    }
+
+    /// When the town's activity ends.
+    #[must_use]
+    pub fn ending_at(mut self, ends_at: i64) -> Self {
+        self.ends_at = Some(ends_at);
+        self
+    }
+
+    /// Checks the config and starts the activity.
+    #[must_use]
+    pub fn started(mut self) -> Self {
+        self.check().expect("a config without issues");
+        self.started_at = self.world.now;
+        self.play(|call| A::start(call)).expect("it starts");
+        self
+    }
+
+    /// A member acts; who is not known yet joins as an ordinary member.
+    pub fn act(&mut self, member: &str, action: &str, input: impl Serialize) -> Answer<Value> {
+        self.world.join(member);
+        let text = serde_json::to_string(&input).expect("an input is JSON");
+        let actions = A::blueprint().actions;
+        assert!(!find(&actions, action).operator_only, "{action} is for operators");
+        self.play(|call| {
+            call.actor = member.into();
+            run(actions, action, call, &text)
+        })
+        .map(json)
+    }
+
+    /// An operator acts.
+    pub fn operate(&mut self, action: &str, input: impl Serialize) -> Answer<Value> {
+        let text = serde_json::to_string(&input).expect("an input is JSON");
+        let actions = A::blueprint().actions;
+        assert!(find(&actions, action).operator_only, "{action} is for members");
+        self.play(|call| {
+            call.actor = "operator".into();
+            call.by_operator = true;
+            run(actions, action, call, &text)
+        })
+        .map(json)
+    }
+
+    /// A member asks; nothing changes.
+    pub fn ask<T: DeserializeOwned>(&mut self, member: &str, query: &str, input: impl Serialize) -> Answer<T> {
+        let text = serde_json::to_string(&input).expect("an input is JSON");
+        let before = self.world.clone();
+        self.world.read_only = true;
+        let answer = self.play(|call| {
+            call.actor = member.into();
+            run(A::blueprint().queries, query, call, &text)
+        });
+        self.world = before;
+        answer.map(|text| serde_json::from_str(&text).expect("the query answers what is expected"))
+    }
+
+    /// The platform tells the activity something.
+    pub fn hear(&mut self, event: &HostEvent) -> Answer<()> {
+        assert!(A::blueprint().listens.contains(&event.topic.as_str()), "it does not listen to {}", event.topic);
+        self.play(|call| A::on_event(call, event))
+    }
+
+    /// Turns the clock, and runs what becomes due on the way, the oldest first.
+    pub fn pass(&mut self, milliseconds: i64) {
+        let until = self.world.now + milliseconds;
+        while let Some((key, due, payload)) = self.world.next_timer(until) {
+            self.world.now = self.world.now.max(due);
+            self.run_timer(&key, due, &payload);
+        }
+        self.world.now = until;
+    }
+
+    /// Runs a timer as the host would, also one that has run before.
+    pub fn run_timer(&mut self, key: &str, due: i64, payload: &str) {
+        match key.strip_prefix(world::HOLD_TIMER) {
+            Some(hold) => self.world.expire_hold(hold),
+            None => drop(self.play(|call| A::on_timer(call, key, due, payload))),
+        }
+    }
+
+    /// Stops the activity and settles it.
+    pub fn stop(&mut self) {
+        let _ = self.play(|call| A::stop(call, StopReason::Stopped));
+        for batch in 0.. {
+            if self.play(|call| A::settle(call, batch)).expect("it settles") {
+                return;
+            }
+        }
+    }
+
+    /// Broken invariants, as the activity itself finds them.
+    pub fn audit(&mut self) -> Vec<String> {
+        self.play(|call| A::audit(call)).expect("an audit")
+    }
+
+    /// Moves the state to this version's shape.
+    pub fn migrate(&mut self, from: u32) -> Answer<()> {
+        self.play(|call| A::migrate(call, from))
+    }
+
+    pub fn now(&self) -> i64 {
+        self.world.now
+    }
+
+    /// The offers that a member was given, in the order of their keys.
+    pub fn rewards_of(&self, member: &str) -> Vec<String> {
+        self.world.given(member, HoldState::Captured)
+    }
+
+    /// The offers that are set aside for a member.
+    pub fn held_for(&self, member: &str) -> Vec<String> {
+        self.world.given(member, HoldState::Held)
+    }
+
+    /// Topics and subjects of what was emitted, in order.
+    pub fn events(&self) -> Vec<(String, String)> {
+        self.world.events.clone()
+    }
+
+    /// Members whom a notice was queued for.
+    pub fn notified(&self) -> BTreeSet<String> {
+        self.world.notices.iter().map(|(_, notice)| notice.member.clone()).collect()
+    }
+
+    /// Everything else there is to see or to set up: members, points, the budget.
+    pub fn world(&mut self) -> &mut World {
+        &mut self.world
+    }
+
+    /// One call: what it did is kept when it answers, and gone when it refuses or panics.
+    fn play<T>(&mut self, run: impl FnOnce(&mut Call<A::Config>) -> Answer<T>) -> Answer<T> {
+        let mut call = Call {
+            activity: "activity".into(),
+            config: serde_json::from_value(self.config.clone()).expect("a config that fits the schema"),
+            actor: String::new(),
+            by_operator: false,
+            started_at: self.started_at,
+            ends_at: self.ends_at,
+        };
+        let before = self.world.clone();
+        let mut world = std::mem::take(&mut self.world);
+        world.begin(A::blueprint().emits);
+        let (world, answer) = playing(world, || catch_unwind(AssertUnwindSafe(|| run(&mut call))));
+        match answer {
+            Ok(Ok(answer)) => {
+                self.world = world;
+                Ok(answer)
+            }
+            Ok(Err(problem)) => {
+                self.world = before;
+                let codes = A::blueprint().codes;
+                let known = codes.contains(&problem.code) || problem.code.starts_with("common.");
+                assert!(known, "{} is not among the blueprint's codes", problem.code);
+                Err(problem)
+            }
+            Err(panic) => {
+                self.world = before;
+                std::panic::resume_unwind(panic)
+            }
+        }
+    }
+}
+
+fn find<'a, C>(functions: &'a [Function<C>], name: &str) -> &'a Function<C> {
+    functions.iter().find(|function| function.name == name).unwrap_or_else(|| panic!("there is no {name}"))
+}
+
+fn json(text: String) -> Value {
+    serde_json::from_str(&text).expect("an output is JSON")
+}

@@ -1,0 +1,401 @@
+//! What a [`super::Town`] is made of.
+
+use std::{cell::RefCell, cmp::Reverse, collections::{BTreeMap, BTreeSet}};
+
+use jiff::{Timestamp, ToSpan, civil::Date, tz};
+
+use crate::{
+    Budget, Day, Hold, HoldState, Limit, Member, MemberStatus, Newness, Notice, OutOfBounds, Placed, Ranked, Refused, Risk, Verdict,
+};
+
+/// As in the host.
+pub(crate) const PAGE_ROWS_MAX: u32 = 256;
+const HOST_CALLS_MAX: u32 = 2_000;
+const VALUE_BYTES_MAX: usize = 64 << 10;
+const KEY_BYTES_MAX: usize = 256;
+const TIMERS_PENDING_MAX: usize = 10_000;
+const NOTICES_PER_DAY: usize = 5;
+const DAY_MS: i64 = 86_400_000;
+pub(crate) const HOLD_TIMER: &str = "\0hold\0";
+
+#[derive(Debug, Clone)]
+pub(crate) struct Offer {
+    pub cost: i64,
+    pub points: Option<(String, u64)>,
+}
+
+/// Always: held + captured ≤ limit.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct BudgetState {
+    pub limit: i64,
+    pub held: i64,
+    pub captured: i64,
+    pub grants: u64,
+    pub per_member: Option<u64>,
+    pub member_grants: BTreeMap<String, u64>,
+}
+
+/// The state of a town. Tests look at it, and set up members and points in it.
+#[derive(Debug, Clone, Default)]
+pub struct World {
+    pub now: i64,
+    pub budget: Option<BudgetState>,
+    /// (member, account) → balance.
+    pub points: BTreeMap<(String, String), u64>,
+    /// Id → the member and its identity clusters.
+    pub members: BTreeMap<String, (Member, Vec<String>)>,
+    /// Group → who is in it.
+    pub groups: BTreeMap<String, BTreeSet<String>>,
+    /// What the activity stored.
+    pub entries: BTreeMap<String, Vec<u8>>,
+    pub(crate) offers: BTreeMap<String, Offer>,
+    /// With the time at which an uncaptured hold is put back.
+    pub(crate) holds: BTreeMap<String, (Hold, i64)>,
+    pub(crate) timers: BTreeMap<String, (i64, String)>,
+    pub(crate) boards: BTreeMap<String, BTreeMap<String, (i64, i64)>>,
+    pub(crate) events: Vec<(String, String)>,
+    /// With the time of the call.
+    pub(crate) notices: Vec<(i64, Notice)>,
+    pub(crate) read_only: bool,
+    spent: BTreeMap<String, (String, String, u64)>,
+    draws: u64,
+    host_calls: u32,
+    emits: &'static [&'static str],
+}
+
+thread_local! {
+    static WORLD: RefCell<Option<World>> = const { RefCell::new(None) };
+}
+
+/// Plays a call in this world; gives the world back as the call left it.
+pub(super) fn playing<T>(world: World, play: impl FnOnce() -> T) -> (World, T) {
+    WORLD.with(|place| *place.borrow_mut() = Some(world));
+    let answer = play();
+    let world = WORLD.with(|place| place.borrow_mut().take());
+    (world.expect("it was put there above"), answer)
+}
+
+/// One host call.
+pub(crate) fn with<T>(run: impl FnOnce(&mut World) -> T) -> T {
+    WORLD.with(|place| {
+        let mut place = place.borrow_mut();
+        let world = place.as_mut().expect("a host function was called outside a call of a town");
+        world.host_calls += 1;
+        assert!(world.host_calls <= HOST_CALLS_MAX, "too many host calls");
+        run(world)
+    })
+}
+
+impl World {
+    pub(super) fn begin(&mut self, emits: &'static [&'static str]) {
+        self.emits = emits;
+        self.host_calls = 0;
+    }
+
+    /// An ordinary member, unless there is one of this id.
+    pub fn join(&mut self, id: &str) {
+        let member = Member {
+            id: id.into(),
+            status: MemberStatus::Active,
+            tier: "ordinary".into(),
+            tags: Vec::new(),
+            registered_at: self.now,
+            first_order_at: None,
+            time_zone: "UTC".into(),
+            inviter: None,
+        };
+        self.members.entry(id.into()).or_insert((member, Vec::new()));
+    }
+
+    fn writing(&self) {
+        assert!(!self.read_only, "a query may not write");
+    }
+
+    fn key(key: &str) {
+        let fits = (1..=KEY_BYTES_MAX).contains(&key.len()) && !key.chars().any(char::is_control);
+        assert!(fits, "a key is 1 to 256 bytes without control characters");
+    }
+
+    pub(crate) fn get(&self, key: &str) -> Option<Vec<u8>> {
+        Self::key(key);
+        self.entries.get(key).cloned()
+    }
+
+    pub(crate) fn put(&mut self, key: &str, value: Option<Vec<u8>>) -> bool {
+        self.writing();
+        Self::key(key);
+        match value {
+            Some(value) => {
+                assert!(value.len() <= VALUE_BYTES_MAX, "a value is at most 64 KiB");
+                self.entries.insert(key.into(), value).is_some()
+            }
+            None => self.entries.remove(key).is_some(),
+        }
+    }
+
+    pub(crate) fn scan(&self, prefix: &str, after: Option<&str>, limit: u32) -> Vec<(String, Vec<u8>)> {
+        let wanted = |key: &str| key.starts_with(prefix) && after.is_none_or(|after| key > after);
+        let rows = self.entries.iter().filter(|(key, _)| wanted(key)).take(limit.min(PAGE_ROWS_MAX) as usize);
+        rows.map(|(key, value)| (key.clone(), value.clone())).collect()
+    }
+
+    pub(crate) fn counter(&self, key: &str) -> i64 {
+        let value = self.entries.get(key);
+        value.and_then(|bytes| std::str::from_utf8(bytes.strip_prefix(b"counter:")?).ok()?.parse().ok()).unwrap_or_default()
+    }
+
+    pub(crate) fn add(&mut self, key: &str, delta: i64, low: i64, high: i64) -> Result<i64, OutOfBounds> {
+        let value = self.counter(key);
+        match value.checked_add(delta).filter(|sum| (low..=high).contains(sum)) {
+            Some(sum) => {
+                self.put(key, Some(format!("counter:{sum}").into_bytes()));
+                Ok(sum)
+            }
+            None => Err(OutOfBounds(value)),
+        }
+    }
+
+    pub(crate) fn rank_put(&mut self, board: &str, key: &str, score: i64, at: i64) {
+        self.writing();
+        self.boards.entry(board.into()).or_default().insert(key.into(), (score, at));
+    }
+
+    pub(crate) fn rank_remove(&mut self, board: &str, key: &str) -> bool {
+        self.writing();
+        self.boards.get_mut(board).is_some_and(|board| board.remove(key).is_some())
+    }
+
+    pub(crate) fn standings(&self, board: &str) -> Vec<Ranked> {
+        let mut rows: Vec<_> = self.boards.get(board).into_iter().flatten().collect();
+        rows.sort_by_key(|(key, (score, at))| (Reverse(*score), *at, (*key).clone()));
+        let ranked = rows.into_iter().zip(1..);
+        ranked.map(|((key, (score, at)), rank)| Ranked { rank, key: key.clone(), score: *score, at: *at }).collect()
+    }
+
+    /// Good enough for tests, and the same in every run.
+    pub(crate) fn uniform(&mut self, low: u64, high: u64) -> u64 {
+        self.writing();
+        assert!(low <= high, "the range is not empty");
+        self.draws += 1;
+        let mut word = self.draws.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        word ^= word >> 31;
+        (high - low).checked_add(1).map_or(word, |span| low + word % span)
+    }
+
+    pub(crate) fn sample(&mut self, n: u64, k: u32) -> Vec<u64> {
+        assert!(u64::from(k) <= n, "no more are drawn than there are");
+        let mut left: Vec<u64> = (0..n).collect();
+        (0..k).map(|_| left.remove(usize::try_from(self.uniform(0, left.len() as u64 - 1)).expect("an index"))).collect()
+    }
+
+    pub(crate) fn schedule(&mut self, key: &str, when: i64, payload: &str) -> bool {
+        self.writing();
+        Self::key(key);
+        let room = self.timers.len() < TIMERS_PENDING_MAX || self.timers.contains_key(key);
+        if room {
+            self.timers.insert(key.into(), (when, payload.into()));
+        }
+        room
+    }
+
+    pub(crate) fn cancel_timer(&mut self, key: &str) -> bool {
+        self.writing();
+        self.timers.remove(key).is_some()
+    }
+
+    /// Takes the oldest timer due at `until` or before.
+    pub(super) fn next_timer(&mut self, until: i64) -> Option<(String, i64, String)> {
+        let (key, (due, _)) = self.timers.iter().min_by_key(|(key, (due, _))| (*due, (*key).clone()))?;
+        if *due > until {
+            return None;
+        }
+        let key = key.clone();
+        let (due, payload) = self.timers.remove(&key)?;
+        Some((key, due, payload))
+    }
+
+    pub(crate) fn emit(&mut self, topic: &str, subject: &str, payload: &str) {
+        self.writing();
+        assert!(self.emits.contains(&topic), "{topic} is not among the blueprint's topics");
+        assert!(serde_json::from_str::<serde_json::Value>(payload).is_ok(), "a payload is JSON");
+        self.events.push((topic.into(), subject.into()));
+    }
+
+    pub(crate) fn notify(&mut self, notice: &Notice) {
+        self.writing();
+        let of_member = self.notices.iter().filter(|(_, before)| before.member == notice.member);
+        let within = |at: i64, before: &Notice| self.now < at.saturating_add_unsigned(before.dedupe_window);
+        let duplicate = of_member.clone().any(|(at, before)| before.dedupe_key == notice.dedupe_key && within(*at, before));
+        let today = of_member.filter(|(at, _)| at.div_euclid(DAY_MS) == self.now.div_euclid(DAY_MS)).count();
+        if self.members.contains_key(&notice.member) && !duplicate && today < NOTICES_PER_DAY {
+            self.notices.push((self.now, notice.clone()));
+        }
+    }
+
+    pub(crate) fn budget_left(&self) -> Option<Budget> {
+        self.budget.as_ref().map(|budget| Budget { money: budget.limit - budget.held - budget.captured, grants: None })
+    }
+
+    pub(crate) fn place_hold(&mut self, key: &str, offer: &str, member: &str, ttl: u64) -> Placed {
+        self.writing();
+        Self::key(key);
+        if let Some((known, _)) = self.holds.get(key) {
+            let same = known.offer == offer && known.beneficiary == member;
+            return if same { Ok(known.clone()) } else { Err(Refused::Mismatch) };
+        }
+        let Offer { cost, .. } = self.offers.get(offer).cloned().ok_or(Refused::UnknownOffer)?;
+        if !self.members.contains_key(member) {
+            return Err(Refused::UnknownMember);
+        }
+        match &mut self.budget {
+            None if cost > 0 => return Err(Refused::NoBudget),
+            None => {}
+            Some(budget) => {
+                if budget.held + budget.captured + cost > budget.limit {
+                    return Err(Refused::Exhausted(Limit::Money));
+                }
+                let grants = budget.member_grants.entry(member.into()).or_default();
+                if budget.per_member.is_some_and(|most| *grants >= most) {
+                    return Err(Refused::Exhausted(Limit::MemberGrants));
+                }
+                *grants += 1;
+                budget.grants += 1;
+                budget.held += cost;
+            }
+        }
+        let hold = Hold { key: key.into(), offer: offer.into(), beneficiary: member.into(), cost, state: HoldState::Held };
+        let ends = self.now.saturating_add(i64::try_from(ttl).unwrap_or(i64::MAX));
+        self.timers.insert(format!("{HOLD_TIMER}{key}"), (ends, "null".into()));
+        self.holds.insert(key.into(), (hold.clone(), ends));
+        Ok(hold)
+    }
+
+    pub(crate) fn change_hold(&mut self, key: &str, to: HoldState) -> bool {
+        self.writing();
+        let Some((hold, _)) = self.holds.get_mut(key) else { return false };
+        let from = if to == HoldState::Revoked { HoldState::Captured } else { HoldState::Held };
+        if to == HoldState::Captured && hold.state == to {
+            return true;
+        }
+        if hold.state != from {
+            return false;
+        }
+        hold.state = to;
+        let hold = hold.clone();
+        self.timers.remove(&format!("{HOLD_TIMER}{key}"));
+        self.move_points(&hold);
+        let Some(budget) = &mut self.budget else { return true };
+        match to {
+            HoldState::Captured => {
+                budget.held -= hold.cost;
+                budget.captured += hold.cost;
+            }
+            HoldState::Revoked => {}
+            _ => {
+                budget.held -= hold.cost;
+                budget.grants -= 1;
+                *budget.member_grants.entry(hold.beneficiary).or_default() -= 1;
+            }
+        }
+        true
+    }
+
+    /// A capture credits an offer's points; a revocation takes back what is left of them.
+    fn move_points(&mut self, hold: &Hold) {
+        let Some(Offer { points: Some((account, points)), .. }) = self.offers.get(&hold.offer).cloned() else { return };
+        let balance = self.points.entry((hold.beneficiary.clone(), account)).or_default();
+        match hold.state {
+            HoldState::Captured => *balance += points,
+            HoldState::Revoked => *balance = balance.saturating_sub(points),
+            _ => {}
+        }
+    }
+
+    pub(super) fn expire_hold(&mut self, key: &str) {
+        if self.change_hold(key, HoldState::Released)
+            && let Some((hold, _)) = self.holds.get_mut(key)
+        {
+            hold.state = HoldState::Expired;
+        }
+    }
+
+    pub(super) fn given(&self, member: &str, state: HoldState) -> Vec<String> {
+        let holds = self.holds.values().map(|(hold, _)| hold).filter(|hold| hold.beneficiary == member && hold.state == state);
+        holds.map(|hold| hold.offer.clone()).collect()
+    }
+
+    pub(crate) fn spend_points(&mut self, key: &str, member: &str, account: &str, points: u64) -> bool {
+        self.writing();
+        let arguments = (member.to_owned(), account.to_owned(), points);
+        if let Some(before) = self.spent.get(key) {
+            return *before == arguments;
+        }
+        let balance = self.points.entry((member.into(), account.into())).or_default();
+        if *balance < points {
+            return false;
+        }
+        *balance -= points;
+        self.spent.insert(key.into(), arguments);
+        true
+    }
+
+    pub(crate) fn is_new(&self, member: &str, definition: Newness, since: i64) -> bool {
+        self.members.get(member).is_some_and(|(member, _)| match definition {
+            Newness::NeverOrdered => member.first_order_at.is_none_or(|first| first >= since),
+            Newness::RegisteredAfter => member.registered_at >= since,
+            Newness::RegisteredWithin(duration) => {
+                since.saturating_sub(member.registered_at) <= i64::try_from(duration).unwrap_or(i64::MAX)
+            }
+        })
+    }
+
+    pub(crate) fn assess(&self, member: &str, counterparty: Option<&str>) -> Risk {
+        let Some((who, clusters)) = self.members.get(member) else {
+            return Risk { verdict: Verdict::Deny, reasons: vec!["unknown-member".into()], clusters: Vec::new() };
+        };
+        let other = counterparty.filter(|other| *other != member).and_then(|other| self.members.get(other));
+        let shared = other.is_some_and(|(_, others)| others.iter().any(|cluster| clusters.contains(cluster)));
+        let (verdict, reasons) = match who.status {
+            MemberStatus::Suspended | MemberStatus::Closed => (Verdict::Deny, vec!["not-active".into()]),
+            _ if shared => (Verdict::Deny, vec!["same-cluster".into()]),
+            MemberStatus::Muted => (Verdict::Review, vec!["muted".into()]),
+            MemberStatus::Active => (Verdict::Allow, Vec::new()),
+        };
+        Risk { verdict, reasons, clusters: clusters.clone() }
+    }
+}
+
+fn date(day: Day) -> Option<Date> {
+    Date::new(day.year, i8::try_from(day.month).ok()?, i8::try_from(day.day).ok()?).ok()
+}
+
+fn day(date: Date) -> Day {
+    Day { year: date.year(), month: date.month().unsigned_abs(), day: date.day().unsigned_abs() }
+}
+
+pub(crate) fn day_start(day: Day, zone: &str, minute: u32) -> Option<i64> {
+    let (hour, minute) = (i8::try_from(minute / 60).ok()?, i8::try_from(minute % 60).ok()?);
+    let start = date(day)?.at(hour, minute, 0, 0);
+    let zoned = tz::db().get(zone).ok()?.to_ambiguous_zoned(start).compatible().ok()?;
+    Some(zoned.timestamp().as_millisecond())
+}
+
+pub(crate) fn business_day(at: i64, zone: &str, minute: u32) -> Option<Day> {
+    let today = day(Timestamp::from_millisecond(at).ok()?.to_zoned(tz::db().get(zone).ok()?).date());
+    if at < day_start(today, zone, minute)? { add_days(today, -1) } else { Some(today) }
+}
+
+pub(crate) fn minute_of_day(at: i64, zone: &str) -> Option<u32> {
+    let time = Timestamp::from_millisecond(at).ok()?.to_zoned(tz::db().get(zone).ok()?);
+    Some(u32::from(time.hour().unsigned_abs()) * 60 + u32::from(time.minute().unsigned_abs()))
+}
+
+pub(crate) fn add_days(from: Day, days: i32) -> Option<Day> {
+    date(from)?.checked_add(i64::from(days).days()).ok().map(day)
+}
+
+pub(crate) fn days_between(a: Day, b: Day) -> Option<i32> {
+    Some(date(a)?.until(date(b)?).ok()?.get_days())
+}
