@@ -1,1 +1,527 @@
+//! Check-in (簽到): come every day; days in a row earn what the organiser promised.
 
+mod config;
+mod entry;
+mod prizes;
+mod record;
+mod views;
+#[cfg(test)]
+mod tests;
+
+use fairground_sdk::{
+    Block, HostEvent, Notice, Nothing, Section, conflict, invalid, limit_reached, not_allowed, not_found, prelude::*,
+};
+
+use config::{Config, Cycle, ProofRule, Review, Then, ZonePolicy};
+use entry::{Entry, How, Proof, Standing};
+use record::{Record, month};
+
+/// The platform's news that somebody bought something.
+const ORDER_PAID: &str = "order.paid";
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct CheckInInput {
+    proof: Option<Proof>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct DayInput {
+    day: Day,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct ZoneInput {
+    /// An IANA zone.
+    #[schemars(length(min = 1, max = 64))]
+    zone: String,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct RemindInput {
+    on: bool,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct ReviewInput {
+    #[schemars(length(min = 1, max = 128))]
+    member: String,
+    day: Day,
+    ok: bool,
+}
+
+/// What today came to.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+struct Checked {
+    day: Day,
+    /// Days in a row.
+    streak: u32,
+    best: u32,
+    /// Days in all.
+    total: u32,
+    cycle_day: u32,
+    /// True where today was counted before: nothing changed.
+    already: bool,
+    /// False until a moderator has looked at it.
+    approved: bool,
+    /// Offers that this day earned.
+    earned: Vec<String>,
+    /// Offers that it would have earned, had the budget held out.
+    missed: Vec<String>,
+}
+
+struct CheckIn;
+
+impl Activity for CheckIn {
+    type Config = Config;
+    const NAME: &'static str = "check-in";
+    const VERSION: &'static str = env!("CARGO_PKG_VERSION");
+    const TITLE: &'static str = "Check-in 簽到";
+    const DESCRIPTION: &'static str = "Members check in every day; days in a row earn what was promised for them.";
+
+    fn blueprint() -> Blueprint<Self> {
+        Blueprint::new()
+            .action("check-in", "Check in 簽到", |call, input: CheckInInput| check_in(call, input.proof))
+            .action("make-up", "Fill a missed day 補簽", |call, input: DayInput| make_up(call, input.day))
+            .action("freeze", "Freeze a missed day 使用免斷卡", |call, input: DayInput| freeze(call, input.day))
+            .action("pin-zone", "Move to another zone 更換時區", |call, input: ZoneInput| pin_zone(call, &input.zone))
+            .action("remind", "Be reminded, or no longer 提醒", |call, input: RemindInput| remind(call, input.on))
+            .operator_action("ops-review", "Approve or reject a day 審核", |call, input: ReviewInput| {
+                ops_review(call, &input.member, input.day, input.ok)
+            })
+            .query("me", "Where you are", |call, _: Nothing| Ok(views::me(call)))
+            .query("calendar", "Your days of a month", |call, input: views::MonthInput| views::calendar(call, &input))
+            .query("wall", "What others wrote", |call, input: views::WallInput| Ok(views::wall(call, &input)))
+            .query("today", "Who was here today", |call, input: views::TodayInput| Ok(views::today(call, &input)))
+            .emits(&["check-in.checked", "check-in.milestone", "check-in.broken", "check-in.made-up", "check-in.proof-rejected"])
+            .listens(&[ORDER_PAID])
+            .codes(&[
+                "checkin.outside-window", "checkin.clock-back", "checkin.proof-required", "checkin.proof-too-short",
+                "checkin.makeup-limit", "checkin.makeup-too-old", "checkin.makeup-points", "checkin.day-covered",
+                "checkin.no-freeze-left", "checkin.zone-cool-down", "checkin.too-soon", "checkin.place-code-wrong",
+                "checkin.cycle-finished", "checkin.reminders-full",
+            ])
+    }
+
+    fn check(config: &Config, offers: &Offers) -> Result<Report, Vec<Issue>> {
+        config.check(offers)
+    }
+
+    fn on_timer(call: &mut Call<Config>, key: &str, _: i64, _: &str) -> Answer<()> {
+        if let Some(member) = key.strip_prefix("remind:") {
+            return ring(call, member);
+        }
+        if let Some((day, member)) = key.strip_prefix("review:").and_then(|rest| rest.split_once(':'))
+            && let Ok(day) = day.parse()
+        {
+            approve(call, member, day);
+        }
+        Ok(())
+    }
+
+    fn on_event(call: &mut Call<Config>, event: &HostEvent) -> Answer<()> {
+        #[derive(Deserialize)]
+        struct Paid {
+            sku: String,
+        }
+        let paid = fairground_sdk::from_json::<Paid>(&event.payload);
+        if event.topic == ORDER_PAID && paid.is_some_and(|paid| call.config.buyers_of == Some(paid.sku)) {
+            call.save(&buyer_key(&event.subject), &event.at);
+        }
+        Ok(())
+    }
+
+    /// What nobody has looked at is approved: a member does not lose what a moderator left lying.
+    fn settle(call: &mut Call<Config>, _: u32) -> Answer<bool> {
+        const PAGE: u32 = 50;
+        let pending = call.scan::<Day>("pending/", None, PAGE);
+        let finished = pending.len() < PAGE as usize;
+        for (key, day) in pending {
+            let member = key.rsplit('/').next().unwrap_or_default().to_owned();
+            approve(call, &member, day);
+        }
+        Ok(finished)
+    }
+
+    fn page(call: &mut Call<Config>, viewer: Option<&str>) -> Answer<Vec<Block>> {
+        let mut blocks = vec![Block::new(Section::Top, "title", &call.config.title)];
+        if viewer.is_some_and(|viewer| !viewer.is_empty()) {
+            blocks.push(Block::new(Section::Middle, "me", &views::me(call)));
+        }
+        blocks.push(Block::new(Section::Bottom, "call-to-action", &"check-in"));
+        Ok(blocks)
+    }
+
+    fn audit(call: &mut Call<Config>) -> Answer<Vec<String>> {
+        Ok(views::audit(call))
+    }
+}
+
+fairground_sdk::activity!(CheckIn);
+
+/// The zone whose days count for this member.
+fn zone_of(call: &Call<Config>, record: Option<&Record>, member: &str) -> String {
+    match call.config.zone_policy {
+        ZonePolicy::Activity => call.config.zone.clone(),
+        ZonePolicy::MemberPinned { .. } => match record.and_then(|record| record.zone.clone()) {
+            Some((zone, _)) => zone,
+            None => call.member(member).map_or_else(|| call.config.zone.clone(), |member| member.time_zone),
+        },
+    }
+}
+
+/// Counts today. A second time on one day changes nothing and says so.
+fn check_in(call: &mut Call<Config>, proof: Option<Proof>) -> Answer<Checked> {
+    let member = call.actor.clone();
+    let known = Record::load(call, &member);
+    let zone = zone_of(call, known.as_ref(), &member);
+    let today = call.day(call.now(), &zone, call.config.day_starts_minute);
+    let mut record = known.unwrap_or_else(|| Record::new(today));
+    if let Some(first) = Entry::load(call, &member, today)
+        && first.standing != Standing::Rejected
+        && first.how != How::Frozen
+    {
+        return Ok(checked(call, &record, today, true, first.standing, Vec::new(), Vec::new()));
+    }
+    may_check_in(call, &record, &member, today, &zone)?;
+    check_proof(call, proof.as_ref())?;
+
+    let was = record.current_streak(call, today);
+    cover_gap(call, &mut record, &member, today);
+    let frozen = record.covers(today);
+    record.cover(call, today);
+    if !frozen && record.streak(call) == 1 && record.total > 0 && was == 0 {
+        call.emit("check-in.broken", &member, &record.best);
+    }
+    record.total += 1;
+    record.last_at = call.now();
+    if record.zone.is_none() && matches!(call.config.zone_policy, ZonePolicy::MemberPinned { .. }) {
+        record.zone = Some((zone, call.now()));
+    }
+    let counted = Entry { how: How::CheckedIn, standing: Standing::Approved, at: call.now(), proof, prizes: Vec::new() };
+    call.count(&format!("today/{today}"), 1, 0, i64::MAX).expect("it has no bound");
+    finish(call, record, counted, &member, today)
+}
+
+/// State first, then the member, then limits.
+fn may_check_in(call: &Call<Config>, record: &Record, member: &str, today: Day, zone: &str) -> Answer<()> {
+    if record.last_day().is_some_and(|last| today < last) {
+        return Err(conflict("checkin.clock-back", "This day is before your last one."));
+    }
+    if let Cycle::Days { then: Then::Stop, .. } = call.config.cycle
+        && record.cycle(call, today).0 > 0
+    {
+        return Err(conflict("checkin.cycle-finished", "Your cycle is finished."));
+    }
+    if let Some(window) = call.config.window {
+        let minute = call.minute_of_day(call.now(), zone);
+        if !(window.from_minute..window.to_minute).contains(&minute) {
+            return Err(conflict("checkin.outside-window", "This is not the time to check in.")
+                .with("from_minute", window.from_minute)
+                .with("to_minute", window.to_minute));
+        }
+    }
+    if call.config.buyers_of.is_some() && call.load::<i64>(&buyer_key(member)).is_none() {
+        return Err(not_allowed("common.not-eligible", "This is for buyers."));
+    }
+    let pinned = matches!(call.config.zone_policy, ZonePolicy::MemberPinned { .. });
+    if pinned && call.now() < record.last_at.saturating_add_unsigned(call.config.min_gap_ms) {
+        return Err(conflict("checkin.too-soon", "Your last check-in was a moment ago."));
+    }
+    Ok(())
+}
+
+fn check_proof(call: &Call<Config>, proof: Option<&Proof>) -> Answer<()> {
+    let required = || invalid("checkin.proof-required", "A proof of another kind is required.");
+    match (&call.config.proof, proof) {
+        (ProofRule::None, _) => Ok(()),
+        (ProofRule::Text { min_len }, Some(Proof::Text { text, .. })) => {
+            let enough = text.trim().chars().count() >= *min_len as usize;
+            if enough { Ok(()) } else { Err(invalid("checkin.proof-too-short", "Write a little more.").with("min_len", min_len)) }
+        }
+        (ProofRule::Photo | ProofRule::Order, Some(Proof::Reference { .. })) => Ok(()),
+        (ProofRule::Code { places }, Some(Proof::Code { place, code })) => {
+            let right = places.get(place).is_some_and(|wanted| wanted == code);
+            if right { Ok(()) } else { Err(invalid("checkin.place-code-wrong", "This is not the code of this place.")) }
+        }
+        _ => Err(required()),
+    }
+}
+
+/// Freezes the days missed since the last one, the oldest first, as far as this month's freezes go.
+fn cover_gap(call: &mut Call<Config>, record: &mut Record, member: &str, today: Day) {
+    let (Some(rule), Some(last)) = (call.config.freeze, record.last_day()) else { return };
+    if !rule.auto {
+        return;
+    }
+    let mut day = call.add_days(last, 1);
+    // A gap that cannot be covered to its end is not covered at all: freezes are not spent for nothing.
+    let mut trial = record.clone();
+    let mut frozen = Vec::new();
+    while day < today {
+        if !take_freeze(&mut trial, day, rule.per_month) {
+            return;
+        }
+        frozen.push(day);
+        day = call.add_days(day, 1);
+    }
+    for day in frozen {
+        trial.cover(call, day);
+        freeze_entry(call).save(call, member, day);
+    }
+    *record = trial;
+}
+
+fn freeze_entry(call: &Call<Config>) -> Entry {
+    Entry { how: How::Frozen, standing: Standing::Approved, at: call.now(), proof: None, prizes: Vec::new() }
+}
+
+fn take_freeze(record: &mut Record, day: Day, per_month: u32) -> bool {
+    let month = month(day);
+    let used = record.freezes_in(&month);
+    if used < per_month {
+        record.freezes = (month, used + 1);
+    }
+    used < per_month
+}
+
+/// Fills a day in the past.
+fn make_up(call: &mut Call<Config>, day: Day) -> Answer<Checked> {
+    let member = call.actor.clone();
+    let Some(rule) = call.config.makeup.clone() else {
+        return Err(limit_reached("checkin.makeup-limit", "Days cannot be made up here."));
+    };
+    let Some(mut record) = Record::load(call, &member) else {
+        return Err(conflict("checkin.makeup-too-old", "Check in first; then fill what you missed."));
+    };
+    let zone = zone_of(call, Some(&record), &member);
+    let today = call.day(call.now(), &zone, call.config.day_starts_minute);
+    let back = call.days_between(day, today).filter(|back| (1..i64::from(rule.max_back_days)).contains(&i64::from(*back)));
+    let begun = call.day(call.started_at, &zone, call.config.day_starts_minute);
+    if back.is_none() || day < begun {
+        return Err(conflict("checkin.makeup-too-old", "This day cannot be made up.").with("max_back_days", rule.max_back_days));
+    }
+    if record.covers(day) {
+        return Err(conflict("checkin.day-covered", "This day counts already."));
+    }
+    let cycle = record.cycle(call, today).0;
+    let used = record.makeups_in(cycle);
+    if used >= rule.per_cycle {
+        return Err(limit_reached("checkin.makeup-limit", "You have made up as many days as you may."));
+    }
+    let paid = rule.cost_points == 0
+        || call.spend_points(&format!("makeup:{member}:{day}:{used}"), &member, &rule.account, rule.cost_points, "make-up");
+    if !paid {
+        return Err(conflict("checkin.makeup-points", "You have too few points.").with("points", rule.cost_points));
+    }
+    record.makeups = (cycle, used + 1);
+    record.cover(call, day);
+    record.total += 1;
+    call.emit("check-in.made-up", &member, &day);
+    let entry = Entry { how: How::MadeUp, standing: Standing::Approved, at: call.now(), proof: None, prizes: Vec::new() };
+    finish(call, record, entry, &member, day)
+}
+
+/// Saves the day and gives what it earned; what a moderator must see first is held.
+fn finish(call: &mut Call<Config>, record: Record, mut entry: Entry, member: &str, day: Day) -> Answer<Checked> {
+    let due = prizes::due(call, &record, entry.how, member, day);
+    let hold_for = match call.config.review {
+        Review::Moderator { within_ms } if entry.how == How::CheckedIn => Some(within_ms),
+        _ => None,
+    };
+    let given = prizes::give(call, member, due, hold_for)?;
+    entry.prizes = given.keys;
+    if let Some(within_ms) = hold_for {
+        entry.standing = Standing::Pending;
+        let when = call.now().saturating_add_unsigned(within_ms);
+        if !call.set_timer(&review_timer(member, day), when) {
+            return Err(limit_reached("common.busy", "Too much waits for review; try later.").retryable());
+        }
+        call.save(&pending_key(member, day), &day);
+    }
+    post(call, member, day, &entry);
+    entry.save(call, member, day);
+    record.save(call, member);
+    let answer = checked(call, &record, day, false, entry.standing, given.earned, given.missed);
+    call.emit("check-in.checked", member, &answer);
+    Ok(answer)
+}
+
+fn checked(call: &Call<Config>, record: &Record, day: Day, already: bool, standing: Standing, earned: Vec<String>, missed: Vec<String>) -> Checked {
+    Checked {
+        day,
+        streak: record.streak(call),
+        best: record.best,
+        total: record.total,
+        cycle_day: record.cycle(call, day).1,
+        already,
+        approved: standing == Standing::Approved,
+        earned,
+        missed,
+    }
+}
+
+/// Puts a public text on the wall, once it is approved.
+fn post(call: &mut Call<Config>, member: &str, day: Day, entry: &Entry) {
+    if let Some(Proof::Text { public: true, .. }) = entry.proof
+        && entry.standing == Standing::Approved
+    {
+        call.rank_put("wall", &format!("{member}/{day}"), entry.at, 0);
+    }
+}
+
+/// Keeps a streak over a missed day. It adds nothing to the total.
+fn freeze(call: &mut Call<Config>, day: Day) -> Answer<views::Me> {
+    let member = call.actor.clone();
+    let (Some(rule), Some(mut record)) = (call.config.freeze, Record::load(call, &member)) else {
+        return Err(limit_reached("checkin.no-freeze-left", "There is no freeze for you."));
+    };
+    let zone = zone_of(call, Some(&record), &member);
+    let today = call.day(call.now(), &zone, call.config.day_starts_minute);
+    let within = call.days_between(day, today).is_some_and(|back| (0..31).contains(&back)) && day >= record.first_day;
+    if !within {
+        return Err(conflict("checkin.makeup-too-old", "This day cannot be frozen."));
+    }
+    if record.covers(day) {
+        return Err(conflict("checkin.day-covered", "This day counts already."));
+    }
+    if !take_freeze(&mut record, day, rule.per_month) {
+        return Err(limit_reached("checkin.no-freeze-left", "Your freezes of this month are used up."));
+    }
+    record.cover(call, day);
+    freeze_entry(call).save(call, &member, day);
+    record.save(call, &member);
+    Ok(views::me(call))
+}
+
+/// Moves a member to another zone, once in a while.
+fn pin_zone(call: &mut Call<Config>, zone: &str) -> Answer<views::Me> {
+    let member = call.actor.clone();
+    let ZonePolicy::MemberPinned { change_cool_down_ms } = call.config.zone_policy else {
+        return Err(conflict("checkin.zone-cool-down", "Everybody's days are those of the activity."));
+    };
+    if !fairground_sdk::is_time_zone(zone) {
+        return Err(invalid("common.invalid-input", "This is no IANA time zone."));
+    }
+    let Some(mut record) = Record::load(call, &member) else {
+        return Err(conflict("checkin.zone-cool-down", "Your first check-in sets your zone."));
+    };
+    let since = record.zone.as_ref().map_or(i64::MIN, |(_, since)| *since);
+    let free_at = since.saturating_add_unsigned(change_cool_down_ms);
+    if call.now() < free_at {
+        return Err(conflict("checkin.zone-cool-down", "You moved a short while ago.").with("free_at", free_at));
+    }
+    record.zone = Some((zone.into(), call.now()));
+    record.save(call, &member);
+    Ok(views::me(call))
+}
+
+/// Answers when the next reminder comes.
+fn remind(call: &mut Call<Config>, on: bool) -> Answer<Option<i64>> {
+    let member = call.actor.clone();
+    if !on {
+        call.cancel_timer(&remind_timer(&member));
+        return Ok(None);
+    }
+    let when = next_reminder(call, &member);
+    if !call.set_timer(&remind_timer(&member), when) {
+        return Err(limit_reached("checkin.reminders-full", "Too many members are reminded already."));
+    }
+    Ok(Some(when))
+}
+
+fn next_reminder(call: &Call<Config>, member: &str) -> i64 {
+    let zone = zone_of(call, Record::load(call, member).as_ref(), member);
+    let today = call.day(call.now(), &zone, 0);
+    let at = call.day_start(today, &zone, call.config.remind_minute);
+    if at > call.now() { at } else { call.day_start(call.add_days(today, 1), &zone, call.config.remind_minute) }
+}
+
+fn ring(call: &mut Call<Config>, member: &str) -> Answer<()> {
+    let record = Record::load(call, member);
+    let zone = zone_of(call, record.as_ref(), member);
+    let today = call.day(call.now(), &zone, call.config.day_starts_minute);
+    if !record.is_some_and(|record| record.covers(today)) {
+        call.notify(&Notice {
+            template: "check-in.remind".into(),
+            member: member.into(),
+            params: vec![("title".into(), call.config.title.clone())],
+            dedupe_key: format!("remind:{today}"),
+            dedupe_window: 86_400_000,
+        });
+    }
+    let next = next_reminder(call, member);
+    // A timer that just rang has left its place free.
+    let _ = call.set_timer(&remind_timer(member), next);
+    Ok(())
+}
+
+/// A moderator has looked at a day.
+fn ops_review(call: &mut Call<Config>, member: &str, day: Day, ok: bool) -> Answer<Standing> {
+    let entry = Entry::load(call, member, day);
+    match entry.map(|entry| entry.standing) {
+        None => Err(not_found("common.not-found", "There is no such entry.")),
+        Some(Standing::Pending) if ok => {
+            approve(call, member, day);
+            Ok(Standing::Approved)
+        }
+        Some(Standing::Pending) => {
+            reject(call, member, day);
+            Ok(Standing::Rejected)
+        }
+        Some(_) => Err(conflict("common.wrong-state", "This entry was decided before.")),
+    }
+}
+
+/// Gives what was held for the day. Does nothing where it was decided before.
+fn approve(call: &mut Call<Config>, member: &str, day: Day) {
+    let Some(mut entry) = Entry::load(call, member, day).filter(|entry| entry.standing == Standing::Pending) else { return };
+    for prize in &entry.prizes {
+        call.capture(prize);
+    }
+    entry.standing = Standing::Approved;
+    post(call, member, day, &entry);
+    entry.save(call, member, day);
+    decided(call, member, day);
+}
+
+/// The day is gone, and what was held for it; the streak is what is left.
+fn reject(call: &mut Call<Config>, member: &str, day: Day) {
+    let (Some(mut entry), Some(mut record)) = (Entry::load(call, member, day), Record::load(call, member)) else { return };
+    for prize in entry.prizes.drain(..) {
+        prizes::take_back(call, &prize);
+    }
+    entry.standing = Standing::Rejected;
+    entry.save(call, member, day);
+    record.uncover(call, day);
+    record.total = record.total.saturating_sub(1);
+    record.best = record.best.max(record.streak(call));
+    record.save(call, member);
+    call.emit("check-in.proof-rejected", member, &day);
+    decided(call, member, day);
+}
+
+fn decided(call: &mut Call<Config>, member: &str, day: Day) {
+    call.cancel_timer(&review_timer(member, day));
+    call.delete(&pending_key(member, day));
+}
+
+fn review_timer(member: &str, day: Day) -> String {
+    format!("review:{day}:{member}")
+}
+
+fn remind_timer(member: &str) -> String {
+    format!("remind:{member}")
+}
+
+fn pending_key(member: &str, day: Day) -> String {
+    format!("pending/{day}/{member}")
+}
+
+fn buyer_key(member: &str) -> String {
+    format!("buyer/{member}")
+}

@@ -1,0 +1,137 @@
+//! What is known of a member: the days covered, as runs. A streak is the last run, so nothing is ever counted again from the
+//! beginning.
+
+use fairground_sdk::prelude::*;
+
+use crate::config::{Config, Cycle};
+
+/// Older runs no longer matter: no make-up reaches back that far.
+const RUNS_MAX: usize = 64;
+
+/// Days without a gap, both ends included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Run {
+    pub from: Day,
+    pub to: Day,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Record {
+    /// In order, never touching each other.
+    pub runs: Vec<Run>,
+    pub first_day: Day,
+    pub best: u32,
+    /// Days checked in or made up; frozen ones do not count.
+    pub total: u32,
+    /// Of the cycle named.
+    pub makeups: (u32, u32),
+    /// Of the month named: `2026-03`.
+    pub freezes: (String, u32),
+    /// Where the policy pins one: the zone, and since when.
+    pub zone: Option<(String, i64)>,
+    pub last_at: i64,
+}
+
+impl Record {
+    pub(crate) fn new(first_day: Day) -> Self {
+        Self {
+            runs: Vec::new(),
+            first_day,
+            best: 0,
+            total: 0,
+            makeups: (0, 0),
+            freezes: (String::new(), 0),
+            zone: None,
+            last_at: i64::MIN,
+        }
+    }
+
+    pub(crate) fn load(call: &Call<Config>, member: &str) -> Option<Self> {
+        call.load(&key(member))
+    }
+
+    pub(crate) fn save(&self, call: &mut Call<Config>, member: &str) {
+        call.save(&key(member), self);
+    }
+
+    pub(crate) fn last_day(&self) -> Option<Day> {
+        self.runs.last().map(|run| run.to)
+    }
+
+    pub(crate) fn covers(&self, day: Day) -> bool {
+        self.runs.iter().any(|run| run.from <= day && day <= run.to)
+    }
+
+    /// Covers a day, joining it with its neighbours.
+    pub(crate) fn cover(&mut self, call: &Call<Config>, day: Day) {
+        let (before, after) = (call.add_days(day, -1), call.add_days(day, 1));
+        let mut new = Run { from: day, to: day };
+        self.runs.retain(|run| {
+            if run.to == before {
+                new.from = run.from;
+            } else if run.from == after {
+                new.to = run.to;
+            }
+            run.to != before && run.from != after
+        });
+        let place = self.runs.partition_point(|run| run.to < new.from);
+        self.runs.insert(place, new);
+        if self.runs.len() > RUNS_MAX {
+            self.runs.remove(0);
+        }
+        self.best = self.best.max(self.streak(call));
+    }
+
+    /// Takes a day away, splitting its run.
+    pub(crate) fn uncover(&mut self, call: &Call<Config>, day: Day) {
+        let Some(place) = self.runs.iter().position(|run| run.from <= day && day <= run.to) else { return };
+        let run = self.runs.remove(place);
+        let rest = [Run { from: run.from, to: call.add_days(day, -1) }, Run { from: call.add_days(day, 1), to: run.to }];
+        for part in rest.into_iter().rev().filter(|part| part.from <= part.to) {
+            self.runs.insert(place, part);
+        }
+    }
+
+    /// Days of the last run.
+    pub(crate) fn streak(&self, call: &Call<Config>) -> u32 {
+        self.runs.last().map_or(0, |run| length(call, *run))
+    }
+
+    /// The streak as it stands today: none once a day was missed.
+    pub(crate) fn current_streak(&self, call: &Call<Config>, today: Day) -> u32 {
+        let alive = self.last_day().is_some_and(|last| last >= call.add_days(today, -1));
+        if alive { self.streak(call) } else { 0 }
+    }
+
+    /// The cycle that a day lies in, and the day's number in it, from 1.
+    pub(crate) fn cycle(&self, call: &Call<Config>, day: Day) -> (u32, u32) {
+        match call.config.cycle {
+            Cycle::Endless => (0, self.streak(call)),
+            Cycle::Days { days, .. } => {
+                let since = call.days_between(self.first_day, day).unwrap_or_default().max(0).unsigned_abs();
+                (since / days, since % days + 1)
+            }
+        }
+    }
+
+    pub(crate) fn makeups_in(&self, cycle: u32) -> u32 {
+        if self.makeups.0 == cycle { self.makeups.1 } else { 0 }
+    }
+
+    pub(crate) fn freezes_in(&self, month: &str) -> u32 {
+        if self.freezes.0 == month { self.freezes.1 } else { 0 }
+    }
+}
+
+pub(crate) fn length(call: &Call<Config>, run: Run) -> u32 {
+    call.days_between(run.from, run.to).unwrap_or_default().unsigned_abs() + 1
+}
+
+/// `2026-03`.
+pub(crate) fn month(day: Day) -> String {
+    format!("{:04}-{:02}", day.year, day.month)
+}
+
+fn key(member: &str) -> String {
+    format!("member/{member}")
+}
