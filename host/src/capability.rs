@@ -39,8 +39,18 @@ const OWN_ROOM: [&str; 5] = ["clock", "log", "ranking", "storage", "types"];
 
 /// Interfaces that reach beyond the plugin's own room. Each is a capability of the same name.
 const CAPABILITIES: [&str; 12] = [
-    "events", "groups", "invitations", "members", "metrics", "notifications", "points", "proposals", "random", "rewards",
-    "risk", "scheduler",
+    "events",
+    "groups",
+    "invitations",
+    "members",
+    "metrics",
+    "notifications",
+    "points",
+    "proposals",
+    "random",
+    "rewards",
+    "risk",
+    "scheduler",
 ];
 
 /// Whether an interface is a capability, one of the plugin's own, or nothing that this host offers.

@@ -25,7 +25,13 @@ pub struct Serve {
     pub listen: SocketAddr,
 
     /// `sqlite:PATH`, made if it is missing, or `postgres://USER:PASSWORD@HOST/NAME`.
-    #[arg(long, env = "FAIRGROUND_DATABASE", default_value = "sqlite:data/fairground.db", value_name = "URL", hide_env_values = true)]
+    #[arg(
+        long,
+        env = "FAIRGROUND_DATABASE",
+        default_value = "sqlite:data/fairground.db",
+        value_name = "URL",
+        hide_env_values = true
+    )]
     pub database: String,
 
     /// Where compiled plugins are kept. Whoever can write here can run code in the host.

@@ -72,11 +72,13 @@ async fn people(activities: &Activities, community: &Id) -> anyhow::Result<()> {
     }
     for (name, title, kind, members) in GROUPS {
         let group = id(name)?;
-        let profile = GroupProfile { name: title.into(), kind, region: None, capacity: 0, rules_version: 1, parent: None };
+        let profile =
+            GroupProfile { name: title.into(), kind, region: None, capacity: 0, rules_version: 1, parent: None };
         store.put_group(community, &group, &profile).await?;
         let group = store.group(community, &group).await?.context("it was just put there")?;
         for member in &MEMBERS[members] {
-            let joined = store.put_membership(community, &group, &id(member)?, &MembershipProfile::default(), now).await?;
+            let joined =
+                store.put_membership(community, &group, &id(member)?, &MembershipProfile::default(), now).await?;
             if matches!(joined, Joined::Full) {
                 bail!("a group without a capacity is never full");
             }
@@ -122,7 +124,9 @@ fn what_to_try(address: SocketAddr, app_key: &str) -> String {
     let home = format!("{host}/v1/communities/{COMMUNITY}");
     let token = |member: &str| {
         let body: Value = json!({"member": member, "ttl_seconds": 900});
-        format!("$(curl -s {home}/member-tokens -H 'Authorization: Bearer {app_key}' -d '{body}' | sed 's/.*\"token\":\"\\([^\"]*\\)\".*/\\1/')")
+        format!(
+            "$(curl -s {home}/member-tokens -H 'Authorization: Bearer {app_key}' -d '{body}' | sed 's/.*\"token\":\"\\([^\"]*\\)\".*/\\1/')"
+        )
     };
     let act = |member: &str, activity: &str, action: &str, input: &str| {
         format!(

@@ -52,7 +52,8 @@ impl Host {
         let identity = Identity::new(store.clone(), clock.clone()).await?;
         keep_operator_key(&store, config.operator_key.as_deref(), clock.now()).await?;
 
-        let listener = TcpListener::bind(config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
+        let listener =
+            TcpListener::bind(config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
         let address = listener.local_addr()?;
         let (stop, draining) = watch::channel(false);
         let health = Health { store: store.clone(), metrics: recorder(), draining: draining.clone() };

@@ -1,13 +1,25 @@
 //! The program.
 
+use std::process::ExitCode;
+
 use anyhow::Context;
 use clap::Parser;
 use fairground::{Clock, Command, Config, Host, LogFormat, Serve};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
-fn main() -> anyhow::Result<()> {
+fn main() -> ExitCode {
     let Config { command: Command::Serve(serve) } = Config::parse();
+    match start(serve) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("fairground: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn start(serve: Serve) -> anyhow::Result<()> {
     start_log(&serve)?;
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(run(serve))
 }

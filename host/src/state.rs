@@ -108,7 +108,12 @@ impl State {
     }
 
     /// Entries whose key starts with `prefix`, after `after`, in the order of the keys' bytes.
-    pub(crate) fn scan(&mut self, prefix: &str, after: Option<&str>, limit: usize) -> anyhow::Result<Vec<(Arc<str>, Entry)>> {
+    pub(crate) fn scan(
+        &mut self,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> anyhow::Result<Vec<(Arc<str>, Entry)>> {
         let mut found = Vec::new();
         let mut after: Option<Arc<str>> = after.map(Into::into);
         while found.len() < limit {

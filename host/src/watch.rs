@@ -80,7 +80,10 @@ impl Watch {
         }
         let moved = self.replace_older(&plugin).await?;
         let granted = if plugin.capabilities.is_empty() { "nothing".into() } else { plugin.capabilities.join(", ") };
-        Ok(format!("{} {} is loaded; it was granted {granted}; {moved} activities moved to it", plugin.name, plugin.version))
+        Ok(format!(
+            "{} {} is loaded; it was granted {granted}; {moved} activities moved to it",
+            plugin.name, plugin.version
+        ))
     }
 
     /// Moves the activities of older versions; one that cannot be moved stays where it is.

@@ -166,7 +166,8 @@ impl Activities {
         asked: Asked,
     ) -> anyhow::Result<Result<Result<Json, Refusal>, Fault>> {
         let Resident { activity, source, .. } = resident;
-        let loaded = self.catalog.load(&activity.plugin, &activity.version).await?.context("the activity's plugin is gone")?;
+        let loaded =
+            self.catalog.load(&activity.plugin, &activity.version).await?.context("the activity's plugin is gone")?;
         let budget = match &activity.budget {
             Some(budget) => self.store.budget(&activity.id.community, budget).await?,
             None => None,
@@ -193,9 +194,15 @@ impl Activities {
                 let done = sandbox.call(&loaded.pre, &loaded.label, Some(call), |guest, store| {
                     let guest = guest.fairground_activity_guest();
                     Ok(match &asked {
-                        Asked::Query { name, input } => guest.call_query(store, &context, name, viewer.as_ref(), input)?,
-                        Asked::Page => guest.call_page(store, &context, viewer.as_ref())?.map(|page| Json::of(&page).as_str().into()),
-                        Asked::Audit => guest.call_audit(store, &context)?.map(|broken| Json::of(&broken).as_str().into()),
+                        Asked::Query { name, input } => {
+                            guest.call_query(store, &context, name, viewer.as_ref(), input)?
+                        }
+                        Asked::Page => guest
+                            .call_page(store, &context, viewer.as_ref())?
+                            .map(|page| Json::of(&page).as_str().into()),
+                        Asked::Audit => {
+                            guest.call_audit(store, &context)?.map(|broken| Json::of(&broken).as_str().into())
+                        }
                     })
                 })?;
                 match done.answer {
@@ -259,7 +266,9 @@ impl Activities {
             moved: false,
         };
         let (residents, id) = (self.residents.clone(), id.clone());
-        tokio::spawn(runner.run(waiting, move || drop(residents.lock().expect("nothing panics while it is locked").remove(&id))));
+        tokio::spawn(
+            runner.run(waiting, move || drop(residents.lock().expect("nothing panics while it is locked").remove(&id))),
+        );
         Ok(Some(Resident { activity, source, queue, committed }))
     }
 

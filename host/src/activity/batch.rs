@@ -8,7 +8,7 @@ use std::{
 
 use crate::{
     capability::{
-        Call, Mode, RunningCall,
+        Call, Mode,
         bindings::{
             Activity as Bindings,
             exports::fairground::activity::guest::{ActionCall, ActivityContext, StopReason},
@@ -25,7 +25,11 @@ use crate::{
         refusal::{Refusal, RefusalKind},
     },
     effects::{Effects, Timer},
-    sandbox::{Sandbox, catalog::Loaded, guest::Fault},
+    sandbox::{
+        Sandbox,
+        catalog::Loaded,
+        guest::{Fault, GuestResult, GuestStore},
+    },
     state::{Source, State},
     store::commit::Part,
 };
@@ -102,7 +106,14 @@ type Prepare<'a> = &'a dyn Fn(&mut State, &mut Effects);
 impl Batch {
     pub(super) fn run(self, queue: &[Queued]) -> Ran {
         let from = self.state.head;
-        let mut running = Running { batch: self, from, journal: Vec::new(), effects: Effects::default(), failed_timers: Vec::new(), upgraded: None };
+        let mut running = Running {
+            batch: self,
+            from,
+            journal: Vec::new(),
+            effects: Effects::default(),
+            failed_timers: Vec::new(),
+            upgraded: None,
+        };
         running.batch.now = running.batch.now.max(from.now);
         let mut answers = Vec::with_capacity(queue.len());
         let stale = running.run(queue, &mut answers).is_err();
@@ -214,7 +225,11 @@ impl Running {
     fn open(&self) -> Result<(), Refusal> {
         let no = |kind, code, message| Err(Refusal::new(kind, code, message));
         if !self.batch.plugin.enabled {
-            return no(RefusalKind::Conflict, "common.plugin-disabled", "The operator has disabled this kind of activity.");
+            return no(
+                RefusalKind::Conflict,
+                "common.plugin-disabled",
+                "The operator has disabled this kind of activity.",
+            );
         }
         let ended = self.batch.activity.ends_at.is_some_and(|end| self.batch.now >= end);
         match self.batch.state.head.lifecycle {
@@ -287,7 +302,10 @@ impl Running {
 
     fn start(&mut self, entry: Entry<'_>, prepare: Prepare<'_>) -> Result<Answer, Fault> {
         let answer = self.call(entry, prepare, |guest, store, context| {
-            Ok(guest.fairground_activity_guest().call_start(store, &context)?.map(|()| r#"{"state":"running"}"#.to_owned()))
+            Ok(guest
+                .fairground_activity_guest()
+                .call_start(store, &context)?
+                .map(|()| r#"{"state":"running"}"#.to_owned()))
         })?;
         if let Answer::Done { outcome: Outcome::Ok, .. } = answer {
             self.batch.state.head.lifecycle = Lifecycle::Running;
@@ -303,7 +321,10 @@ impl Running {
     /// Ends the activity; a plugin that refuses cannot keep it open.
     fn stop(&mut self, entry: Entry<'_>, reason: StopReason, prepare: Prepare<'_>) -> Result<Answer, Fault> {
         let answer = self.call(entry, prepare, |guest, store, context| {
-            Ok(guest.fairground_activity_guest().call_stop(store, &context, reason)?.map(|()| r#"{"state":"settling"}"#.to_owned()))
+            Ok(guest
+                .fairground_activity_guest()
+                .call_stop(store, &context, reason)?
+                .map(|()| r#"{"state":"settling"}"#.to_owned()))
         })?;
         self.batch.state.head.lifecycle = Lifecycle::Settling;
         let settle = Timer { due: self.batch.now, payload: "0".into() };
@@ -369,8 +390,13 @@ impl Running {
                 None => {
                     let entry = Entry::own(CallKind::Timer, key, &timer.payload);
                     self.call(entry, fired, |guest, store, context| {
-                        let answered =
-                            guest.fairground_activity_guest().call_on_timer(store, &context, key, timer.due, &timer.payload)?;
+                        let answered = guest.fairground_activity_guest().call_on_timer(
+                            store,
+                            &context,
+                            key,
+                            timer.due,
+                            &timer.payload,
+                        )?;
                         Ok(answered.map(|()| "null".to_owned()))
                     })
                 }
@@ -424,13 +450,14 @@ impl Running {
         &mut self,
         entry: Entry<'_>,
         prepare: Prepare<'_>,
-        export: impl FnOnce(&Bindings, &mut wasmtime::Store<RunningCall>, ActivityContext) -> wasmtime::Result<Result<String, Problem>>,
+        export: impl FnOnce(&Bindings, &mut GuestStore, ActivityContext) -> GuestResult<Result<String, Problem>>,
     ) -> Result<Answer, Fault> {
         let mut call = self.begin(entry.kind);
         prepare(&mut call.state, &mut call.effects);
         let context = context(&self.batch.activity, &self.batch.state.head, entry.kind, self.batch.now);
         let Batch { sandbox, plugin, .. } = &self.batch;
-        let done = sandbox.call(&plugin.pre, &plugin.label, Some(call), |guest, store| export(guest, store, context))?;
+        let done =
+            sandbox.call(&plugin.pre, &plugin.label, Some(call), |guest, store| export(guest, store, context))?;
         let effected = done.effected.expect("a call was given");
         let (outcome, answer) = match done.answer {
             Ok(output) => (Outcome::Ok, output_json(output)?),
@@ -452,7 +479,8 @@ impl Running {
         head.seq += 1;
         head.now = self.batch.now;
         let seq = head.seq;
-        metrics::counter!("fairground_calls_total", "kind" => entry.kind.as_str(), "outcome" => outcome.as_str()).increment(1);
+        metrics::counter!("fairground_calls_total", "kind" => entry.kind.as_str(), "outcome" => outcome.as_str())
+            .increment(1);
         self.journal.push(JournalRow {
             seq,
             kind: entry.kind,

@@ -134,7 +134,11 @@ impl Activities {
         }
         for (index, group) in groups.iter().enumerate() {
             if self.store.group(&community.id, group).await?.is_none() {
-                return invalid(&format!("/scope/groups/{index}"), "scope.unknown-group", format!("there is no group {group:?}"));
+                return invalid(
+                    &format!("/scope/groups/{index}"),
+                    "scope.unknown-group",
+                    format!("there is no group {group:?}"),
+                );
             }
         }
         Ok(())
@@ -156,7 +160,9 @@ impl Activities {
         versions.sort_by_key(|plugin| semver::Version::parse(&plugin.version).ok());
         match versions.pop() {
             Some(newest) => Ok(newest),
-            None => invalid("/plugin", "plugin.not-enabled", format!("no such version of {:?} is enabled", wish.plugin)),
+            None => {
+                invalid("/plugin", "plugin.not-enabled", format!("no such version of {:?} is enabled", wish.plugin))
+            }
         }
     }
 
@@ -195,7 +201,11 @@ impl Activities {
     ) -> Result<(), CreateError> {
         let Some(id) = &wish.budget else {
             return match offers.iter().find(|offer| offer.cost.minor > 0) {
-                Some(offer) => invalid("/budget", "budget.required", format!("the offer {:?} costs money: name a budget", offer.name)),
+                Some(offer) => invalid(
+                    "/budget",
+                    "budget.required",
+                    format!("the offer {:?} costs money: name a budget", offer.name),
+                ),
                 None => Ok(()),
             };
         };
@@ -222,9 +232,15 @@ impl Activities {
 fn check_frame(wish: &Creation, now: i64) -> Result<(), CreateError> {
     let start = wish.starts_at.unwrap_or(now);
     match wish.ends_at {
-        Some(end) if end <= start || end <= now => invalid("/ends_at", "activity.ends-before-start", "it ends before it starts"),
-        Some(end) if end - start > DURATION_MS_MAX => invalid("/ends_at", "activity.too-long", "it lasts more than 366 days"),
-        _ if start.saturating_sub(now) > DURATION_MS_MAX => invalid("/starts_at", "activity.too-far", "it starts in more than 366 days"),
+        Some(end) if end <= start || end <= now => {
+            invalid("/ends_at", "activity.ends-before-start", "it ends before it starts")
+        }
+        Some(end) if end - start > DURATION_MS_MAX => {
+            invalid("/ends_at", "activity.too-long", "it lasts more than 366 days")
+        }
+        _ if start.saturating_sub(now) > DURATION_MS_MAX => {
+            invalid("/starts_at", "activity.too-far", "it starts in more than 366 days")
+        }
         _ => Ok(()),
     }
 }

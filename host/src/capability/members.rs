@@ -1,7 +1,10 @@
 //! `wit/members.wit`.
 
 use crate::{
-    domain::{json::Json, member::{Member, MemberStatus}},
+    domain::{
+        json::Json,
+        member::{Member, MemberStatus},
+    },
     store::PageRequest,
 };
 
@@ -86,7 +89,8 @@ impl Host for RunningCall {
         // A wildcard of LIKE in a tag would match others: such a tag has no members.
         let plain = !segment.contains(['%', '_', '\\']);
         let found = if plain {
-            let found = source.runtime.block_on(source.store.members_tagged(&source.id.community, tag.as_str(), &request));
+            let found =
+                source.runtime.block_on(source.store.members_tagged(&source.id.community, tag.as_str(), &request));
             let page = self.host(found)?;
             (page.items.iter().map(ToString::to_string).collect(), page.next)
         } else {

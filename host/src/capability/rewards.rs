@@ -57,7 +57,9 @@ fn grants_key(offer: &str, member: &Id) -> String {
 impl Call {
     /// Puts back a hold that nobody captured in time. False where there is nothing to put back.
     pub(crate) fn expire_hold(&mut self, key: &str) -> anyhow::Result<bool> {
-        let Some(mut hold) = self.state.hold(key)?.filter(|hold| hold.state == HoldState::Held) else { return Ok(false) };
+        let Some(mut hold) = self.state.hold(key)?.filter(|hold| hold.state == HoldState::Held) else {
+            return Ok(false);
+        };
         hold.state = HoldState::Expired;
         self.shared.move_budget(&mut self.effects, &hold.beneficiary, -hold.cost.minor, 0, -1);
         self.keep(hold);
@@ -106,7 +108,13 @@ impl RunningCall {
         self.set_own_number(&key, grants + change)
     }
 
-    fn place(&mut self, key: String, offer: String, member: &str, ttl: u64) -> wasmtime::Result<Result<Hold, HoldError>> {
+    fn place(
+        &mut self,
+        key: String,
+        offer: String,
+        member: &str,
+        ttl: u64,
+    ) -> wasmtime::Result<Result<Hold, HoldError>> {
         if let Some(known) = self.find_hold(&key)? {
             let same = known.offer == offer && known.beneficiary.as_str() == member;
             return Ok(if same { Ok(known) } else { Err(HoldError::Mismatch) });
@@ -240,7 +248,11 @@ impl Host for RunningCall {
         Ok(Ok(answer))
     }
 
-    fn revoke(&mut self, key: String, reason: String) -> wasmtime::Result<Result<(wit::Hold, WitMoney), HoldChangeError>> {
+    fn revoke(
+        &mut self,
+        key: String,
+        reason: String,
+    ) -> wasmtime::Result<Result<(wit::Hold, WitMoney), HoldChangeError>> {
         self.reason(&reason)?;
         let mut taken = match self.take(&key, HoldState::Captured)? {
             Ok(taken) => taken,

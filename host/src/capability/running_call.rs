@@ -149,7 +149,13 @@ impl RunningCall {
     }
 
     /// Queues something for the outside.
-    pub(super) fn send(&mut self, kind: OutgoingKind, topic: &str, subject: &str, payload: Json) -> wasmtime::Result<()> {
+    pub(super) fn send(
+        &mut self,
+        kind: OutgoingKind,
+        topic: &str,
+        subject: &str,
+        payload: Json,
+    ) -> wasmtime::Result<()> {
         let counted = self.quota.outgoing();
         self.within(counted)?;
         let call = self.reading_again()?;

@@ -91,7 +91,9 @@ pub(crate) async fn create(
     match app.activities.create(&home, wish).await {
         Ok(made) => Ok((StatusCode::CREATED, Json(view(made)?))),
         Err(CreateError::Invalid(issues)) => Err(Problem::invalid(issues)),
-        Err(CreateError::Taken) => Err(Problem::conflict("activity.exists", "The community has an activity of this id.")),
+        Err(CreateError::Taken) => {
+            Err(Problem::conflict("activity.exists", "The community has an activity of this id."))
+        }
         Err(CreateError::Faulted(why)) => Err(Problem::plugin_fault(&why)),
         Err(CreateError::Fault(error)) => Err(error.into()),
     }
@@ -122,7 +124,12 @@ pub(crate) async fn list(
     Ok(Json(Listing { items, next_cursor: page.next }))
 }
 
-async fn control(app: &App, principal: &Principal, path: ActivityPath, control: Control) -> Result<Json<ActivityView>, Problem> {
+async fn control(
+    app: &App,
+    principal: &Principal,
+    path: ActivityPath,
+    control: Control,
+) -> Result<Json<ActivityView>, Problem> {
     let Principal::Operator(key) = principal else { return Err(Problem::fault()) };
     let id = path.id();
     match app.activities.control(&id, control, key).await? {
@@ -135,28 +142,44 @@ async fn control(app: &App, principal: &Principal, path: ActivityPath, control: 
 /// Starts it, or schedules it where `starts_at` is still to come.
 #[utoipa::path(post, path = "/v1/communities/{community}/activities/{activity}/start", tag = "activities", params(ActivityPath),
     responses((status = 200, body = ActivityView)))]
-pub(crate) async fn start(State(app): State<App>, principal: Principal, Ids(path): Ids<ActivityPath>) -> Result<Json<ActivityView>, Problem> {
+pub(crate) async fn start(
+    State(app): State<App>,
+    principal: Principal,
+    Ids(path): Ids<ActivityPath>,
+) -> Result<Json<ActivityView>, Problem> {
     control(&app, &principal, path, Control::Start).await
 }
 
 /// Takes no more actions until `resume`. Timers go on.
 #[utoipa::path(post, path = "/v1/communities/{community}/activities/{activity}/pause", tag = "activities", params(ActivityPath),
     responses((status = 200, body = ActivityView)))]
-pub(crate) async fn pause(State(app): State<App>, principal: Principal, Ids(path): Ids<ActivityPath>) -> Result<Json<ActivityView>, Problem> {
+pub(crate) async fn pause(
+    State(app): State<App>,
+    principal: Principal,
+    Ids(path): Ids<ActivityPath>,
+) -> Result<Json<ActivityView>, Problem> {
     control(&app, &principal, path, Control::Pause).await
 }
 
 /// Takes actions again.
 #[utoipa::path(post, path = "/v1/communities/{community}/activities/{activity}/resume", tag = "activities", params(ActivityPath),
     responses((status = 200, body = ActivityView)))]
-pub(crate) async fn resume(State(app): State<App>, principal: Principal, Ids(path): Ids<ActivityPath>) -> Result<Json<ActivityView>, Problem> {
+pub(crate) async fn resume(
+    State(app): State<App>,
+    principal: Principal,
+    Ids(path): Ids<ActivityPath>,
+) -> Result<Json<ActivityView>, Problem> {
     control(&app, &principal, path, Control::Resume).await
 }
 
 /// Ends it for good; what is open is settled.
 #[utoipa::path(post, path = "/v1/communities/{community}/activities/{activity}/stop", tag = "activities", params(ActivityPath),
     responses((status = 200, body = ActivityView)))]
-pub(crate) async fn stop(State(app): State<App>, principal: Principal, Ids(path): Ids<ActivityPath>) -> Result<Json<ActivityView>, Problem> {
+pub(crate) async fn stop(
+    State(app): State<App>,
+    principal: Principal,
+    Ids(path): Ids<ActivityPath>,
+) -> Result<Json<ActivityView>, Problem> {
     control(&app, &principal, path, Control::Stop).await
 }
 

@@ -39,7 +39,10 @@ pub(crate) async fn put(
 ) -> Result<Json<Budget>, Problem> {
     let home = communities::find(&app, &community).await?;
     if profile.limit.currency != home.currency {
-        return Err(Problem::unprocessable("common.currency-mismatch", format!("This community counts in {}.", home.currency.as_str())));
+        return Err(Problem::unprocessable(
+            "common.currency-mismatch",
+            format!("This community counts in {}.", home.currency.as_str()),
+        ));
     }
     if !(0..=MINOR_MAX).contains(&profile.limit.minor) {
         return Err(Problem::unprocessable("budget.limit", format!("A limit is 0 to {MINOR_MAX} minor units.")));
@@ -52,7 +55,10 @@ pub(crate) async fn put(
 
 /// One budget.
 #[utoipa::path(get, path = "/v1/communities/{community}/budgets/{budget}", tag = "budgets", params(BudgetPath), responses((status = 200, body = Budget)))]
-pub(crate) async fn show(State(app): State<App>, Ids(BudgetPath { community, budget }): Ids<BudgetPath>) -> Result<Json<Budget>, Problem> {
+pub(crate) async fn show(
+    State(app): State<App>,
+    Ids(BudgetPath { community, budget }): Ids<BudgetPath>,
+) -> Result<Json<Budget>, Problem> {
     Ok(Json(find(&app, &community, &budget).await?))
 }
 

@@ -20,13 +20,19 @@ pub(crate) fn check_name(name: &str) -> Result<(), Problem> {
     if (1..=NAME_CHARS_MAX).contains(&name.chars().count()) && !name.chars().any(char::is_control) {
         return Ok(());
     }
-    Err(Problem::unprocessable("http.bad-name", format!("A name has 1 to {NAME_CHARS_MAX} characters, none of them control characters.")))
+    Err(Problem::unprocessable(
+        "http.bad-name",
+        format!("A name has 1 to {NAME_CHARS_MAX} characters, none of them control characters."),
+    ))
 }
 
 pub(crate) fn check_time_zone(name: &str) -> Result<(), Problem> {
     match jiff::tz::db().get(name) {
         Ok(_) => Ok(()),
-        Err(_) => Err(Problem::unprocessable("http.unknown-time-zone", format!("{name:?} is no IANA time zone, such as Asia/Shanghai."))),
+        Err(_) => Err(Problem::unprocessable(
+            "http.unknown-time-zone",
+            format!("{name:?} is no IANA time zone, such as Asia/Shanghai."),
+        )),
     }
 }
 
@@ -47,14 +53,20 @@ pub(crate) async fn put(
     check_time_zone(&profile.time_zone)?;
     let known = app.activities.store.community(&community).await?;
     if known.is_some_and(|known| known.currency != profile.currency) {
-        return Err(Problem::conflict("community.currency", "A community keeps its currency: its amounts are counted in it."));
+        return Err(Problem::conflict(
+            "community.currency",
+            "A community keeps its currency: its amounts are counted in it.",
+        ));
     }
     Ok(Json(app.activities.store.put_community(&community, &profile, app.activities.clock.now()).await?))
 }
 
 /// One community.
 #[utoipa::path(get, path = "/v1/communities/{community}", tag = "communities", params(CommunityPath), responses((status = 200, body = Community)))]
-pub(crate) async fn show(State(app): State<App>, Ids(CommunityPath { community }): Ids<CommunityPath>) -> Result<Json<Community>, Problem> {
+pub(crate) async fn show(
+    State(app): State<App>,
+    Ids(CommunityPath { community }): Ids<CommunityPath>,
+) -> Result<Json<Community>, Problem> {
     Ok(Json(find(&app, &community).await?))
 }
 

@@ -37,15 +37,21 @@ async fn body(request: Request, most: usize) -> Result<Bytes, Problem> {
     let too_large = || {
         Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "http.too-large", format!("A body here has at most {most} bytes."))
     };
-    let announced = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    let announced =
+        request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     if announced.is_some_and(|length| length > most as u64) {
         return Err(too_large());
     }
     match tokio::time::timeout(BODY_TIME_MAX, to_bytes(request.into_body(), most)).await {
         Ok(Ok(bytes)) => Ok(bytes),
         Ok(Err(error)) => {
-            let over = std::error::Error::source(&error).is_some_and(|source| source.to_string().contains("length limit"));
-            Err(if over { too_large() } else { Problem::new(StatusCode::BAD_REQUEST, "http.bad-body", "The body broke off.") })
+            let over =
+                std::error::Error::source(&error).is_some_and(|source| source.to_string().contains("length limit"));
+            Err(if over {
+                too_large()
+            } else {
+                Problem::new(StatusCode::BAD_REQUEST, "http.bad-body", "The body broke off.")
+            })
         }
         Err(_) => Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "http.slow-body", "The body took too long.")),
     }
@@ -58,10 +64,15 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     type Rejection = Problem;
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
         let bytes = body(request, BODY_BYTES_MAX).await?;
-        let malformed = |error: serde_json::Error| Problem::new(StatusCode::BAD_REQUEST, "http.malformed", format!("The body is no JSON: {error}."));
+        let malformed = |error: serde_json::Error| {
+            Problem::new(StatusCode::BAD_REQUEST, "http.malformed", format!("The body is no JSON: {error}."))
+        };
         let value: serde_json::Value = serde_json::from_slice(&bytes).map_err(malformed)?;
         if depth(&value, DEPTH_MAX).is_none() {
-            return Err(Problem::unprocessable("http.too-deep", format!("JSON here is at most {DEPTH_MAX} levels deep.")));
+            return Err(Problem::unprocessable(
+                "http.too-deep",
+                format!("JSON here is at most {DEPTH_MAX} levels deep."),
+            ));
         }
         serde_json::from_value(value)
             .map(Self)
@@ -96,7 +107,10 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Ids<T> 
     type Rejection = Problem;
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         // What is no id names nothing.
-        Path::from_request_parts(parts, state).await.map(|Path(ids)| Self(ids)).map_err(|_| Problem::not_found("resource"))
+        Path::from_request_parts(parts, state)
+            .await
+            .map(|Path(ids)| Self(ids))
+            .map_err(|_| Problem::not_found("resource"))
     }
 }
 

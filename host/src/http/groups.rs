@@ -67,7 +67,10 @@ pub(crate) async fn put(
 
 /// One group.
 #[utoipa::path(get, path = "/v1/communities/{community}/groups/{group}", tag = "groups", params(GroupPath), responses((status = 200, body = Group)))]
-pub(crate) async fn show(State(app): State<App>, Ids(GroupPath { community, group }): Ids<GroupPath>) -> Result<Json<Group>, Problem> {
+pub(crate) async fn show(
+    State(app): State<App>,
+    Ids(GroupPath { community, group }): Ids<GroupPath>,
+) -> Result<Json<Group>, Problem> {
     Ok(Json(find(&app, &community, &group).await?))
 }
 

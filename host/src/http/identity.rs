@@ -90,7 +90,8 @@ impl Identity {
     pub(crate) async fn new(store: Store, clock: Clock) -> anyhow::Result<Self> {
         let mut fresh = [0; 32];
         getrandom::fill(&mut fresh).expect("the system has randomness");
-        let secret = store.setting("member-token-secret", &hex(&fresh)).await.context("cannot read the tokens' secret")?;
+        let secret =
+            store.setting("member-token-secret", &hex(&fresh)).await.context("cannot read the tokens' secret")?;
         let mut validation = Validation::new(Algorithm::HS256);
         validation.set_issuer(&[ISSUER]);
         validation.set_audience(&[AUDIENCE]);

@@ -49,7 +49,10 @@ pub(crate) fn make_key(kind: KeyKind, community: Option<Id>, expires_at: Option<
 
 /// Makes a key. Its secret is in this answer and nowhere else.
 #[utoipa::path(post, path = "/v1/keys", tag = "keys", request_body = KeyWish, responses((status = 201, body = NewKey)))]
-pub(crate) async fn create(State(app): State<App>, Body(wish): Body<KeyWish>) -> Result<(StatusCode, Json<NewKey>), Problem> {
+pub(crate) async fn create(
+    State(app): State<App>,
+    Body(wish): Body<KeyWish>,
+) -> Result<(StatusCode, Json<NewKey>), Problem> {
     let now = app.activities.clock.now();
     if let Some(community) = &wish.community
         && app.activities.store.community(community).await?.is_none()

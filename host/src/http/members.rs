@@ -59,7 +59,10 @@ fn check_profile(profile: &MemberProfile) -> Result<(), Problem> {
     }
     for labels in [&profile.tags, &profile.clusters].into_iter().flatten() {
         if labels.len() > LABELS_MAX {
-            return Err(Problem::unprocessable("member.labels", format!("A member has at most {LABELS_MAX} tags and as many clusters.")));
+            return Err(Problem::unprocessable(
+                "member.labels",
+                format!("A member has at most {LABELS_MAX} tags and as many clusters."),
+            ));
         }
         labels.iter().try_for_each(|label| check_name(label))?;
     }
@@ -68,7 +71,10 @@ fn check_profile(profile: &MemberProfile) -> Result<(), Problem> {
 
 /// One member.
 #[utoipa::path(get, path = "/v1/communities/{community}/members/{member}", tag = "members", params(MemberPath), responses((status = 200, body = Member)))]
-pub(crate) async fn show(State(app): State<App>, Ids(MemberPath { community, member }): Ids<MemberPath>) -> Result<Json<Member>, Problem> {
+pub(crate) async fn show(
+    State(app): State<App>,
+    Ids(MemberPath { community, member }): Ids<MemberPath>,
+) -> Result<Json<Member>, Problem> {
     let member = app.activities.store.member(&community, &member).await?;
     Ok(Json(member.ok_or_else(|| Problem::not_found("member"))?))
 }

@@ -140,7 +140,11 @@ pub(crate) async fn query(
 /// The activity's page: blocks whose values come from its queries.
 #[utoipa::path(get, path = "/v1/communities/{community}/activities/{activity}/page", tag = "participation",
     params(ActivityPath), responses((status = 200, body = Vec<Object>)))]
-pub(crate) async fn page(State(app): State<App>, principal: Principal, Ids(path): Ids<ActivityPath>) -> Result<Response, Problem> {
+pub(crate) async fn page(
+    State(app): State<App>,
+    principal: Principal,
+    Ids(path): Ids<ActivityPath>,
+) -> Result<Response, Problem> {
     answer(&app, &path.id(), &principal, Asked::Page).await
 }
 
@@ -157,9 +161,13 @@ async fn answer(app: &App, id: &ActivityId, principal: &Principal, asked: Asked)
 fn typed(schema: &Value, asked: BTreeMap<String, String>) -> Value {
     let fields = asked.into_iter().map(|(name, text)| {
         let kind = &schema["properties"][&name]["type"];
-        let is = |wanted: &str| kind == wanted || kind.as_array().is_some_and(|kinds| kinds.iter().any(|kind| kind == wanted));
+        let is = |wanted: &str| {
+            kind == wanted || kind.as_array().is_some_and(|kinds| kinds.iter().any(|kind| kind == wanted))
+        };
         let value = match text.as_str() {
-            number if is("integer") && number.parse::<i64>().is_ok() => number.parse::<i64>().unwrap_or_default().into(),
+            number if is("integer") && number.parse::<i64>().is_ok() => {
+                number.parse::<i64>().unwrap_or_default().into()
+            }
             "true" if is("boolean") => true.into(),
             "false" if is("boolean") => false.into(),
             _ => Value::String(text),

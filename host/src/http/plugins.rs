@@ -33,14 +33,20 @@ pub(crate) struct Grant {
 /// Checks, compiles and describes a component, and keeps it. It runs only after `enable`.
 #[utoipa::path(post, path = "/v1/plugins", tag = "plugins", request_body(content = Vec<u8>, content_type = "application/wasm"),
     responses((status = 201, body = Plugin), (status = 200, body = Plugin, description = "The same bytes were there already.")))]
-pub(crate) async fn upload(State(app): State<App>, Upload(bytes): Upload) -> Result<(StatusCode, Json<Plugin>), Problem> {
+pub(crate) async fn upload(
+    State(app): State<App>,
+    Upload(bytes): Upload,
+) -> Result<(StatusCode, Json<Plugin>), Problem> {
     let now = app.activities.clock.now();
     match app.activities.catalog.upload(bytes.into(), now).await? {
         Ok(Uploaded::New(plugin)) => Ok((StatusCode::CREATED, Json(plugin))),
         Ok(Uploaded::Same(plugin)) => Ok((StatusCode::OK, Json(plugin))),
         Ok(Uploaded::Taken(plugin)) => Err(Problem::conflict(
             "plugin.version-taken",
-            format!("{} {} was uploaded before with other bytes; a version never changes.", plugin.name, plugin.version),
+            format!(
+                "{} {} was uploaded before with other bytes; a version never changes.",
+                plugin.name, plugin.version
+            ),
         )),
         Err(refused) => Err(refuse(&refused)),
     }
@@ -55,7 +61,10 @@ fn refuse(refused: &Refused) -> Problem {
         Refused::CannotDescribe(_) => "plugin.cannot-describe",
         Refused::BadManifest(_) => "plugin.bad-manifest",
     };
-    Problem::unprocessable(code, format!("The upload was refused: {}.", crate::capability::printable(&refused.to_string())))
+    Problem::unprocessable(
+        code,
+        format!("The upload was refused: {}.", crate::capability::printable(&refused.to_string())),
+    )
 }
 
 /// Every version of every plugin.

@@ -74,7 +74,8 @@ impl Problem {
 
     /// The plugin's fault: it trapped or went over a limit, and nothing it did is kept.
     pub(crate) fn plugin_fault(why: &str) -> Self {
-        let problem = Self::new(StatusCode::INTERNAL_SERVER_ERROR, "common.plugin-fault", format!("The plugin failed: {why}."));
+        let problem =
+            Self::new(StatusCode::INTERNAL_SERVER_ERROR, "common.plugin-fault", format!("The plugin failed: {why}."));
         Self { retryable: true, ..problem }
     }
 
@@ -103,7 +104,11 @@ impl From<Refusal> for Problem {
             | RefusalKind::InsufficientBudget
             | RefusalKind::InsufficientStock => StatusCode::CONFLICT,
         };
-        Self { retryable: refusal.retryable, params: refusal.params, ..Self::new(status, &refusal.code, refusal.message) }
+        Self {
+            retryable: refusal.retryable,
+            params: refusal.params,
+            ..Self::new(status, &refusal.code, refusal.message)
+        }
     }
 }
 

@@ -1,12 +1,9 @@
 //! The route table: every route and whom it lets in. There is no other way to add a route, so what is not here is denied.
 
-use axum::{
-    Json, Router, middleware,
-    response::IntoResponse,
-    routing::get,
-};
+use axum::{Json, Router, middleware, response::IntoResponse, routing::get};
 use utoipa::openapi::{
-    ComponentsBuilder, ContentBuilder, InfoBuilder, OpenApi, OpenApiBuilder, OpenApiVersion, Ref, RefOr, ResponseBuilder,
+    ComponentsBuilder, ContentBuilder, InfoBuilder, OpenApi, OpenApiBuilder, OpenApiVersion, Ref, RefOr,
+    ResponseBuilder,
     extensions::ExtensionsBuilder,
     security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme},
 };
@@ -101,16 +98,14 @@ fn guard(app: &App, who: Who, (schemas, mut paths, route): UtoipaMethodRouter<Ap
 
 fn document() -> OpenApi {
     let bearer = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
-    let problem = ResponseBuilder::new()
-        .description("Not a success: RFC 9457.")
-        .content("application/problem+json", ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build());
+    let problem = ResponseBuilder::new().description("Not a success: RFC 9457.").content(
+        "application/problem+json",
+        ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build(),
+    );
     OpenApiBuilder::new()
-        .info(
-            InfoBuilder::new()
-                .title("Fairground")
-                .version(env!("CARGO_PKG_VERSION"))
-                .description(Some("Community activities as sandboxed plugins. `x-who` names the credentials that a call takes.")),
-        )
+        .info(InfoBuilder::new().title("Fairground").version(env!("CARGO_PKG_VERSION")).description(Some(
+            "Community activities as sandboxed plugins. `x-who` names the credentials that a call takes.",
+        )))
         .components(Some(
             ComponentsBuilder::new()
                 .security_scheme("bearer", bearer)
@@ -133,7 +128,11 @@ pub(crate) fn router(app: App, health: health::Health) -> Router {
         .merge(SwaggerUi::new("/docs").config(utoipa_swagger_ui::Config::from("/openapi.json")))
         .fallback(async || Problem::not_found("resource"))
         .method_not_allowed_fallback(async || {
-            Problem::new(axum::http::StatusCode::METHOD_NOT_ALLOWED, "http.method-not-allowed", "This resource has no such method.")
+            Problem::new(
+                axum::http::StatusCode::METHOD_NOT_ALLOWED,
+                "http.method-not-allowed",
+                "This resource has no such method.",
+            )
         })
         .layer(middleware::from_fn(edge::edge))
 }

@@ -84,7 +84,10 @@ fn compile(sandbox: &Sandbox, bytes: &[u8]) -> Result<Vec<u8>, Refused> {
     sandbox.engine.precompile_component(bytes).map_err(|error| Refused::NotAComponent(format!("{error:#}")))
 }
 
-#[allow(unsafe_code, reason = "the bytes were made by `compile` in this process, or carry the MAC of this installation")]
+#[allow(
+    unsafe_code,
+    reason = "the bytes were made by `compile` in this process, or carry the MAC of this installation"
+)]
 fn deserialize(sandbox: &Sandbox, compiled: &[u8]) -> wasmtime::Result<Component> {
     // SAFETY: see the reason above.
     unsafe { Component::deserialize(&sandbox.engine, compiled) }

@@ -33,7 +33,9 @@ pub(super) fn header(bytes: &[u8]) -> Result<(), Refused> {
     }
     match bytes.get(..8) {
         Some(b"\0asm\x0d\0\x01\0") => Ok(()),
-        Some(b"\0asm\x01\0\0\0") => Err(Refused::NotAComponent("it is a core module; wrap it with wit-component".into())),
+        Some(b"\0asm\x01\0\0\0") => {
+            Err(Refused::NotAComponent("it is a core module; wrap it with wit-component".into()))
+        }
         _ => Err(Refused::NotAComponent("they do not begin as one does".into())),
     }
 }

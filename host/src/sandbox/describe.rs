@@ -36,7 +36,11 @@ pub(super) fn describe(sandbox: &Sandbox, component: &Component) -> Result<Manif
 }
 
 /// Links the component with what was granted; also where an import has another shape than ours, this says so.
-pub(super) fn link(sandbox: &Sandbox, component: &Component, granted: &[String]) -> Result<ActivityPre<RunningCall>, Refused> {
+pub(super) fn link(
+    sandbox: &Sandbox,
+    component: &Component,
+    granted: &[String],
+) -> Result<ActivityPre<RunningCall>, Refused> {
     let wrong = |error: wasmtime::Error| Refused::WrongInterface(format!("{error:#}"));
     let mut linker = Linker::new(&sandbox.engine);
     capability::link(&mut linker, granted).map_err(wrong)?;
@@ -53,7 +57,8 @@ pub(super) fn validator(schema: &serde_json::Value) -> Result<Validator, String>
 
 fn read(manifest: wit::Manifest) -> Result<Manifest, String> {
     name("the plugin's name", &manifest.name)?;
-    semver::Version::parse(&manifest.version).map_err(|error| format!("{:?} is no version: {error}", manifest.version))?;
+    semver::Version::parse(&manifest.version)
+        .map_err(|error| format!("{:?} is no version: {error}", manifest.version))?;
     text("title", &manifest.title, 1, TITLE_BYTES_MAX)?;
     text("description", &manifest.description, 0, DESCRIPTION_BYTES_MAX)?;
     let lists = [manifest.actions.len(), manifest.queries.len(), manifest.emits.len(), manifest.listens.len()];
@@ -106,11 +111,15 @@ fn query(spec: wit::QuerySpec) -> Result<QuerySpec, String> {
 }
 
 fn name(what: &str, name: &str) -> Result<(), String> {
-    let word = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
+    let word =
+        |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
     if name.len() <= NAME_BYTES_MAX && name.split('-').all(word) {
         return Ok(());
     }
-    Err(format!("{what} {:?} is not in lower-case words with dashes", name.chars().take(NAME_BYTES_MAX).collect::<String>()))
+    Err(format!(
+        "{what} {:?} is not in lower-case words with dashes",
+        name.chars().take(NAME_BYTES_MAX).collect::<String>()
+    ))
 }
 
 fn text(what: &str, text: &str, least: usize, most: usize) -> Result<(), String> {

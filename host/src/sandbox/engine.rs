@@ -2,9 +2,7 @@
 
 use std::{thread, time::Duration};
 
-use wasmtime::{
-    Config, Enabled, Engine, InstanceAllocationStrategy, OperatorCost, PoolingAllocationConfig, Strategy,
-};
+use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, OperatorCost, PoolingAllocationConfig, Strategy};
 
 use crate::capability::quota::{EPOCH_TICK_MS, MEMORY_BYTES_MAX, TABLE_ELEMENTS_MAX};
 

@@ -13,6 +13,10 @@ use crate::{
 
 use super::Sandbox;
 
+/// What an export is called with, and what it answers: a trap is its error.
+pub(crate) type GuestStore = Store<RunningCall>;
+pub(crate) type GuestResult<T> = wasmtime::Result<T>;
+
 /// Why a call ended without an answer. Nothing it did is kept.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Fault {
@@ -40,7 +44,7 @@ impl Sandbox {
         plugin: &ActivityPre<RunningCall>,
         label: &str,
         call: Option<Box<Call>>,
-        export: impl FnOnce(&Bindings, &mut Store<RunningCall>) -> wasmtime::Result<T>,
+        export: impl FnOnce(&Bindings, &mut GuestStore) -> GuestResult<T>,
     ) -> Result<Done<T>, Fault> {
         let mut store = Store::new(&self.engine, RunningCall::new(call));
         store.limiter(|call| &mut call.limits);

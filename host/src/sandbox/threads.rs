@@ -43,7 +43,11 @@ impl GuestThreads {
     }
 
     /// Runs a job of a community. A panic in it is an error here, and the thread lives on.
-    pub(crate) async fn run<T: Send + 'static>(&self, community: &Id, job: impl FnOnce() -> T + Send + 'static) -> anyhow::Result<T> {
+    pub(crate) async fn run<T: Send + 'static>(
+        &self,
+        community: &Id,
+        job: impl FnOnce() -> T + Send + 'static,
+    ) -> anyhow::Result<T> {
         let permits = {
             let mut all = self.permits.lock().expect("nothing panics while it is locked");
             all.entry(community.clone()).or_insert_with(|| Arc::new(Semaphore::new(self.share))).clone()

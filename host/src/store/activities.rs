@@ -75,8 +75,14 @@ impl Store {
         row.as_ref().map(read).transpose()
     }
 
-    pub(crate) async fn activities(&self, community: &Id, page: &PageRequest) -> anyhow::Result<Page<(Activity, Head)>> {
-        let text = format!("{ACTIVITIES} WHERE activities.community = $1 AND activities.id > $2 ORDER BY activities.id LIMIT $3");
+    pub(crate) async fn activities(
+        &self,
+        community: &Id,
+        page: &PageRequest,
+    ) -> anyhow::Result<Page<(Activity, Head)>> {
+        let text = format!(
+            "{ACTIVITIES} WHERE activities.community = $1 AND activities.id > $2 ORDER BY activities.id LIMIT $3"
+        );
         let rows = sqlx::query(sqlx::AssertSqlSafe(text))
             .bind(community.as_str())
             .bind(page.after.as_str())
@@ -98,7 +104,9 @@ impl Store {
         .fetch_all(&self.reader)
         .await?;
         rows.iter()
-            .map(|row| Ok((ActivityId { community: row.id("community")?, activity: row.id("id")? }, row.text("version")?)))
+            .map(|row| {
+                Ok((ActivityId { community: row.id("community")?, activity: row.id("id")? }, row.text("version")?))
+            })
             .collect()
     }
 

@@ -62,7 +62,8 @@ impl Store {
     }
 
     pub(crate) async fn has_operator_key(&self) -> anyhow::Result<bool> {
-        let row = sqlx::query("SELECT id FROM api_keys WHERE kind = 'operator' LIMIT 1").fetch_optional(&self.reader).await?;
+        let row =
+            sqlx::query("SELECT id FROM api_keys WHERE kind = 'operator' LIMIT 1").fetch_optional(&self.reader).await?;
         Ok(row.is_some())
     }
 
@@ -78,7 +79,11 @@ impl Store {
 
     pub(crate) async fn delete_key(&self, id: &Id) -> anyhow::Result<bool> {
         let mut tx = self.begin().await?;
-        let deleted = sqlx::query("DELETE FROM api_keys WHERE id = $1").bind(id.as_str()).execute(&mut *tx).await?.rows_affected();
+        let deleted = sqlx::query("DELETE FROM api_keys WHERE id = $1")
+            .bind(id.as_str())
+            .execute(&mut *tx)
+            .await?
+            .rows_affected();
         tx.commit().await?;
         Ok(deleted == 1)
     }

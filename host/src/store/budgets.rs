@@ -12,11 +12,7 @@ use crate::{
     effects::BudgetChange,
 };
 
-use super::{
-    Page, PageRequest, Store,
-    columns::Columns,
-    database::Transaction,
-};
+use super::{Page, PageRequest, Store, columns::Columns, database::Transaction};
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct Budget {
@@ -103,7 +99,12 @@ impl Store {
 }
 
 /// Moves a budget, or nothing at all: false where a limit does not allow it.
-pub(super) async fn change(tx: &mut Transaction, community: &Id, budget: &Id, change: &BudgetChange) -> anyhow::Result<bool> {
+pub(super) async fn change(
+    tx: &mut Transaction,
+    community: &Id,
+    budget: &Id,
+    change: &BudgetChange,
+) -> anyhow::Result<bool> {
     let moved = sqlx::query(
         "UPDATE budgets SET held_minor = held_minor + $3, captured_minor = captured_minor + $4, grants = grants + $5
          WHERE community = $1 AND id = $2 AND held_minor + $3 >= 0 AND captured_minor + $4 >= 0

@@ -86,8 +86,14 @@ async fn move_heads(tx: &mut Transaction, parts: &[Part]) -> anyhow::Result<BTre
         before: "UPDATE activity_heads SET seq = part.column4, lifecycle = part.column5, started_at = part.column6,
                  now = part.column7, stored_bytes = part.column8 FROM (",
         columns: &[
-            "CAST(? AS TEXT)", "CAST(? AS TEXT)", "CAST(? AS BIGINT)", "CAST(? AS BIGINT)", "CAST(? AS TEXT)",
-            "CAST(? AS BIGINT)", "CAST(? AS BIGINT)", "CAST(? AS BIGINT)",
+            "CAST(? AS TEXT)",
+            "CAST(? AS TEXT)",
+            "CAST(? AS BIGINT)",
+            "CAST(? AS BIGINT)",
+            "CAST(? AS TEXT)",
+            "CAST(? AS BIGINT)",
+            "CAST(? AS BIGINT)",
+            "CAST(? AS BIGINT)",
         ],
         after: ") AS part WHERE community = part.column1 AND activity = part.column2 AND seq = part.column3
                 RETURNING community, activity",
@@ -105,10 +111,7 @@ async fn move_heads(tx: &mut Transaction, parts: &[Part]) -> anyhow::Result<BTre
                 .bind(part.to.stored_bytes)
         })
         .await?;
-    moved
-        .iter()
-        .map(|row| Ok(ActivityId { community: row.id("community")?, activity: row.id("activity")? }))
-        .collect()
+    moved.iter().map(|row| Ok(ActivityId { community: row.id("community")?, activity: row.id("activity")? })).collect()
 }
 
 /// Changes what activities share, or takes the part's head back and answers false.
@@ -218,7 +221,8 @@ async fn write_entries(tx: &mut Transaction, parts: &[&Part]) -> anyhow::Result<
     Rows {
         before: "INSERT INTO entries (community, activity, key, value, version, seq)",
         columns: &["?"; 6],
-        after: "ON CONFLICT (community, activity, key) DO UPDATE SET value = excluded.value, version = excluded.version,
+        after:
+            "ON CONFLICT (community, activity, key) DO UPDATE SET value = excluded.value, version = excluded.version,
                 seq = excluded.seq",
     }
     .run(tx, &rows, |statement, (part, key, written)| {
@@ -237,7 +241,9 @@ async fn write_entries(tx: &mut Transaction, parts: &[&Part]) -> anyhow::Result<
 async fn write_boards(tx: &mut Transaction, parts: &[&Part]) -> anyhow::Result<()> {
     let rows: Vec<(&Part, &str, &str, Option<Score>)> = parts
         .iter()
-        .flat_map(|part| part.effects.boards.iter().map(|((board, key), score)| (*part, board.as_ref(), key.as_ref(), *score)))
+        .flat_map(|part| {
+            part.effects.boards.iter().map(|((board, key), score)| (*part, board.as_ref(), key.as_ref(), *score))
+        })
         .collect();
     Rows {
         before: "INSERT INTO board_entries (community, activity, board, key, score, reached_at, seq)",
@@ -296,7 +302,8 @@ async fn write_timers(tx: &mut Transaction, parts: &[&Part]) -> anyhow::Result<(
 async fn write_holds(tx: &mut Transaction, parts: &[&Part]) -> anyhow::Result<()> {
     let rows: Vec<_> = parts.iter().flat_map(|part| part.effects.holds.values().map(|hold| (*part, hold))).collect();
     Rows {
-        before: "INSERT INTO holds (community, activity, key, offer, beneficiary, cost_minor, currency, state, created_at,
+        before:
+            "INSERT INTO holds (community, activity, key, offer, beneficiary, cost_minor, currency, state, created_at,
                  expires_at, reason, seq)",
         columns: &["?"; 12],
         after: "ON CONFLICT (community, activity, key) DO UPDATE SET state = excluded.state, reason = excluded.reason,

@@ -12,7 +12,12 @@ use super::{Page, PageRequest, Store, columns::Columns};
 
 impl Store {
     /// Creates or updates; the currency of a community that exists stays. Answers the community as it now is.
-    pub(crate) async fn put_community(&self, id: &Id, profile: &CommunityProfile, now: i64) -> anyhow::Result<Community> {
+    pub(crate) async fn put_community(
+        &self,
+        id: &Id,
+        profile: &CommunityProfile,
+        now: i64,
+    ) -> anyhow::Result<Community> {
         let mut tx = self.begin().await?;
         sqlx::query(
             "INSERT INTO communities (id, name, currency, time_zone, created_at) VALUES ($1, $2, $3, $4, $5)
@@ -31,7 +36,10 @@ impl Store {
     }
 
     pub(crate) async fn community(&self, id: &Id) -> anyhow::Result<Option<Community>> {
-        let row = sqlx::query("SELECT * FROM communities WHERE id = $1").bind(id.as_str()).fetch_optional(&self.reader).await?;
+        let row = sqlx::query("SELECT * FROM communities WHERE id = $1")
+            .bind(id.as_str())
+            .fetch_optional(&self.reader)
+            .await?;
         row.as_ref().map(read).transpose()
     }
 

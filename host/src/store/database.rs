@@ -186,7 +186,8 @@ mod tests {
     #[tokio::test]
     async fn the_bundled_sqlite_is_safe_and_its_settings_hold() {
         let folder = tempfile::tempdir().expect("a folder");
-        let store = Store::open(&format!("sqlite:{}", folder.path().join("new/test.db").display())).await.expect("opens");
+        let store =
+            Store::open(&format!("sqlite:{}", folder.path().join("new/test.db").display())).await.expect("opens");
         for (pragma, wanted) in [("journal_mode", "wal"), ("synchronous", "2"), ("foreign_keys", "1")] {
             let row = sqlx::query(sqlx::AssertSqlSafe(format!("SELECT CAST({pragma} AS TEXT) FROM pragma_{pragma}")))
                 .fetch_one(&store.writer)

@@ -37,7 +37,13 @@ impl Store {
     }
 
     /// Keys that start with `prefix`, after `after`, in byte order.
-    pub(crate) async fn entry_page(&self, id: &ActivityId, prefix: &str, after: Option<&str>, limit: usize) -> anyhow::Result<Vec<EntryRow>> {
+    pub(crate) async fn entry_page(
+        &self,
+        id: &ActivityId,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> anyhow::Result<Vec<EntryRow>> {
         let mut end = prefix.as_bytes().to_vec();
         // UTF-8 never has the byte 0xFF, so the last byte can always be raised; without a prefix the end is above all keys.
         match end.last_mut() {

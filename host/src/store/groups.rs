@@ -56,12 +56,13 @@ impl Store {
     }
 
     pub(crate) async fn groups(&self, community: &Id, page: &PageRequest) -> anyhow::Result<Page<Group>> {
-        let rows = sqlx::query(sqlx::AssertSqlSafe(format!("{GROUPS} WHERE community = $1 AND id > $2 ORDER BY id LIMIT $3")))
-            .bind(community.as_str())
-            .bind(page.after.as_str())
-            .bind(page.fetch())
-            .fetch_all(&self.reader)
-            .await?;
+        let rows =
+            sqlx::query(sqlx::AssertSqlSafe(format!("{GROUPS} WHERE community = $1 AND id > $2 ORDER BY id LIMIT $3")))
+                .bind(community.as_str())
+                .bind(page.after.as_str())
+                .bind(page.fetch())
+                .fetch_all(&self.reader)
+                .await?;
         let groups = rows.iter().map(read_group).collect::<anyhow::Result<_>>()?;
         Ok(Page::of(groups, page.limit, |group: &Group| group.id.to_string()))
     }
@@ -82,14 +83,13 @@ impl Store {
             .bind(group.id.as_str())
             .execute(&mut *tx)
             .await?;
-        let row = sqlx::query(
-            "SELECT COUNT(*) FROM group_members WHERE community = $1 AND group_id = $2 AND member <> $3",
-        )
-        .bind(community.as_str())
-        .bind(group.id.as_str())
-        .bind(member.as_str())
-        .fetch_one(&mut *tx)
-        .await?;
+        let row =
+            sqlx::query("SELECT COUNT(*) FROM group_members WHERE community = $1 AND group_id = $2 AND member <> $3")
+                .bind(community.as_str())
+                .bind(group.id.as_str())
+                .bind(member.as_str())
+                .fetch_one(&mut *tx)
+                .await?;
         if group.capacity > 0 && number(&row)? >= group.capacity {
             tx.rollback().await?;
             return Ok(Joined::Full);
@@ -114,7 +114,12 @@ impl Store {
         Ok(Joined::Yes(read_membership(&row)?))
     }
 
-    pub(crate) async fn membership(&self, community: &Id, group: &Id, member: &Id) -> anyhow::Result<Option<Membership>> {
+    pub(crate) async fn membership(
+        &self,
+        community: &Id,
+        group: &Id,
+        member: &Id,
+    ) -> anyhow::Result<Option<Membership>> {
         let row = sqlx::query("SELECT * FROM group_members WHERE community = $1 AND group_id = $2 AND member = $3")
             .bind(community.as_str())
             .bind(group.as_str())
@@ -124,17 +129,28 @@ impl Store {
         row.as_ref().map(read_membership).transpose()
     }
 
-    pub(crate) async fn memberships(&self, community: &Id, member: &Id, limit: usize) -> anyhow::Result<Vec<Membership>> {
-        let rows = sqlx::query("SELECT * FROM group_members WHERE community = $1 AND member = $2 ORDER BY group_id LIMIT $3")
-            .bind(community.as_str())
-            .bind(member.as_str())
-            .bind(i64::try_from(limit)?)
-            .fetch_all(&self.reader)
-            .await?;
+    pub(crate) async fn memberships(
+        &self,
+        community: &Id,
+        member: &Id,
+        limit: usize,
+    ) -> anyhow::Result<Vec<Membership>> {
+        let rows =
+            sqlx::query("SELECT * FROM group_members WHERE community = $1 AND member = $2 ORDER BY group_id LIMIT $3")
+                .bind(community.as_str())
+                .bind(member.as_str())
+                .bind(i64::try_from(limit)?)
+                .fetch_all(&self.reader)
+                .await?;
         rows.iter().map(read_membership).collect()
     }
 
-    pub(crate) async fn group_members(&self, community: &Id, group: &Id, page: &PageRequest) -> anyhow::Result<Page<Membership>> {
+    pub(crate) async fn group_members(
+        &self,
+        community: &Id,
+        group: &Id,
+        page: &PageRequest,
+    ) -> anyhow::Result<Page<Membership>> {
         let rows = sqlx::query(
             "SELECT * FROM group_members WHERE community = $1 AND group_id = $2 AND member > $3 ORDER BY member LIMIT $4",
         )

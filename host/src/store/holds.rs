@@ -24,7 +24,12 @@ impl Store {
     }
 
     /// A member's holds by activity and key; the cursor is `activity/key`.
-    pub(crate) async fn holds_of(&self, community: &Id, member: &Id, page: &PageRequest) -> anyhow::Result<Page<(Id, Hold)>> {
+    pub(crate) async fn holds_of(
+        &self,
+        community: &Id,
+        member: &Id,
+        page: &PageRequest,
+    ) -> anyhow::Result<Page<(Id, Hold)>> {
         let (activity, key) = page.after.split_once('/').unwrap_or_default();
         let rows = sqlx::query(
             "SELECT * FROM holds WHERE community = $1 AND beneficiary = $2

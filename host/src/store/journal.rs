@@ -45,13 +45,15 @@ pub(crate) struct JournalEntry {
 impl Store {
     /// A page of the journal, newest last; the cursor is the last number seen.
     pub(crate) async fn journal(&self, id: &ActivityId, page: &PageRequest) -> anyhow::Result<Page<JournalEntry>> {
-        let rows = sqlx::query("SELECT * FROM journal WHERE community = $1 AND activity = $2 AND seq > $3 ORDER BY seq LIMIT $4")
-            .bind(id.community.as_str())
-            .bind(id.activity.as_str())
-            .bind(page.after.parse::<i64>().unwrap_or_default())
-            .bind(page.fetch())
-            .fetch_all(&self.reader)
-            .await?;
+        let rows = sqlx::query(
+            "SELECT * FROM journal WHERE community = $1 AND activity = $2 AND seq > $3 ORDER BY seq LIMIT $4",
+        )
+        .bind(id.community.as_str())
+        .bind(id.activity.as_str())
+        .bind(page.after.parse::<i64>().unwrap_or_default())
+        .bind(page.fetch())
+        .fetch_all(&self.reader)
+        .await?;
         let entries = rows
             .iter()
             .map(|row| {
@@ -74,18 +76,24 @@ impl Store {
     }
 
     /// Which of these calls were answered before, and how. One statement for a whole batch.
-    pub(crate) async fn recorded(&self, id: &ActivityId, keys: &[RetryKey]) -> anyhow::Result<HashMap<RetryKey, Recorded>> {
+    pub(crate) async fn recorded(
+        &self,
+        id: &ActivityId,
+        keys: &[RetryKey],
+    ) -> anyhow::Result<HashMap<RetryKey, Recorded>> {
         let mut found = HashMap::new();
         for keys in keys.chunks(LOOKUP_KEYS) {
             // Padded with the last key, so that there is one statement to prepare.
             let padded = keys.iter().chain(std::iter::repeat(&keys[keys.len() - 1])).take(lookup_size(keys.len()));
-            let mut statement =
-                sqlx::query(AssertSqlSafe(lookup(lookup_size(keys.len())))).bind(id.community.as_str()).bind(id.activity.as_str());
+            let mut statement = sqlx::query(AssertSqlSafe(lookup(lookup_size(keys.len()))))
+                .bind(id.community.as_str())
+                .bind(id.activity.as_str());
             for key in padded {
                 statement = statement.bind(key.actor.as_str()).bind(key.name.as_str()).bind(key.key.as_str());
             }
             for row in statement.fetch_all(&self.reader).await? {
-                let key = RetryKey { actor: row.id("actor")?, name: row.text("name")?, key: row.text("idempotency_key")? };
+                let key =
+                    RetryKey { actor: row.id("actor")?, name: row.text("name")?, key: row.text("idempotency_key")? };
                 let recorded = Recorded {
                     seq: row.int("seq")?,
                     input: row.text("input")?,

@@ -24,7 +24,13 @@ pub(crate) struct InviteStats {
 
 impl Store {
     /// Creates or updates: what the profile leaves out keeps its value; what is kept for ever is never overwritten.
-    pub(crate) async fn put_member(&self, community: &Id, id: &Id, profile: &MemberProfile, defaults: &Member) -> anyhow::Result<Member> {
+    pub(crate) async fn put_member(
+        &self,
+        community: &Id,
+        id: &Id,
+        profile: &MemberProfile,
+        defaults: &Member,
+    ) -> anyhow::Result<Member> {
         let mut tx = self.begin().await?;
         let row = sqlx::query(
             "INSERT INTO members (community, id, status, tier, tags, clusters, time_zone, channel, registered_at, first_order_at)
@@ -88,14 +94,21 @@ impl Store {
     }
 
     /// Ids of the members who carry a tag. `tag` is JSON, quotes included, and has no wildcard of LIKE in it.
-    pub(crate) async fn members_tagged(&self, community: &Id, tag: &str, page: &PageRequest) -> anyhow::Result<Page<Id>> {
-        let rows = sqlx::query("SELECT id FROM members WHERE community = $1 AND id > $2 AND tags LIKE $3 ORDER BY id LIMIT $4")
-            .bind(community.as_str())
-            .bind(page.after.as_str())
-            .bind(format!("%{tag}%"))
-            .bind(page.fetch())
-            .fetch_all(&self.reader)
-            .await?;
+    pub(crate) async fn members_tagged(
+        &self,
+        community: &Id,
+        tag: &str,
+        page: &PageRequest,
+    ) -> anyhow::Result<Page<Id>> {
+        let rows = sqlx::query(
+            "SELECT id FROM members WHERE community = $1 AND id > $2 AND tags LIKE $3 ORDER BY id LIMIT $4",
+        )
+        .bind(community.as_str())
+        .bind(page.after.as_str())
+        .bind(format!("%{tag}%"))
+        .bind(page.fetch())
+        .fetch_all(&self.reader)
+        .await?;
         let ids = rows.iter().map(|row| row.id("id")).collect::<anyhow::Result<_>>()?;
         Ok(Page::of(ids, page.limit, Id::to_string))
     }

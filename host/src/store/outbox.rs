@@ -28,7 +28,12 @@ pub(crate) struct OutboxRow {
 
 impl Store {
     /// An activity's effects in order; the cursor is `seq.ordinal`.
-    pub(crate) async fn outbox(&self, community: &Id, activity: &Id, page: &PageRequest) -> anyhow::Result<Page<OutboxRow>> {
+    pub(crate) async fn outbox(
+        &self,
+        community: &Id,
+        activity: &Id,
+        page: &PageRequest,
+    ) -> anyhow::Result<Page<OutboxRow>> {
         let (seq, ordinal) = page.after.split_once('.').unwrap_or(("0", "0"));
         let rows = sqlx::query(
             "SELECT * FROM outbox WHERE community = $1 AND activity = $2 AND (seq > $3 OR (seq = $3 AND ordinal > $4))

@@ -60,25 +60,31 @@ impl Store {
     }
 
     pub(crate) async fn plugin_by_digest(&self, digest: &str) -> anyhow::Result<Option<Plugin>> {
-        let row = sqlx::query("SELECT * FROM plugins WHERE digest = $1").bind(digest).fetch_optional(&self.reader).await?;
+        let row =
+            sqlx::query("SELECT * FROM plugins WHERE digest = $1").bind(digest).fetch_optional(&self.reader).await?;
         row.as_ref().map(read).transpose()
     }
 
     /// Every version of a plugin; an operator keeps few.
     pub(crate) async fn plugin_versions(&self, name: &str) -> anyhow::Result<Vec<Plugin>> {
-        let rows = sqlx::query("SELECT * FROM plugins WHERE name = $1 ORDER BY version").bind(name).fetch_all(&self.reader).await?;
+        let rows = sqlx::query("SELECT * FROM plugins WHERE name = $1 ORDER BY version")
+            .bind(name)
+            .fetch_all(&self.reader)
+            .await?;
         rows.iter().map(read).collect()
     }
 
     /// A page of the listing; the cursor is `name@version`.
     pub(crate) async fn plugins(&self, page: &PageRequest) -> anyhow::Result<Page<Plugin>> {
         let (name, version) = page.after.split_once('@').unwrap_or_default();
-        let rows = sqlx::query("SELECT * FROM plugins WHERE name > $1 OR (name = $1 AND version > $2) ORDER BY name, version LIMIT $3")
-            .bind(name)
-            .bind(version)
-            .bind(page.fetch())
-            .fetch_all(&self.reader)
-            .await?;
+        let rows = sqlx::query(
+            "SELECT * FROM plugins WHERE name > $1 OR (name = $1 AND version > $2) ORDER BY name, version LIMIT $3",
+        )
+        .bind(name)
+        .bind(version)
+        .bind(page.fetch())
+        .fetch_all(&self.reader)
+        .await?;
         let plugins = rows.iter().map(read).collect::<anyhow::Result<_>>()?;
         Ok(Page::of(plugins, page.limit, |plugin: &Plugin| format!("{}@{}", plugin.name, plugin.version)))
     }
@@ -121,10 +127,12 @@ impl Store {
         .execute(&mut *tx)
         .await?
         .rows_affected();
-        sqlx::query("DELETE FROM components WHERE digest = $1 AND NOT EXISTS (SELECT 1 FROM plugins WHERE digest = $1)")
-            .bind(plugin.digest.as_str())
-            .execute(&mut *tx)
-            .await?;
+        sqlx::query(
+            "DELETE FROM components WHERE digest = $1 AND NOT EXISTS (SELECT 1 FROM plugins WHERE digest = $1)",
+        )
+        .bind(plugin.digest.as_str())
+        .execute(&mut *tx)
+        .await?;
         tx.commit().await?;
         Ok(deleted == 1)
     }

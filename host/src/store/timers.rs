@@ -2,10 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{
-    domain::activity::ActivityId,
-    effects::Timer,
-};
+use crate::{domain::activity::ActivityId, effects::Timer};
 
 use super::{Store, columns::Columns};
 
@@ -28,6 +25,8 @@ impl Store {
             .bind(i64::try_from(limit)?)
             .fetch_all(&self.reader)
             .await?;
-        rows.iter().map(|row| Ok(ActivityId { community: row.id("community")?, activity: row.id("activity")? })).collect()
+        rows.iter()
+            .map(|row| Ok(ActivityId { community: row.id("community")?, activity: row.id("activity")? }))
+            .collect()
     }
 }

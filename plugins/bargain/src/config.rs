@@ -148,7 +148,12 @@ impl Config {
 
     pub(crate) fn check(&self, offers: &Offers) -> Result<Report, Vec<Issue>> {
         let mut issues = Issues::default();
-        issues.expect(self.floor_price < self.original_price, "/floor_price", "invalid-config", "The floor is below the price.");
+        issues.expect(
+            self.floor_price < self.original_price,
+            "/floor_price",
+            "invalid-config",
+            "The floor is below the price.",
+        );
         issues.expect(self.cut_min <= self.cut_max, "/cut_min", "invalid-config", "The least cut is at most the most.");
         if let Mode::Fixed { cuts } = self.mode {
             let (cuts, range) = (i128::from(cuts), i128::from(self.range()));
@@ -164,7 +169,8 @@ impl Config {
         let known = self.helper_offer.as_ref().is_none_or(|offer| offers.contains_key(offer));
         issues.expect(known, "/helper_offer", "invalid-config", "There is no offer of this name.");
         let (least, most) = self.helps_needed();
-        let disclosure = if least == most { format!("It takes {most} cuts.") } else { format!("It takes {least} to {most} cuts.") };
+        let disclosure =
+            if least == most { format!("It takes {most} cuts.") } else { format!("It takes {least} to {most} cuts.") };
         // What helpers get has no bound but the number of sessions.
         let costs = self.helper_offer.as_ref().is_some_and(|offer| offers.get(offer).is_some_and(|cost| *cost > 0));
         issues.or(Report { max_liability: (!costs).then_some(0), disclosures: vec![disclosure], warnings: Vec::new() })

@@ -112,15 +112,25 @@ impl Activity for Bargain {
             .action("start", "Start a session 發起", |call, _: fairground_sdk::Nothing| start(call))
             .action("help", "Help to cut 幫砍", |call, input: SessionInput| help(call, &input.session))
             .action("cancel", "Cancel your session 取消", |call, input: SessionInput| cancel(call, &input.session))
-            .query("session", "A session", |call, input: SessionInput| Ok(view(call, &Session::find(call, &input.session)?)))
+            .query("session", "A session", |call, input: SessionInput| {
+                Ok(view(call, &Session::find(call, &input.session)?))
+            })
             .query("helpers", "Who helped", |call, input: HelpersInput| helpers(call, &input))
             .query("can-help", "Whether you can help", |call, input: SessionInput| can_help(call, &input.session))
             .query("mine", "Your sessions", |call, _: fairground_sdk::Nothing| mine(call))
             .emits(&["bargain.started", "bargain.cut", "bargain.success", "bargain.expired", "bargain.cancelled"])
             .codes(&[
-                "bargain.session-exists", "bargain.session-limit", "bargain.session-over", "bargain.already-helped",
-                "bargain.help-limit-day", "bargain.help-limit-total", "bargain.pair-limit", "bargain.self-help",
-                "bargain.new-helper-only", "bargain.infeasible-range", "bargain.too-many-sessions",
+                "bargain.session-exists",
+                "bargain.session-limit",
+                "bargain.session-over",
+                "bargain.already-helped",
+                "bargain.help-limit-day",
+                "bargain.help-limit-total",
+                "bargain.pair-limit",
+                "bargain.self-help",
+                "bargain.new-helper-only",
+                "bargain.infeasible-range",
+                "bargain.too-many-sessions",
             ])
     }
 
@@ -129,7 +139,9 @@ impl Activity for Bargain {
     }
 
     fn on_timer(call: &mut Call<Config>, key: &str, _: i64, _: &str) -> Answer<()> {
-        let Some(mut session) = key.strip_prefix("session:").and_then(|id| Session::load(call, id)) else { return Ok(()) };
+        let Some(mut session) = key.strip_prefix("session:").and_then(|id| Session::load(call, id)) else {
+            return Ok(());
+        };
         if session.state == State::Cutting && call.now() >= session.deadline {
             session.close(call, State::Expired);
         }
@@ -153,8 +165,16 @@ impl Activity for Bargain {
     fn page(call: &mut Call<Config>, _: Option<&str>) -> Answer<Vec<Block>> {
         let (least, most) = call.config.helps_needed();
         Ok(vec![
-            Block::new(Section::Top, "price", &numbers(&[("original", call.config.original_price), ("floor", call.config.floor_price)])),
-            Block::new(Section::Middle, "helps-needed", &numbers(&[("at_least", least as i64), ("at_most", most as i64)])),
+            Block::new(
+                Section::Top,
+                "price",
+                &numbers(&[("original", call.config.original_price), ("floor", call.config.floor_price)]),
+            ),
+            Block::new(
+                Section::Middle,
+                "helps-needed",
+                &numbers(&[("at_least", least as i64), ("at_most", most as i64)]),
+            ),
             Block::new(Section::Bottom, "call-to-action", &"start"),
         ])
     }
@@ -255,7 +275,8 @@ fn is_new(call: &Call<Config>, member: &str) -> bool {
 fn count_help(call: &mut Call<Config>, session: &Session, helper: &str) {
     let day = business_day(call);
     let before = call.load::<Helper>(&helper_key(helper));
-    let (today, total) = before.map_or((0, 0), |before| (if before.day == day { before.today } else { 0 }, before.total));
+    let (today, total) =
+        before.map_or((0, 0), |before| (if before.day == day { before.today } else { 0 }, before.total));
     call.save(&helper_key(helper), &Helper { day, today: today + 1, total: total + 1 });
     if call.config.counts_pairs() {
         call.count(&pair_key(session, helper), 1, 0, i64::MAX).expect("the limit was checked");
@@ -271,7 +292,11 @@ fn cut(call: &mut Call<Config>, session: &mut Session, helper: &str) -> i64 {
     };
     let amount = match call.config.mode {
         Mode::Fixed { cuts } => {
-            let bounds = cuts::Bounds::of(session.current - session.floor, i64::from(cuts) - i64::from(session.cuts), &call.config);
+            let bounds = cuts::Bounds::of(
+                session.current - session.floor,
+                i64::from(cuts) - i64::from(session.cuts),
+                &call.config,
+            );
             let drawn = draw(call, session, bounds.low, bounds.high);
             bounds.weighted(drawn, weight)
         }
@@ -341,7 +366,9 @@ fn view(call: &Call<Config>, session: &Session) -> SessionView {
     let (least, most) = match call.config.mode {
         _ if session.state != State::Cutting => (0, 0),
         Mode::Fixed { cuts } => (u64::from(cuts - session.cuts), u64::from(cuts - session.cuts)),
-        Mode::UntilFloor {} => cuts::helps_range(session.current - session.floor, call.config.cut_min, call.config.cut_max),
+        Mode::UntilFloor {} => {
+            cuts::helps_range(session.current - session.floor, call.config.cut_min, call.config.cut_max)
+        }
     };
     let expired = session.state == State::Cutting && call.now() >= session.deadline;
     SessionView {

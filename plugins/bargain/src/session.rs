@@ -47,7 +47,9 @@ impl Session {
         let deadline = session.deadline.min(call.ends_at.unwrap_or(i64::MAX));
         let session = Self { deadline, ..session };
         if !call.set_timer(&session.timer(), session.deadline) {
-            return Err(limit_reached("bargain.too-many-sessions", "Too many sessions are open; try later.").retryable());
+            return Err(
+                limit_reached("bargain.too-many-sessions", "Too many sessions are open; try later.").retryable()
+            );
         }
         for counter in ["sessions", "cutting"] {
             call.count(&format!("{counter}/{owner}"), 1, 0, i64::MAX).expect("the limit was checked");

@@ -219,7 +219,8 @@ fn no_place_in_the_order_is_worth_more_than_another() {
     let mut sums = [0i64; 10];
     const ROUNDS: i64 = 2_000;
     for round in 0..ROUNDS {
-        let (mut left, mut word) = (10_000, u64::try_from(round).expect("a number").wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+        let (mut left, mut word) =
+            (10_000, u64::try_from(round).expect("a number").wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
         for (place, sum) in sums.iter_mut().enumerate() {
             let bounds = Bounds::between(left, 10 - place as i64, 100, 3_000);
             word ^= word << 13;

@@ -219,7 +219,12 @@ impl Config {
             issues.expect(length <= PRIZES_MAX, pointer, "invalid-config", format!("At most {PRIZES_MAX}."));
         }
         for (pointer, offer) in self.prizes() {
-            issues.expect(offers.contains_key(offer), pointer, "invalid-config", format!("There is no offer {offer:?}."));
+            issues.expect(
+                offers.contains_key(offer),
+                pointer,
+                "invalid-config",
+                format!("There is no offer {offer:?}."),
+            );
         }
         for (pointer, mut days) in [
             ("/daily", self.daily.iter().map(|prize| prize.day).collect::<Vec<_>>()),

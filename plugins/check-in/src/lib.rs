@@ -4,12 +4,12 @@ mod config;
 mod entry;
 mod prizes;
 mod record;
-mod views;
 #[cfg(test)]
 mod tests;
+mod views;
 
 use fairground_sdk::{
-    Block, HostEvent, Notice, Nothing, Section, conflict, invalid, limit_reached, not_allowed, not_found, prelude::*,
+    Block, HostEvent, Nothing, Notice, Section, conflict, invalid, limit_reached, not_allowed, not_found, prelude::*,
 };
 
 use config::{Config, Cycle, ProofRule, Review, Then, ZonePolicy};
@@ -88,7 +88,9 @@ impl Activity for CheckIn {
             .action("check-in", "Check in 簽到", |call, input: CheckInInput| check_in(call, input.proof))
             .action("make-up", "Fill a missed day 補簽", |call, input: DayInput| make_up(call, input.day))
             .action("freeze", "Freeze a missed day 使用免斷卡", |call, input: DayInput| freeze(call, input.day))
-            .action("pin-zone", "Move to another zone 更換時區", |call, input: ZoneInput| pin_zone(call, &input.zone))
+            .action("pin-zone", "Move to another zone 更換時區", |call, input: ZoneInput| {
+                pin_zone(call, &input.zone)
+            })
             .action("remind", "Be reminded, or no longer 提醒", |call, input: RemindInput| remind(call, input.on))
             .operator_action("ops-review", "Approve or reject a day 審核", |call, input: ReviewInput| {
                 ops_review(call, &input.member, input.day, input.ok)
@@ -97,13 +99,29 @@ impl Activity for CheckIn {
             .query("calendar", "Your days of a month", |call, input: views::MonthInput| views::calendar(call, &input))
             .query("wall", "What others wrote", |call, input: views::WallInput| Ok(views::wall(call, &input)))
             .query("today", "Who was here today", |call, input: views::TodayInput| Ok(views::today(call, &input)))
-            .emits(&["check-in.checked", "check-in.milestone", "check-in.broken", "check-in.made-up", "check-in.proof-rejected"])
+            .emits(&[
+                "check-in.checked",
+                "check-in.milestone",
+                "check-in.broken",
+                "check-in.made-up",
+                "check-in.proof-rejected",
+            ])
             .listens(&[ORDER_PAID])
             .codes(&[
-                "checkin.outside-window", "checkin.clock-back", "checkin.proof-required", "checkin.proof-too-short",
-                "checkin.makeup-limit", "checkin.makeup-too-old", "checkin.makeup-points", "checkin.day-covered",
-                "checkin.no-freeze-left", "checkin.zone-cool-down", "checkin.too-soon", "checkin.place-code-wrong",
-                "checkin.cycle-finished", "checkin.reminders-full",
+                "checkin.outside-window",
+                "checkin.clock-back",
+                "checkin.proof-required",
+                "checkin.proof-too-short",
+                "checkin.makeup-limit",
+                "checkin.makeup-too-old",
+                "checkin.makeup-points",
+                "checkin.day-covered",
+                "checkin.no-freeze-left",
+                "checkin.zone-cool-down",
+                "checkin.too-soon",
+                "checkin.place-code-wrong",
+                "checkin.cycle-finished",
+                "checkin.reminders-full",
             ])
     }
 
@@ -202,7 +220,8 @@ fn check_in(call: &mut Call<Config>, proof: Option<Proof>) -> Answer<Checked> {
     if record.zone.is_none() && matches!(call.config.zone_policy, ZonePolicy::MemberPinned { .. }) {
         record.zone = Some((zone, call.now()));
     }
-    let counted = Entry { how: How::CheckedIn, standing: Standing::Approved, at: call.now(), proof, prizes: Vec::new() };
+    let counted =
+        Entry { how: How::CheckedIn, standing: Standing::Approved, at: call.now(), proof, prizes: Vec::new() };
     call.count(&format!("today/{today}"), 1, 0, i64::MAX).expect("it has no bound");
     finish(call, record, counted, &member, today)
 }
@@ -241,7 +260,11 @@ fn check_proof(call: &Call<Config>, proof: Option<&Proof>) -> Answer<()> {
         (ProofRule::None, _) => Ok(()),
         (ProofRule::Text { min_len }, Some(Proof::Text { text, .. })) => {
             let enough = text.trim().chars().count() >= *min_len as usize;
-            if enough { Ok(()) } else { Err(invalid("checkin.proof-too-short", "Write a little more.").with("min_len", min_len)) }
+            if enough {
+                Ok(())
+            } else {
+                Err(invalid("checkin.proof-too-short", "Write a little more.").with("min_len", min_len))
+            }
         }
         (ProofRule::Photo | ProofRule::Order, Some(Proof::Reference { .. })) => Ok(()),
         (ProofRule::Code { places }, Some(Proof::Code { place, code })) => {
@@ -300,10 +323,13 @@ fn make_up(call: &mut Call<Config>, day: Day) -> Answer<Checked> {
     };
     let zone = zone_of(call, Some(&record), &member);
     let today = call.day(call.now(), &zone, call.config.day_starts_minute);
-    let back = call.days_between(day, today).filter(|back| (1..i64::from(rule.max_back_days)).contains(&i64::from(*back)));
+    let back =
+        call.days_between(day, today).filter(|back| (1..i64::from(rule.max_back_days)).contains(&i64::from(*back)));
     let begun = call.day(call.started_at, &zone, call.config.day_starts_minute);
     if back.is_none() || day < begun {
-        return Err(conflict("checkin.makeup-too-old", "This day cannot be made up.").with("max_back_days", rule.max_back_days));
+        return Err(
+            conflict("checkin.makeup-too-old", "This day cannot be made up.").with("max_back_days", rule.max_back_days)
+        );
     }
     if record.covers(day) {
         return Err(conflict("checkin.day-covered", "This day counts already."));
@@ -314,7 +340,13 @@ fn make_up(call: &mut Call<Config>, day: Day) -> Answer<Checked> {
         return Err(limit_reached("checkin.makeup-limit", "You have made up as many days as you may."));
     }
     let paid = rule.cost_points == 0
-        || call.spend_points(&format!("makeup:{member}:{day}:{used}"), &member, &rule.account, rule.cost_points, "make-up");
+        || call.spend_points(
+            &format!("makeup:{member}:{day}:{used}"),
+            &member,
+            &rule.account,
+            rule.cost_points,
+            "make-up",
+        );
     if !paid {
         return Err(conflict("checkin.makeup-points", "You have too few points.").with("points", rule.cost_points));
     }
@@ -322,7 +354,8 @@ fn make_up(call: &mut Call<Config>, day: Day) -> Answer<Checked> {
     record.cover(call, day);
     record.total += 1;
     call.emit("check-in.made-up", &member, &day);
-    let entry = Entry { how: How::MadeUp, standing: Standing::Approved, at: call.now(), proof: None, prizes: Vec::new() };
+    let entry =
+        Entry { how: How::MadeUp, standing: Standing::Approved, at: call.now(), proof: None, prizes: Vec::new() };
     finish(call, record, entry, &member, day)
 }
 
@@ -351,7 +384,15 @@ fn finish(call: &mut Call<Config>, record: Record, mut entry: Entry, member: &st
     Ok(answer)
 }
 
-fn checked(call: &Call<Config>, record: &Record, day: Day, already: bool, standing: Standing, earned: Vec<String>, missed: Vec<String>) -> Checked {
+fn checked(
+    call: &Call<Config>,
+    record: &Record,
+    day: Day,
+    already: bool,
+    standing: Standing,
+    earned: Vec<String>,
+    missed: Vec<String>,
+) -> Checked {
     Checked {
         day,
         streak: record.streak(call),
@@ -479,7 +520,9 @@ fn ops_review(call: &mut Call<Config>, member: &str, day: Day, ok: bool) -> Answ
 
 /// Gives what was held for the day. Does nothing where it was decided before.
 fn approve(call: &mut Call<Config>, member: &str, day: Day) {
-    let Some(mut entry) = Entry::load(call, member, day).filter(|entry| entry.standing == Standing::Pending) else { return };
+    let Some(mut entry) = Entry::load(call, member, day).filter(|entry| entry.standing == Standing::Pending) else {
+        return;
+    };
     for prize in &entry.prizes {
         call.capture(prize);
     }
@@ -491,7 +534,9 @@ fn approve(call: &mut Call<Config>, member: &str, day: Day) {
 
 /// The day is gone, and what was held for it; the streak is what is left.
 fn reject(call: &mut Call<Config>, member: &str, day: Day) {
-    let (Some(mut entry), Some(mut record)) = (Entry::load(call, member, day), Record::load(call, member)) else { return };
+    let (Some(mut entry), Some(mut record)) = (Entry::load(call, member, day), Record::load(call, member)) else {
+        return;
+    };
     for prize in entry.prizes.drain(..) {
         prizes::take_back(call, &prize);
     }

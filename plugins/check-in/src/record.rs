@@ -86,7 +86,8 @@ impl Record {
     pub(crate) fn uncover(&mut self, call: &Call<Config>, day: Day) {
         let Some(place) = self.runs.iter().position(|run| run.from <= day && day <= run.to) else { return };
         let run = self.runs.remove(place);
-        let rest = [Run { from: run.from, to: call.add_days(day, -1) }, Run { from: call.add_days(day, 1), to: run.to }];
+        let rest =
+            [Run { from: run.from, to: call.add_days(day, -1) }, Run { from: call.add_days(day, 1), to: run.to }];
         for part in rest.into_iter().rev().filter(|part| part.from <= part.to) {
             self.runs.insert(place, part);
         }

@@ -17,7 +17,12 @@ fn config(changes: Value) -> Value {
 }
 
 fn town(changes: Value) -> Town<CheckIn> {
-    Town::new(config(changes)).offer("small", 10).offer("badge", 0).points_offer("points-3", "points", 3).budget(1_000).started()
+    Town::new(config(changes))
+        .offer("small", 10)
+        .offer("badge", 0)
+        .points_offer("points-3", "points", 3)
+        .budget(1_000)
+        .started()
 }
 
 fn check_in(town: &mut Town<CheckIn>, member: &str) -> Value {
@@ -104,7 +109,8 @@ fn a_thousand_noons_make_a_streak_of_a_thousand() {
 
 #[test]
 fn a_repeated_cycle_earns_its_prizes_again_and_a_stopped_one_ends() {
-    let cycle = |then| json!({"cycle": {"kind": "days", "days": 2, "then": then}, "streak": [{"days": 2, "offer": "small"}]});
+    let cycle =
+        |then| json!({"cycle": {"kind": "days", "days": 2, "then": then}, "streak": [{"days": 2, "offer": "small"}]});
     let mut repeated = town(cycle("repeat"));
     for _ in 0..4 {
         check_in(&mut repeated, "ann");
@@ -122,7 +128,9 @@ fn a_repeated_cycle_earns_its_prizes_again_and_a_stopped_one_ends() {
 #[test]
 fn a_made_up_day_joins_the_runs_and_reaches_milestones() {
     let makeup = json!({"max_back_days": 4, "per_cycle": 1, "cost_points": 3});
-    let mut town = town(json!({"streak": [{"days": 3, "offer": "badge"}], "daily": [{"day": 1, "offer": "points-3"}], "makeup": makeup}));
+    let mut town = town(
+        json!({"streak": [{"days": 3, "offer": "badge"}], "daily": [{"day": 1, "offer": "points-3"}], "makeup": makeup}),
+    );
     check_in(&mut town, "ann");
     town.pass(2 * DAY);
     check_in(&mut town, "ann");
@@ -140,7 +148,11 @@ fn what_cannot_be_made_up_says_why_and_costs_nothing() {
     let yesterday = days_ago(&mut town, 1);
     assert_eq!(code(town.act("ann", "make-up", json!({"day": yesterday}))), "checkin.makeup-too-old");
     check_in(&mut town, "ann");
-    assert_eq!(code(town.act("ann", "make-up", json!({"day": yesterday}))), "checkin.makeup-too-old", "before the start");
+    assert_eq!(
+        code(town.act("ann", "make-up", json!({"day": yesterday}))),
+        "checkin.makeup-too-old",
+        "before the start"
+    );
     town.pass(4 * DAY);
     check_in(&mut town, "ann");
     let three_ago = days_ago(&mut town, 3);
@@ -208,7 +220,10 @@ fn a_rejected_day_is_gone_and_its_prize_goes_back() {
     town.operate("ops-review", json!({"member": "ann", "day": day, "ok": false})).expect("rejected");
     assert_eq!((town.held_for("ann").len(), &me(&mut town, "ann")["streak"]), (0, &json!(0)));
     assert_eq!(town.world().budget.clone().expect("a budget").held, 0);
-    assert_eq!(code(town.operate("ops-review", json!({"member": "ann", "day": day, "ok": true}))), "common.wrong-state");
+    assert_eq!(
+        code(town.operate("ops-review", json!({"member": "ann", "day": day, "ok": true}))),
+        "common.wrong-state"
+    );
     // The same day may be tried again, and earns the prize then.
     assert_eq!(check_in(&mut town, "ann")["already"], false);
     town.operate("ops-review", json!({"member": "ann", "day": day, "ok": true})).expect("approved");
@@ -280,7 +295,10 @@ fn who_hops_between_zones_waits() {
     town.act("ann", "pin-zone", json!({"zone": "Pacific/Honolulu"})).expect("moved back");
     assert_eq!(code(town.act("ann", "pin-zone", json!({"zone": "Mars/Olympus"}))), "common.invalid-input");
     let back = town.act("ann", "check-in", json!({})).map(|again| again["already"].clone());
-    assert!(matches!(back.as_ref().map_err(|problem| problem.code), Ok(Value::Bool(true)) | Err("checkin.clock-back")), "{back:?}");
+    assert!(
+        matches!(back.as_ref().map_err(|problem| problem.code), Ok(Value::Bool(true)) | Err("checkin.clock-back")),
+        "{back:?}"
+    );
 }
 
 #[test]

@@ -91,7 +91,11 @@ pub(crate) fn me(call: &Call<Config>) -> Me {
         best: record.best,
         total: record.total,
         cycle_day,
-        makeups_left: call.config.makeup.as_ref().map_or(0, |rule| rule.per_cycle.saturating_sub(record.makeups_in(cycle))),
+        makeups_left: call
+            .config
+            .makeup
+            .as_ref()
+            .map_or(0, |rule| rule.per_cycle.saturating_sub(record.makeups_in(cycle))),
         freezes_left: call.config.freeze.map_or(0, |rule| rule.per_month.saturating_sub(record.freezes_in(&month))),
         zone,
     }
@@ -129,7 +133,8 @@ pub(crate) fn today(call: &Call<Config>, input: &TodayInput) -> Today {
         return Today { day, count: call.counter(&format!("today/{day}")).unsigned_abs(), members: Vec::new() };
     };
     let here = |member: &String| {
-        Entry::load(call, member, day).is_some_and(|entry| entry.how == How::CheckedIn && entry.standing != Standing::Rejected)
+        Entry::load(call, member, day)
+            .is_some_and(|entry| entry.how == How::CheckedIn && entry.standing != Standing::Rejected)
     };
     let members: Vec<String> = call.members_of(group, None).0.into_iter().filter(here).collect();
     Today { day, count: members.len() as u64, members }

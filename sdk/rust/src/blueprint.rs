@@ -39,7 +39,12 @@ impl<A: Activity> Blueprint<A> {
 
     /// Something that a member does.
     #[must_use]
-    pub fn action<I, O>(self, name: &'static str, title: &'static str, run: impl Fn(&mut Call<A::Config>, I) -> Answer<O> + 'static) -> Self
+    pub fn action<I, O>(
+        self,
+        name: &'static str,
+        title: &'static str,
+        run: impl Fn(&mut Call<A::Config>, I) -> Answer<O> + 'static,
+    ) -> Self
     where
         I: DeserializeOwned + JsonSchema,
         O: Serialize + JsonSchema,
@@ -49,7 +54,12 @@ impl<A: Activity> Blueprint<A> {
 
     /// Something that only operators do.
     #[must_use]
-    pub fn operator_action<I, O>(self, name: &'static str, title: &'static str, run: impl Fn(&mut Call<A::Config>, I) -> Answer<O> + 'static) -> Self
+    pub fn operator_action<I, O>(
+        self,
+        name: &'static str,
+        title: &'static str,
+        run: impl Fn(&mut Call<A::Config>, I) -> Answer<O> + 'static,
+    ) -> Self
     where
         I: DeserializeOwned + JsonSchema,
         O: Serialize + JsonSchema,
@@ -59,7 +69,12 @@ impl<A: Activity> Blueprint<A> {
 
     /// Something that a member asks; it changes nothing.
     #[must_use]
-    pub fn query<I, O>(mut self, name: &'static str, title: &'static str, run: impl Fn(&mut Call<A::Config>, I) -> Answer<O> + 'static) -> Self
+    pub fn query<I, O>(
+        mut self,
+        name: &'static str,
+        title: &'static str,
+        run: impl Fn(&mut Call<A::Config>, I) -> Answer<O> + 'static,
+    ) -> Self
     where
         I: DeserializeOwned + JsonSchema,
         O: Serialize + JsonSchema,
@@ -92,7 +107,11 @@ impl<A: Activity> Blueprint<A> {
     }
 }
 
-fn function<C, I, O>(name: &'static str, title: &'static str, run: impl Fn(&mut Call<C>, I) -> Answer<O> + 'static) -> Function<C>
+fn function<C, I, O>(
+    name: &'static str,
+    title: &'static str,
+    run: impl Fn(&mut Call<C>, I) -> Answer<O> + 'static,
+) -> Function<C>
 where
     I: DeserializeOwned + JsonSchema,
     O: Serialize + JsonSchema,
@@ -105,7 +124,8 @@ where
         output: schema::<O>,
         run: Box::new(move |call, input| {
             // The host has checked the schema; what a schema cannot say is said here.
-            let input = serde_json::from_str(input).map_err(|error| invalid("common.invalid-input", error.to_string()))?;
+            let input =
+                serde_json::from_str(input).map_err(|error| invalid("common.invalid-input", error.to_string()))?;
             let output = run(call, input)?;
             Ok(serde_json::to_string(&output).expect("an output is JSON"))
         }),
@@ -124,4 +144,3 @@ pub(crate) fn run<C>(functions: Vec<Function<C>>, name: &str, call: &mut Call<C>
     let function = function.ok_or_else(|| invalid("common.invalid-input", "There is no such function."))?;
     (function.run)(call, input)
 }
-

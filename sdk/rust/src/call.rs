@@ -3,8 +3,7 @@
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    Budget, Day, Hold, Limit, Member, Newness, Notice, OutOfBounds, Placed, Problem, Ranked, Refused, Risk,
-    host,
+    Budget, Day, Hold, Limit, Member, Newness, Notice, OutOfBounds, Placed, Problem, Ranked, Refused, Risk, host,
     problem::Kind,
 };
 
@@ -69,7 +68,8 @@ impl<C> Call<C> {
     /// What is stored under keys that start with `prefix`, after `start_after`, in the order of the keys; at most 256.
     pub fn scan<T: DeserializeOwned>(&self, prefix: &str, start_after: Option<&str>, limit: u32) -> Vec<(String, T)> {
         let rows = host::scan(prefix, start_after, limit).into_iter();
-        rows.map(|(key, bytes)| (key, serde_json::from_slice(&bytes).expect("it was stored by this activity"))).collect()
+        rows.map(|(key, bytes)| (key, serde_json::from_slice(&bytes).expect("it was stored by this activity")))
+            .collect()
     }
 
     /// Adds to a counter that stays in `low..=high`; answers its new value.
@@ -213,7 +213,9 @@ pub fn refused(why: Refused) -> Problem {
         }
         Refused::UnknownOffer => (Kind::NotFound, "common.not-found", "There is no such offer."),
         Refused::UnknownMember => (Kind::NotFound, "common.not-found", "There is no such member."),
-        Refused::Mismatch => (Kind::Conflict, "common.idempotency-mismatch", "This was given before, but not like this."),
+        Refused::Mismatch => {
+            (Kind::Conflict, "common.idempotency-mismatch", "This was given before, but not like this.")
+        }
     };
     Problem::new(kind, code, message)
 }

@@ -100,14 +100,17 @@ impl<A: Activity> wit::Guest for Adapter<A> {
         let issue = |pointer: String, code: &str, message| wit::ConfigIssue { pointer, code: code.into(), message };
         let currency = offers.first().map_or_else(|| "XXX".to_owned(), |offer| offer.cost.currency.clone());
         let offers = offers.into_iter().map(|offer| (offer.name, offer.cost.minor)).collect();
-        let config = serde_json::from_str(&config).map_err(|error| vec![issue(String::new(), "config.shape", error.to_string())])?;
+        let config = serde_json::from_str(&config)
+            .map_err(|error| vec![issue(String::new(), "config.shape", error.to_string())])?;
         match A::check(&config, &offers) {
             Ok(report) => Ok(wit::ConfigReport {
                 max_liability: report.max_liability.map(|minor| Money { minor, currency }),
                 disclosures: report.disclosures,
                 warnings: report.warnings,
             }),
-            Err(issues) => Err(issues.into_iter().map(|found| issue(found.pointer, found.code, found.message)).collect()),
+            Err(issues) => {
+                Err(issues.into_iter().map(|found| issue(found.pointer, found.code, found.message)).collect())
+            }
         }
     }
 
@@ -120,7 +123,12 @@ impl<A: Activity> wit::Guest for Adapter<A> {
         answer(run(A::blueprint().actions, &asked.name, &mut call, &asked.input))
     }
 
-    fn query(context: wit::ActivityContext, name: String, viewer: Option<String>, input: String) -> Result<String, WitProblem> {
+    fn query(
+        context: wit::ActivityContext,
+        name: String,
+        viewer: Option<String>,
+        input: String,
+    ) -> Result<String, WitProblem> {
         let mut call = Call { actor: viewer.unwrap_or_default(), ..call::<A>(context) };
         answer(run(A::blueprint().queries, &name, &mut call, &input))
     }

@@ -27,7 +27,9 @@ impl FromStr for Day {
     type Err = NotADay;
     fn from_str(text: &str) -> Result<Self, NotADay> {
         let mut parts = text.splitn(3, '-');
-        let mut part = |digits: usize| parts.next().filter(|part| part.len() == digits && part.bytes().all(|b| b.is_ascii_digit()));
+        let mut part = |digits: usize| {
+            parts.next().filter(|part| part.len() == digits && part.bytes().all(|b| b.is_ascii_digit()))
+        };
         let (year, month, day) = (part(4).ok_or(NotADay)?, part(2).ok_or(NotADay)?, part(2).ok_or(NotADay)?);
         let day = Self {
             year: year.parse().map_err(|_| NotADay)?,

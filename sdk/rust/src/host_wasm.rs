@@ -1,10 +1,11 @@
 //! The host, as a component reaches it: the imports of `wit/`.
 
 use crate::{
-    Budget, Day, Hold, HoldState, Limit, Member, MemberStatus, Newness, Notice, OutOfBounds, Placed, Ranked, Refused, Risk, Verdict,
+    Budget, Day, Hold, HoldState, Limit, Member, MemberStatus, Newness, Notice, OutOfBounds, Placed, Ranked, Refused,
+    Risk, Verdict,
     component::fairground::activity::{
-        clock, events, groups, log as wit_log, members, notifications, points as wit_points, random, ranking, rewards, risk, scheduler,
-        storage, types,
+        clock, events, groups, log as wit_log, members, notifications, points as wit_points, random, ranking, rewards,
+        risk, scheduler, storage, types,
     },
 };
 

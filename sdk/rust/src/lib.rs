@@ -6,9 +6,9 @@
 //!
 //! Units: instants are UTC milliseconds, durations milliseconds, money integer minor units.
 
+mod activity;
 #[cfg(target_arch = "wasm32")]
 mod arena;
-mod activity;
 mod blueprint;
 mod call;
 mod day;
@@ -22,20 +22,22 @@ mod host;
 #[path = "host_native.rs"]
 mod host;
 
-#[cfg(not(target_arch = "wasm32"))]
-pub mod town;
 #[cfg(target_arch = "wasm32")]
 #[doc(hidden)]
 pub mod component;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod town;
 
 pub use activity::{Activity, Block, Issue, Issues, Report, Section, StopReason};
 pub use blueprint::Blueprint;
 pub use call::{Call, is_time_zone, refused};
 pub use day::Day;
-pub use problem::{Answer, Kind, Problem, conflict, expired, invalid, limit_reached, not_allowed, not_found, risk_rejected};
+pub use problem::{
+    Answer, Kind, Problem, conflict, expired, invalid, limit_reached, not_allowed, not_found, risk_rejected,
+};
 pub use types::{
-    Budget, HoldState, Hold, HostEvent, Limit, Member, MemberStatus, Newness, Notice, Offers, OutOfBounds, Placed, Ranked,
-    Refused, Risk, Verdict,
+    Budget, Hold, HoldState, HostEvent, Limit, Member, MemberStatus, Newness, Notice, Offers, OutOfBounds, Placed,
+    Ranked, Refused, Risk, Verdict,
 };
 
 /// What an activity's `lib.rs` begins with.

@@ -1,11 +1,16 @@
 //! What a [`super::Town`] is made of.
 
-use std::{cell::RefCell, cmp::Reverse, collections::{BTreeMap, BTreeSet}};
+use std::{
+    cell::RefCell,
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use jiff::{Timestamp, ToSpan, civil::Date, tz};
 
 use crate::{
-    Budget, Day, Hold, HoldState, Limit, Member, MemberStatus, Newness, Notice, OutOfBounds, Placed, Ranked, Refused, Risk, Verdict,
+    Budget, Day, Hold, HoldState, Limit, Member, MemberStatus, Newness, Notice, OutOfBounds, Placed, Ranked, Refused,
+    Risk, Verdict,
 };
 
 /// As in the host.
@@ -141,7 +146,9 @@ impl World {
 
     pub(crate) fn counter(&self, key: &str) -> i64 {
         let value = self.entries.get(key);
-        value.and_then(|bytes| std::str::from_utf8(bytes.strip_prefix(b"counter:")?).ok()?.parse().ok()).unwrap_or_default()
+        value
+            .and_then(|bytes| std::str::from_utf8(bytes.strip_prefix(b"counter:")?).ok()?.parse().ok())
+            .unwrap_or_default()
     }
 
     pub(crate) fn add(&mut self, key: &str, delta: i64, low: i64, high: i64) -> Result<i64, OutOfBounds> {
@@ -187,7 +194,9 @@ impl World {
     pub(crate) fn sample(&mut self, n: u64, k: u32) -> Vec<u64> {
         assert!(u64::from(k) <= n, "no more are drawn than there are");
         let mut left: Vec<u64> = (0..n).collect();
-        (0..k).map(|_| left.remove(usize::try_from(self.uniform(0, left.len() as u64 - 1)).expect("an index"))).collect()
+        (0..k)
+            .map(|_| left.remove(usize::try_from(self.uniform(0, left.len() as u64 - 1)).expect("an index")))
+            .collect()
     }
 
     pub(crate) fn schedule(&mut self, key: &str, when: i64, payload: &str) -> bool {
@@ -227,7 +236,8 @@ impl World {
         self.writing();
         let of_member = self.notices.iter().filter(|(_, before)| before.member == notice.member);
         let within = |at: i64, before: &Notice| self.now < at.saturating_add_unsigned(before.dedupe_window);
-        let duplicate = of_member.clone().any(|(at, before)| before.dedupe_key == notice.dedupe_key && within(*at, before));
+        let duplicate =
+            of_member.clone().any(|(at, before)| before.dedupe_key == notice.dedupe_key && within(*at, before));
         let today = of_member.filter(|(at, _)| at.div_euclid(DAY_MS) == self.now.div_euclid(DAY_MS)).count();
         if self.members.contains_key(&notice.member) && !duplicate && today < NOTICES_PER_DAY {
             self.notices.push((self.now, notice.clone()));
@@ -265,7 +275,8 @@ impl World {
                 budget.held += cost;
             }
         }
-        let hold = Hold { key: key.into(), offer: offer.into(), beneficiary: member.into(), cost, state: HoldState::Held };
+        let hold =
+            Hold { key: key.into(), offer: offer.into(), beneficiary: member.into(), cost, state: HoldState::Held };
         let ends = self.now.saturating_add(i64::try_from(ttl).unwrap_or(i64::MAX));
         self.timers.insert(format!("{HOLD_TIMER}{key}"), (ends, "null".into()));
         self.holds.insert(key.into(), (hold.clone(), ends));
@@ -322,7 +333,8 @@ impl World {
     }
 
     pub(super) fn given(&self, member: &str, state: HoldState) -> Vec<String> {
-        let holds = self.holds.values().map(|(hold, _)| hold).filter(|hold| hold.beneficiary == member && hold.state == state);
+        let holds =
+            self.holds.values().map(|(hold, _)| hold).filter(|hold| hold.beneficiary == member && hold.state == state);
         holds.map(|hold| hold.offer.clone()).collect()
     }
 

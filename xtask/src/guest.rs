@@ -1,0 +1,111 @@
+//! Plugins: from a crate to a component.
+//!
+//! A guest is built for `wasm32-unknown-unknown` and wrapped with wit-component, so it imports what `wit/` offers and nothing
+//! else. Where rustup has the target, or can get it, that is all; where it cannot, Debian's `rustc-web` builds `std` for it.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, bail};
+use wit_component::ComponentEncoder;
+
+use crate::process::Run;
+
+/// Where the components lie.
+pub(crate) const PLUGINS: &str = "target/plugins";
+
+const TARGET: &str = "wasm32-unknown-unknown";
+const TARGET_DIR: &str = "target/guest";
+
+/// A guest lives for one call: 64 KiB of stack, first in memory, so that an overflow traps and memory stays small.
+const LINK_FLAGS: &str = "-C link-arg=-zstack-size=65536 -C link-arg=--stack-first";
+
+/// Debian's own compiler and the sources of its `std`.
+const DEBIAN_PACKAGES: [&str; 3] = ["rustc-web", "cargo-web", "rust-web-src"];
+
+enum Toolchain {
+    /// The target's `std` is there.
+    Rustup,
+    /// `std` is built from Debian's sources, and linked with rustup's `rust-lld`.
+    Debian { linker: PathBuf },
+}
+
+pub(crate) fn build_plugins() -> anyhow::Result<()> {
+    let names = plugins()?;
+    let packages: Vec<&str> = names.iter().flat_map(|name| ["--package", name.as_str()]).collect();
+    build(&packages, &format!("building the plugins {}", names.join(", ")))?;
+    fs::create_dir_all(PLUGINS)?;
+    names.iter().try_for_each(|name| encode(name))
+}
+
+/// Every folder of plugins/.
+fn plugins() -> anyhow::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir("plugins")? {
+        let entry = entry?;
+        if entry.path().join("Cargo.toml").exists() {
+            names.push(entry.file_name().to_string_lossy().into_owned());
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
+fn build(packages: &[&str], purpose: &str) -> anyhow::Result<()> {
+    let arguments = ["build", "--profile", "guest", "--target", TARGET, "--target-dir", TARGET_DIR];
+    let run = match toolchain()? {
+        Toolchain::Rustup => Run::cargo(arguments),
+        // Cargo takes the compiler that stands beside it, unless the outer cargo has named its own.
+        Toolchain::Debian { linker } => Run::new("/usr/bin/cargo")
+            .args(arguments)
+            .args(["-Z", "build-std=std,panic_abort"])
+            .env("RUSTC_BOOTSTRAP", "1")
+            .env("RUSTC", "/usr/bin/rustc")
+            .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", linker)
+            .without_env("CARGO")
+            .without_env("RUSTUP_TOOLCHAIN"),
+    };
+    run.args(packages).env("RUSTFLAGS", LINK_FLAGS).say(purpose).run()
+}
+
+fn toolchain() -> anyhow::Result<Toolchain> {
+    let sysroot = PathBuf::from(Run::new("rustc").args(["--print", "sysroot"]).output()?);
+    let has_target = || sysroot.join("lib/rustlib").join(TARGET).join("lib").exists();
+    if !has_target() {
+        eprintln!("==> adding the target {TARGET}");
+        Run::new("rustup").args(["target", "add", TARGET]).succeeds();
+    }
+    if has_target() {
+        return Ok(Toolchain::Rustup);
+    }
+    eprintln!("==> rustup cannot get it: using Debian's rustc-web, which builds std for it");
+    if !Path::new("/usr/lib/rustlib/src").exists() || !Path::new("/usr/bin/cargo").exists() {
+        let install = Run::new("apt-get").args(["install", "--yes", "--quiet"]).args(DEBIAN_PACKAGES);
+        let installed = Run::new("apt-get").args(["update", "--quiet"]).succeeds() && install.succeeds();
+        if !installed {
+            bail!(
+                "the target {TARGET} is needed; by hand, one of:\n  rustup target add {TARGET}\n  apt-get install {}",
+                DEBIAN_PACKAGES.join(" ")
+            );
+        }
+    }
+    let linkers = fs::read_dir(sysroot.join("lib/rustlib"))?;
+    let linker = linkers.filter_map(|folder| Some(folder.ok()?.path().join("bin/rust-lld"))).find(|path| path.exists());
+    Ok(Toolchain::Debian { linker: linker.context("rustup's toolchain has no rust-lld")? })
+}
+
+/// Wraps a core module into a component.
+fn encode(name: &str) -> anyhow::Result<()> {
+    let module = Path::new(TARGET_DIR).join(TARGET).join("guest").join(format!("{}.wasm", name.replace('-', "_")));
+    let module = fs::read(&module).with_context(|| format!("{} was not built", module.display()))?;
+    let component = ComponentEncoder::default().validate(true).module(&module)?.encode()?;
+    let path = Path::new(PLUGINS).join(format!("{name}.wasm"));
+    // Left alone where it is the same, so that a watching host sees only what changed.
+    if fs::read(&path).ok().as_deref() != Some(&component) {
+        fs::write(&path, &component)?;
+        eprintln!("    {} ({} KiB)", path.display(), component.len() / 1_024);
+    }
+    Ok(())
+}
