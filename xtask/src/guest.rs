@@ -16,6 +16,9 @@ use crate::process::Run;
 /// Where the components lie.
 pub(crate) const PLUGINS: &str = "target/plugins";
 
+const TEST_GUEST: &str = "mischief";
+const TEST_PLUGINS: &str = "target/test-plugins";
+
 const TARGET: &str = "wasm32-unknown-unknown";
 const TARGET_DIR: &str = "target/guest";
 
@@ -36,8 +39,13 @@ pub(crate) fn build_plugins() -> anyhow::Result<()> {
     let names = plugins()?;
     let packages: Vec<&str> = names.iter().flat_map(|name| ["--package", name.as_str()]).collect();
     build(&packages, &format!("building the plugins {}", names.join(", ")))?;
-    fs::create_dir_all(PLUGINS)?;
-    names.iter().try_for_each(|name| encode(name))
+    names.iter().try_for_each(|name| encode(name, PLUGINS))
+}
+
+/// The guest that the tests suffer from; it is kept apart from what operators load.
+pub(crate) fn build_test_guest() -> anyhow::Result<()> {
+    build(&["--package", TEST_GUEST], "building the tests' guest")?;
+    encode(TEST_GUEST, TEST_PLUGINS)
 }
 
 /// Every folder of plugins/.
@@ -97,11 +105,12 @@ fn toolchain() -> anyhow::Result<Toolchain> {
 }
 
 /// Wraps a core module into a component.
-fn encode(name: &str) -> anyhow::Result<()> {
+fn encode(name: &str, folder: &str) -> anyhow::Result<()> {
+    fs::create_dir_all(folder)?;
     let module = Path::new(TARGET_DIR).join(TARGET).join("guest").join(format!("{}.wasm", name.replace('-', "_")));
     let module = fs::read(&module).with_context(|| format!("{} was not built", module.display()))?;
     let component = ComponentEncoder::default().validate(true).module(&module)?.encode()?;
-    let path = Path::new(PLUGINS).join(format!("{name}.wasm"));
+    let path = Path::new(folder).join(format!("{name}.wasm"));
     // Left alone where it is the same, so that a watching host sees only what changed.
     if fs::read(&path).ok().as_deref() != Some(&component) {
         fs::write(&path, &component)?;

@@ -97,6 +97,7 @@ fn build_host() -> anyhow::Result<()> {
 
 fn test(flags: &[OsString]) -> anyhow::Result<()> {
     guest::build_plugins()?;
+    guest::build_test_guest()?;
     build_host()?;
     Run::cargo(["test", "--workspace"]).args(flags).say("running the tests").run()
 }

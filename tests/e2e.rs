@@ -1,0 +1,46 @@
+//! End to end: real components, real sockets, real databases. Each test of `both!` runs on SQLite and on PostgreSQL.
+
+/// Runs a test on each database. It is skipped on PostgreSQL, with a loud line, only where none is installed.
+macro_rules! both {
+    ($(#[$meta:meta])* async fn $name:ident($database:ident) $body:block) => {
+        mod $name {
+            #[allow(unused_imports, reason = "not every test needs all of its module")]
+            use super::*;
+
+            async fn run($database: &fairground_tests::database::Database) $body
+
+            $(#[$meta])*
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn on_sqlite() {
+                run(&fairground_tests::database::Database::sqlite()).await;
+            }
+
+            $(#[$meta])*
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn on_postgres() {
+                if let Some(database) = fairground_tests::database::Database::postgres().await {
+                    run(&database).await;
+                }
+            }
+        }
+    };
+}
+
+#[path = "e2e/actions.rs"]
+mod actions;
+#[path = "e2e/crash.rs"]
+mod crash;
+#[path = "e2e/edges.rs"]
+mod edges;
+#[path = "e2e/hostile.rs"]
+mod hostile;
+#[path = "e2e/hot.rs"]
+mod hot;
+#[path = "e2e/identity.rs"]
+mod identity;
+#[path = "e2e/lifecycle.rs"]
+mod lifecycle;
+#[path = "e2e/plugins.rs"]
+mod plugins;
+#[path = "e2e/rewards.rs"]
+mod rewards;

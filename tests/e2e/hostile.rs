@@ -1,0 +1,117 @@
+//! Guests that do what none should: each ends in the right answer, nothing of it is kept, and the host lives on.
+
+use fairground_tests::{client::HOME, component, database::Database, host::TestHost, program::Program};
+use serde_json::{Value, json};
+
+async fn mischief(database: &Database) -> TestHost {
+    let host = TestHost::start(database).await;
+    host.settle(&["ann", "bob"]).await;
+    host.load(component("mischief")).await;
+    host.begin(json!({"id": "m", "plugin": "mischief", "config": {}})).await;
+    host
+}
+
+both! {
+    async fn each_mischief_is_stopped_and_leaves_nothing(database) {
+        let host = mischief(database).await;
+        let cases: [(&str, Value, &str); 12] = [
+            ("spin", json!({}), "out of fuel"),
+            ("hoard", json!({}), "memory"),
+            ("recurse", json!({}), "out of bounds memory access"),
+            ("babble", json!({"amount": 300_000}), "256 KiB"),
+            ("babble", json!({"amount": 2_000_000}), "rules of its interface"),
+            ("break", json!({}), "it panicked"),
+            ("flood-host", json!({}), "too many host calls"),
+            ("flood-log", json!({}), "too many log bytes"),
+            ("flood-storage", json!({}), "too many writes"),
+            ("large-value", json!({"amount": 70_000}), "64 KiB"),
+            ("shout", json!({"amount": 2_000_000}), "rules of its interface"),
+            ("bad-key", json!({}), "control characters"),
+        ];
+        for (action, input, why) in cases {
+            let reply = host.act("ann", "m", action, action, input).await;
+            assert_eq!(reply.problem(), (500, "common.plugin-fault"), "{action}");
+            let detail = reply.body["detail"].as_str().expect("a detail");
+            assert!(detail.contains(why), "{action}: {detail}");
+            assert!(!detail.contains("forged") && !detail.contains('\u{1b}'), "{detail}");
+        }
+        assert_eq!(host.act("ann", "m", "timers", "t", json!({"amount": 17})).await.problem(), (500, "common.plugin-fault"));
+        let write = host.ask("m", "write").await;
+        assert_eq!(write.problem(), (500, "common.plugin-fault"));
+        assert_eq!(host.ask("m", "counted").await.ok(), 0);
+        assert!(host.listing(&format!("{HOME}/activities/m/outbox")).await.is_empty());
+        assert_eq!(host.journal("m").await.len(), 1, "only the start: what was not answered is not in the journal");
+        host.act("ann", "m", "timers", "t16", json!({"amount": 16})).await.ok();
+        host.act("ann", "m", "babble", "small", json!({"amount": 200_000})).await.ok();
+        assert_eq!(host.ask("m", "counted").await.ok(), 2);
+    }
+}
+
+both! {
+    async fn a_fault_is_not_an_answer_so_a_retry_tries_again(database) {
+        let host = mischief(database).await;
+        for _ in 0..2 {
+            assert_eq!(host.act("ann", "m", "break", "same", json!({})).await.problem(), (500, "common.plugin-fault"));
+        }
+        assert_eq!(host.journal("m").await.len(), 1);
+    }
+}
+
+both! {
+    async fn a_version_that_keeps_failing_rests_for_itself_only(database) {
+        let host = mischief(database).await;
+        host.load(component("check-in")).await;
+        host.begin(json!({"id": "daily", "plugin": "check-in", "config": {"title": "x", "zone": "UTC"}})).await;
+        for failure in 0..20 {
+            assert_eq!(host.act("ann", "m", "break", &format!("f{failure}"), json!({})).await.status.as_u16(), 500);
+        }
+        let resting = host.act("ann", "m", "count", "1", json!({})).await;
+        assert_eq!((resting.problem(), resting.retry_after.as_deref()), ((503, "common.busy"), Some("30")));
+        host.act("ann", "daily", "check-in", "1", json!({})).await.ok();
+        host.clock.turn(30_000);
+        host.act("ann", "m", "count", "1", json!({})).await.ok();
+    }
+}
+
+both! {
+    async fn neighbours_act_while_a_plugin_spins(database) {
+        let host = mischief(database).await;
+        host.begin(json!({"id": "n", "plugin": "mischief", "config": {}})).await;
+        let spins: Vec<_> = (0..20)
+            .map(|number| {
+                let client = host.client.clone();
+                tokio::spawn(async move { client.act("bob", "m", "spin", &format!("s{number}"), json!({})).await.status.as_u16() })
+            })
+            .collect();
+        for number in 0..20 {
+            host.act("ann", "n", "count", &format!("k{number}"), json!({})).await;
+        }
+        for spin in spins {
+            assert!([500, 503].contains(&spin.await.expect("joins")));
+        }
+        host.clock.turn(60_000);
+        assert!(host.ask("n", "counted").await.ok().as_i64() > Some(0));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_process_stays_the_same() {
+    let database = Database::sqlite();
+    let mut program = Program::start(&database);
+    let client =
+        fairground_tests::client::Client::new(program.base.clone(), fairground_tests::host::OPERATOR_KEY).await;
+    client.settle(&["ann"]).await;
+    client.load(component("mischief")).await;
+    client.begin(json!({"id": "m", "plugin": "mischief", "config": {}})).await;
+    let process = program.id();
+    for action in ["spin", "hoard", "recurse", "break", "flood-host", "flood-log", "flood-storage"] {
+        let begun = std::time::Instant::now();
+        let reply = client.act("ann", "m", action, action, json!({})).await;
+        assert_eq!(reply.problem(), (500, "common.plugin-fault"), "{action}");
+        // The guest's own limit is 250 ms; this only tells an answer from a hang.
+        assert!(begun.elapsed().as_secs() < 30, "{action} took {:?}", begun.elapsed());
+    }
+    client.act("ann", "m", "count", "1", json!({})).await.ok();
+    assert_eq!(program.id(), process);
+    assert!(program.terminate().success());
+}

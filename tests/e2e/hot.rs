@@ -1,0 +1,94 @@
+//! Hot: new versions arrive, activities move, and nobody notices.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use fairground_tests::{client::HOME, component, host::TestHost};
+use serde_json::json;
+
+use crate::plugins::next_version;
+
+both! {
+    async fn a_new_version_is_loaded_while_the_old_one_serves(database) {
+        let host = TestHost::start(database).await;
+        host.settle(&["ann"]).await;
+        host.load(component("mischief")).await;
+        host.begin(json!({"id": "old", "plugin": "mischief", "config": {}})).await;
+        let version = async |id: &str, key: &str| host.act("ann", id, "version", key, json!({})).await.ok()["output"].clone();
+        assert_eq!(version("old", "1").await, "7.0.1");
+        host.load(next_version(&component("mischief"))).await;
+        host.begin(json!({"id": "new", "plugin": "mischief", "config": {}})).await;
+        assert_eq!((version("old", "2").await, version("new", "1").await), (json!("7.0.1"), json!("7.0.2")), "an activity is pinned");
+        host.begin(json!({"id": "older", "plugin": "mischief", "version": "7.0.1", "config": {}})).await;
+        assert_eq!(version("older", "1").await, "7.0.1");
+    }
+}
+
+both! {
+    async fn versions_are_swapped_under_load_with_no_failed_request(database) {
+        let host = TestHost::start(database).await;
+        host.settle(&["ann"]).await;
+        host.load(component("mischief")).await;
+        host.load(next_version(&component("mischief"))).await;
+        host.begin(json!({"id": "m", "plugin": "mischief", "version": "7.0.1", "config": {}})).await;
+        let stop = Arc::new(AtomicBool::new(false));
+        let token = host.token("ann").await;
+        let load: Vec<_> = (0..8)
+            .map(|client_number| {
+                let (client, token, stop) = (host.client.clone(), token.clone(), stop.clone());
+                tokio::spawn(async move {
+                    let mut done = 0;
+                    while !stop.load(Ordering::Relaxed) {
+                        let reply = client.act_with(&token, "m", "count", &format!("{client_number}.{done}"), &json!({})).await;
+                        assert_eq!(reply.status.as_u16(), 200, "{}", reply.text);
+                        done += 1;
+                    }
+                    done
+                })
+            })
+            .collect();
+        for swap in 0..20 {
+            let version = if swap % 2 == 0 { "7.0.2" } else { "7.0.1" };
+            let moved = host.post(&format!("{HOME}/activities/m/upgrade"), json!({"version": version})).await.ok();
+            assert_eq!(moved["version"], version);
+        }
+        stop.store(true, Ordering::Relaxed);
+        let mut done = 0;
+        for client in load {
+            done += client.await.expect("joins");
+        }
+        assert_eq!(host.ask("m", "counted").await.ok(), done);
+        let journal = host.journal("m").await;
+        assert!(journal.iter().enumerate().all(|(index, entry)| entry["seq"] == index + 1), "without gaps");
+        let unknown = host.post(&format!("{HOME}/activities/m/upgrade"), json!({"version": "9.9.9"})).await;
+        assert_eq!(unknown.problem(), (404, "plugin.unknown"));
+    }
+}
+
+both! {
+    async fn a_watched_folder_loads_what_appears_and_moves_older_activities(database) {
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::write(folder.path().join("mischief.wasm"), component("mischief")).expect("written");
+        std::fs::write(folder.path().join("broken.wasm"), b"nothing").expect("written");
+        let serve = fairground::Serve { watch: Some(folder.path().into()), ..fairground_tests::host::settings(database) };
+        let host = fairground::Host::start(serve, fairground::Clock::system()).await.expect("starts");
+        let base = format!("http://{}", host.address);
+        let client = fairground_tests::client::Client::new(base, fairground_tests::host::OPERATOR_KEY).await;
+        client.settle(&["ann"]).await;
+        client.begin(json!({"id": "m", "plugin": "mischief", "config": {}})).await;
+        std::fs::write(folder.path().join("mischief.wasm"), next_version(&component("mischief"))).expect("written");
+        // It looks once a second; however long that takes, the version comes.
+        loop {
+            let version = client.get(&format!("{HOME}/activities/m")).await.ok()["version"].clone();
+            if version == "7.0.2" {
+                break;
+            }
+            assert_eq!(version, "7.0.1");
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        }
+        client.act("ann", "m", "count", "1", json!({})).await.ok();
+        host.stop().await;
+    }
+}

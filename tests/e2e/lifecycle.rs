@@ -1,0 +1,115 @@
+//! The life of an activity, and its timers.
+
+use fairground_tests::{
+    client::HOME,
+    component,
+    host::{BEGINNING, TestHost},
+};
+use serde_json::{Value, json};
+
+async fn state(host: &TestHost, id: &str) -> Value {
+    host.get(&format!("{HOME}/activities/{id}")).await.ok()["state"].clone()
+}
+
+async fn mischief(host: &TestHost, dates: Value) {
+    host.settle(&["ann"]).await;
+    host.load(component("mischief")).await;
+    let mut wish = json!({"id": "m", "plugin": "mischief", "config": {}});
+    for (name, date) in dates.as_object().expect("dates") {
+        wish[name] = date.clone();
+    }
+    host.post(&format!("{HOME}/activities"), wish).await.ok();
+}
+
+async fn control(host: &TestHost, what: &str) -> u16 {
+    host.post(&format!("{HOME}/activities/m/{what}"), json!({})).await.status.as_u16()
+}
+
+both! {
+    async fn an_activity_starts_and_ends_by_the_clock(database) {
+        let host = TestHost::start(database).await;
+        mischief(&host, json!({"starts_at": BEGINNING + 1_000, "ends_at": BEGINNING + 5_000})).await;
+        assert_eq!(state(&host, "m").await, "validated");
+        assert_eq!(control(&host, "start").await, 200);
+        assert_eq!(state(&host, "m").await, "scheduled");
+        host.pass(999).await;
+        assert_eq!(state(&host, "m").await, "scheduled");
+        host.pass(1).await;
+        assert_eq!(state(&host, "m").await, "running");
+        host.act("ann", "m", "count", "1", json!({})).await.ok();
+        host.pass(4_000).await;
+        assert_eq!(state(&host, "m").await, "settled");
+        assert_eq!(host.act("ann", "m", "count", "2", json!({})).await.problem(), (409, "common.ended"));
+        let kinds: Vec<_> = host.journal("m").await.iter().map(|entry| (entry["kind"].clone(), entry["name"].clone())).collect();
+        let names: Vec<_> = kinds.iter().map(|(kind, name)| format!("{}:{}", kind.as_str().unwrap_or_default(), name.as_str().unwrap_or_default())).collect();
+        assert_eq!(names, ["start:schedule", "start:start", "action:count", "stop:end", "settle:settle"]);
+    }
+}
+
+both! {
+    async fn what_an_operator_may_do_depends_on_the_state(database) {
+        let host = TestHost::start(database).await;
+        mischief(&host, json!({})).await;
+        for (what, status, then) in [
+            ("pause", 409, "validated"), ("resume", 409, "validated"), ("start", 200, "running"), ("start", 409, "running"),
+            ("pause", 200, "paused"), ("pause", 409, "paused"), ("resume", 200, "running"), ("stop", 200, "settling"),
+            ("stop", 409, "settling"), ("resume", 409, "settling"),
+        ] {
+            let answered = control(&host, what).await;
+            let now = state(&host, "m").await;
+            // Settling goes on by itself.
+            let as_expected = now == then || (then == "settling" && now == "settled");
+            assert!(answered == status && as_expected, "{what}: {answered} {now}");
+        }
+        host.pass(0).await;
+        assert_eq!(state(&host, "m").await, "settled");
+        let wrong = host.post(&format!("{HOME}/activities/m/start"), json!({})).await;
+        assert_eq!((wrong.problem(), &wrong.body["params"]), ((409, "common.wrong-state"), &json!([["state", "settled"]])));
+    }
+}
+
+both! {
+    async fn a_timer_runs_when_it_is_due_and_before_new_actions(database) {
+        let host = TestHost::start(database).await;
+        mischief(&host, json!({})).await;
+        control(&host, "start").await;
+        host.act("ann", "m", "later", "l", json!({"ms": 1_000})).await.ok();
+        host.pass(999).await;
+        assert_eq!(host.ask("m", "counted").await.ok(), 0, "never early");
+        // Not by the host's own round: the action finds it due.
+        host.clock.turn(1);
+        host.act("ann", "m", "count", "c", json!({})).await.ok();
+        let kinds: Vec<_> = host.journal("m").await.iter().map(|entry| entry["kind"].clone()).collect();
+        assert_eq!(kinds, ["start", "action", "timer", "action"]);
+        host.pass(10_000).await;
+        assert_eq!(host.ask("m", "counted").await.ok(), 2, "once");
+    }
+}
+
+both! {
+    async fn timers_missed_while_the_host_was_down_run_after_it_starts(database) {
+        let host = TestHost::start(database).await;
+        mischief(&host, json!({})).await;
+        control(&host, "start").await;
+        host.act("ann", "m", "later", "l", json!({"ms": 1_000})).await.ok();
+        let clock = host.clock.clone();
+        host.stop().await;
+        clock.turn(3_600_000);
+        let host = TestHost::start_at(database, clock).await;
+        host.pass(0).await;
+        assert_eq!(host.ask("m", "counted").await.ok(), 1);
+    }
+}
+
+both! {
+    async fn the_time_of_an_activity_never_goes_back(database) {
+        let host = TestHost::start(database).await;
+        mischief(&host, json!({})).await;
+        control(&host, "start").await;
+        host.act("ann", "m", "count", "1", json!({})).await.ok();
+        host.clock.turn(-3_600_000);
+        host.act("ann", "m", "count", "2", json!({})).await.ok();
+        let times: Vec<_> = host.journal("m").await.iter().map(|entry| entry["now"].as_i64().expect("a time")).collect();
+        assert!(times.is_sorted(), "{times:?}");
+    }
+}
