@@ -5,7 +5,9 @@ mod activities;
 mod batch;
 mod committer;
 mod creation;
+mod lifecycle;
 mod runner;
+mod timers;
 mod work;
 
 pub(crate) use activities::{Activities, AskError, Asked};

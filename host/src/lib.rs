@@ -1,6 +1,8 @@
 //! Fairground: community activities as sandboxed WebAssembly plugins. ARCHITECTURE.md says what lives where.
 
 mod activity;
+#[doc(hidden)]
+pub mod bench;
 mod capability;
 mod clock;
 mod config;

@@ -26,6 +26,9 @@ pub(crate) const WHOLE_ENTRIES_MAX: usize = 20_000;
 /// Beyond this many keys in memory, a state that is read key by key starts over. About 100 MB.
 const CACHED_ENTRIES_MAX: usize = 500_000;
 
+/// How often a state is loaded again because the activity moved on meanwhile.
+const LOAD_ATTEMPTS_MAX: u32 = 20;
+
 /// The store moved on while this state was being read; the call is run again on a newer state.
 #[derive(Debug, thiserror::Error)]
 #[error("the activity was changed by another host")]
@@ -57,8 +60,20 @@ pub(crate) struct State {
 const ABSENT: Written = Written { value: None, version: 0 };
 
 impl State {
+    /// Loads the state as it is now.
+    pub(crate) async fn load(source: Arc<Source>) -> anyhow::Result<Self> {
+        for _ in 1..LOAD_ATTEMPTS_MAX {
+            match Self::load_once(source.clone()).await {
+                Err(error) if error.is::<Stale>() => {}
+                loaded => return loaded,
+            }
+        }
+        Self::load_once(source).await
+    }
+
     /// Loads the head, the timers, and the entries if they are few.
-    pub(crate) async fn load(source: Arc<Source>, head: Head) -> anyhow::Result<Self> {
+    async fn load_once(source: Arc<Source>) -> anyhow::Result<Self> {
+        let head = source.store.head(&source.id).await?;
         let Source { store, id, .. } = &*source;
         let timers = store.timers(id).await?;
         let rows = store.all_entries(id, WHOLE_ENTRIES_MAX + 1).await?;
@@ -73,11 +88,6 @@ impl State {
         let due = timers.iter().map(|(key, timer)| (timer.due, key.clone())).collect();
         let timers = timers.into_iter().collect();
         Ok(Self { head, timers, due, entries, whole, boards: OrdMap::new(), holds: OrdMap::new(), source })
-    }
-
-    pub(crate) fn entry(&mut self, key: &str) -> anyhow::Result<Option<Entry>> {
-        let Written { value, version } = self.written(key)?;
-        Ok(value.map(|value| Entry { value, version }))
     }
 
     /// The key's last write, also where that was a deletion.

@@ -77,6 +77,7 @@ impl Server {
             rm -rf "$data""#,
             bin = programs.display(),
         );
+        #[allow(clippy::zombie_processes, reason = "it outlives this process, to clean up after it")]
         let mut watchdog = Command::new("sh")
             .args(["-c", &script])
             .current_dir("/")

@@ -81,13 +81,15 @@ fn check_file(name: &str, text: &str, broken: &mut Vec<String>) {
     if NAMELESS.contains(&stem.as_str()) {
         say(1, "a name that says nothing");
     }
+    let mut in_use = false;
     for (number, line) in text.lines().enumerate() {
-        check_line(name, line, &mut |what| say(number + 1, what));
+        in_use = line == "use crate::{" || (in_use && line != "};");
+        check_line(name, line, in_use, &mut |what| say(number + 1, what));
     }
     check_functions(text, &mut say);
 }
 
-fn check_line(name: &str, line: &str, say: &mut dyn FnMut(&str)) {
+fn check_line(name: &str, line: &str, in_use: bool, say: &mut dyn FnMut(&str)) {
     let code = line.split("//").next().unwrap_or_default();
     if !name.starts_with("host/src") {
         return;
@@ -101,7 +103,8 @@ fn check_line(name: &str, line: &str, say: &mut dyn FnMut(&str)) {
         let inside = name.starts_with(place) && !(place == "host/src/state" && name.starts_with("host/src/store"));
         for module in unknown.iter().filter(|_| inside) {
             // A path, or a line of its own in `use crate::{…}`.
-            if code.contains(&format!("crate::{module}::")) || code.starts_with(&format!("    {module}::")) {
+            if code.contains(&format!("crate::{module}::")) || (in_use && code.starts_with(&format!("    {module}::")))
+            {
                 say(&format!("{place} may not know {module}"));
             }
         }

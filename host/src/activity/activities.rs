@@ -176,7 +176,6 @@ impl Activities {
         let call = Box::new(Call {
             activity: activity.clone(),
             manifest: loaded.manifest.clone(),
-            kind: CallKind::Action,
             mode: Mode::ReadOnly,
             now,
             seq: state.head.seq,
@@ -247,9 +246,9 @@ impl Activities {
     }
 
     async fn open(&self, id: &ActivityId) -> anyhow::Result<Option<Resident>> {
-        let Some((activity, head)) = self.store.activity(id).await? else { return Ok(None) };
+        let Some((activity, _)) = self.store.activity(id).await? else { return Ok(None) };
         let source = Arc::new(Source { store: self.store.clone(), runtime: Handle::current(), id: id.clone() });
-        let state = State::load(source.clone(), head).await?;
+        let state = State::load(source.clone()).await?;
         let committed = Arc::new(Mutex::new(state.clone()));
         let (queue, waiting) = mpsc::channel(QUEUE_MAX);
         let activity = Arc::new(activity);

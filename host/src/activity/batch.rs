@@ -11,11 +11,10 @@ use crate::{
         Call, Mode,
         bindings::{
             Activity as Bindings,
-            exports::fairground::activity::guest::{ActionCall, ActivityContext, StopReason},
+            exports::fairground::activity::guest::{ActionCall, ActivityContext},
             fairground::activity::types::{Problem, ProblemKind},
         },
         quota::OUTPUT_BYTES_MAX,
-        rewards::HOLD_TIMER,
         shared::Shared,
     },
     domain::{
@@ -34,16 +33,11 @@ use crate::{
     store::commit::Part,
 };
 
-use super::work::{Act, Actor, Answer, Control, Queued, Work};
+use super::work::{Act, Actor, Answer, Queued, Work};
 
 /// A batch that has run this long is committed; what is left runs in the next. It bounds how long a slow plugin keeps the
 /// first of its callers waiting for the last.
-const SLICE: Duration = Duration::from_millis(20);
-
-/// The host's own timers begin with a character that no plugin's key has.
-pub(crate) const START_TIMER: &str = "\0start";
-pub(crate) const END_TIMER: &str = "\0end";
-const SETTLE_TIMER: &str = "\0settle";
+pub(super) const SLICE: Duration = Duration::from_millis(20);
 
 const MESSAGE_BYTES_MAX: usize = 500;
 const CODE_BYTES_MAX: usize = 64;
@@ -74,34 +68,34 @@ pub(super) struct Ran {
     pub stale: bool,
 }
 
-struct Running {
-    batch: Batch,
-    from: Head,
-    journal: Vec<JournalRow>,
-    effects: Effects,
-    failed_timers: Vec<Arc<str>>,
+pub(super) struct Running {
+    pub(super) batch: Batch,
+    pub(super) from: Head,
+    pub(super) journal: Vec<JournalRow>,
+    pub(super) effects: Effects,
+    pub(super) failed_timers: Vec<Arc<str>>,
     /// The version that the activity moves to; the batch ends with that.
-    upgraded: Option<String>,
+    pub(super) upgraded: Option<String>,
 }
 
 /// One call as the journal will have it.
-struct Entry<'a> {
-    kind: CallKind,
-    actor: &'a str,
-    name: &'a str,
-    key: Option<&'a str>,
-    input: &'a str,
+pub(super) struct Entry<'a> {
+    pub(super) kind: CallKind,
+    pub(super) actor: &'a str,
+    pub(super) name: &'a str,
+    pub(super) key: Option<&'a str>,
+    pub(super) input: &'a str,
 }
 
 impl<'a> Entry<'a> {
     /// A call that the host makes by itself.
-    fn own(kind: CallKind, name: &'a str, input: &'a str) -> Self {
+    pub(super) fn own(kind: CallKind, name: &'a str, input: &'a str) -> Self {
         Self { kind, actor: "", name, key: None, input }
     }
 }
 
 /// What a call did to the state before its plugin ran: a timer that fired is gone, whatever becomes of it.
-type Prepare<'a> = &'a dyn Fn(&mut State, &mut Effects);
+pub(super) type Prepare<'a> = &'a dyn Fn(&mut State, &mut Effects);
 
 impl Batch {
     pub(super) fn run(self, queue: &[Queued]) -> Ran {
@@ -122,7 +116,7 @@ impl Batch {
 }
 
 /// The state is stale: the batch is run again.
-struct Again;
+pub(super) struct Again;
 
 impl Running {
     fn run(&mut self, queue: &[Queued], answers: &mut Vec<Answer>) -> Result<(), Again> {
@@ -160,7 +154,7 @@ impl Running {
         Ran { state: batch.state, part, answers, failed_timers, stale }
     }
 
-    fn or_fault(&self, answer: Result<Answer, Fault>) -> Result<Answer, Again> {
+    pub(super) fn or_fault(&self, answer: Result<Answer, Fault>) -> Result<Answer, Again> {
         match answer {
             Ok(answer) => Ok(answer),
             Err(Fault::Stale(_)) => Err(Again),
@@ -242,197 +236,11 @@ impl Running {
         }
     }
 
-    fn control(&mut self, control: &Control, key: &str) -> Result<Answer, Fault> {
-        let lifecycle = self.batch.state.head.lifecycle;
-        let entry = |kind, name| Entry { kind, actor: key, name, key: None, input: "null" };
-        match (control, lifecycle) {
-            (Control::Start, Lifecycle::Validated | Lifecycle::Scheduled) => {
-                match self.batch.activity.starts_at.filter(|start| *start > self.batch.now) {
-                    Some(start) => {
-                        let timer = Timer { due: start, payload: "null".into() };
-                        self.host_call(entry(CallKind::Start, "schedule"), Lifecycle::Scheduled, &|state, effects| {
-                            set_timer(state, effects, START_TIMER, Some(timer.clone()));
-                        })
-                    }
-                    None => self.start(entry(CallKind::Start, "start"), &|_, _| ()),
-                }
-            }
-            (Control::Pause, Lifecycle::Running) => {
-                self.host_call(entry(CallKind::Pause, "pause"), Lifecycle::Paused, &|_, _| ())
-            }
-            (Control::Resume, Lifecycle::Paused) => {
-                self.host_call(entry(CallKind::Resume, "resume"), Lifecycle::Running, &|_, _| ())
-            }
-            (Control::Stop, Lifecycle::Running | Lifecycle::Paused) => {
-                self.stop(entry(CallKind::Stop, "stop"), StopReason::Stopped, &|_, _| ())
-            }
-            (Control::Stop, Lifecycle::Validated | Lifecycle::Scheduled) => {
-                self.host_call(entry(CallKind::Stop, "cancel"), Lifecycle::Settled, &|state, effects| {
-                    set_timer(state, effects, START_TIMER, None);
-                })
-            }
-            (_, lifecycle) => Ok(Answer::Rejected(Refusal {
-                params: vec![("state".into(), Json::of(&lifecycle).as_str().trim_matches('"').into())],
-                ..Refusal::new(RefusalKind::Conflict, "common.wrong-state", "The activity is not in a state for this.")
-            })),
-        }
-    }
-
-    /// Moves to another version: where its state has another shape, it moves the state in the same call.
-    fn upgrade(&mut self, to: &Arc<Loaded>, key: &str) -> Result<Answer, Fault> {
-        let from = self.batch.plugin.manifest.state_version;
-        let input = Json::of(&to.manifest.version);
-        let entry = Entry { kind: CallKind::Migrate, actor: key, name: "upgrade", key: None, input: input.as_str() };
-        if to.manifest.state_version == from {
-            let lifecycle = self.batch.state.head.lifecycle;
-            self.upgraded = Some(to.manifest.version.clone());
-            return self.host_call(entry, lifecycle, &|_, _| ());
-        }
-        let old = std::mem::replace(&mut self.batch.plugin, to.clone());
-        let moved = self.call(entry, &|_, _| (), |guest, store, context| {
-            let migrated = guest.fairground_activity_guest().call_migrate(store, &context, from)?;
-            Ok(migrated.map(|()| "null".to_owned()))
-        });
-        match &moved {
-            Ok(answer) if answer.is_ok() => self.upgraded = Some(to.manifest.version.clone()),
-            _ => self.batch.plugin = old,
-        }
-        moved
-    }
-
-    fn start(&mut self, entry: Entry<'_>, prepare: Prepare<'_>) -> Result<Answer, Fault> {
-        let answer = self.call(entry, prepare, |guest, store, context| {
-            Ok(guest
-                .fairground_activity_guest()
-                .call_start(store, &context)?
-                .map(|()| r#"{"state":"running"}"#.to_owned()))
-        })?;
-        if let Answer::Done { outcome: Outcome::Ok, .. } = answer {
-            self.batch.state.head.lifecycle = Lifecycle::Running;
-            self.batch.state.head.started_at = self.batch.now;
-            if let Some(end) = self.batch.activity.ends_at {
-                let timer = Timer { due: end, payload: "null".into() };
-                set_timer(&mut self.batch.state, &mut self.effects, END_TIMER, Some(timer));
-            }
-        }
-        Ok(answer)
-    }
-
-    /// Ends the activity; a plugin that refuses cannot keep it open.
-    fn stop(&mut self, entry: Entry<'_>, reason: StopReason, prepare: Prepare<'_>) -> Result<Answer, Fault> {
-        let answer = self.call(entry, prepare, |guest, store, context| {
-            Ok(guest
-                .fairground_activity_guest()
-                .call_stop(store, &context, reason)?
-                .map(|()| r#"{"state":"settling"}"#.to_owned()))
-        })?;
-        self.batch.state.head.lifecycle = Lifecycle::Settling;
-        let settle = Timer { due: self.batch.now, payload: "0".into() };
-        set_timer(&mut self.batch.state, &mut self.effects, END_TIMER, None);
-        set_timer(&mut self.batch.state, &mut self.effects, SETTLE_TIMER, Some(settle));
-        Ok(answer)
-    }
-
-    fn settle(&mut self, payload: &str, prepare: Prepare<'_>) -> Result<Answer, Fault> {
-        let batch: u32 = payload.parse().unwrap_or_default();
-        let mut finished = false;
-        let answer = self.call(Entry::own(CallKind::Settle, "settle", payload), prepare, |guest, store, context| {
-            let settled = guest.fairground_activity_guest().call_settle(store, &context, batch)?;
-            finished = matches!(settled, Ok(true));
-            Ok(settled.map(|done| done.to_string()))
-        })?;
-        let again = Timer { due: self.batch.now, payload: batch.saturating_add(1).to_string() };
-        if finished {
-            self.batch.state.head.lifecycle = Lifecycle::Settled;
-            for key in self.batch.state.timer_keys() {
-                // What is still held is put back when its time comes.
-                if !key.starts_with(HOLD_TIMER) {
-                    set_timer(&mut self.batch.state, &mut self.effects, &key, None);
-                }
-            }
-        } else if matches!(answer, Answer::Done { outcome: Outcome::Ok, .. }) {
-            set_timer(&mut self.batch.state, &mut self.effects, SETTLE_TIMER, Some(again));
-        }
-        Ok(answer)
-    }
-
-    /// True when no timer is due any more.
-    fn run_timers(&mut self, begun: Instant) -> Result<bool, Again> {
-        loop {
-            let Some((key, timer)) = self.next_due() else { return Ok(true) };
-            let answer = self.timer(&key, &timer);
-            if let Answer::Faulted(_) | Answer::Failed = self.or_fault(answer)? {
-                self.failed_timers.push(key);
-            }
-            if begun.elapsed() > SLICE {
-                return Ok(false);
-            }
-        }
-    }
-
-    fn next_due(&self) -> Option<(Arc<str>, Timer)> {
-        let Batch { state, now, resting, plugin, .. } = &self.batch;
-        if !plugin.enabled {
-            return None;
-        }
-        let next = state.due_timers(*now).find(|(key, _)| !resting.contains(*key) && !self.failed_timers.contains(key));
-        next.map(|(key, timer)| (key.clone(), timer.clone()))
-    }
-
-    fn timer(&mut self, key: &str, timer: &Timer) -> Result<Answer, Fault> {
-        let fired: Prepare<'_> = &|state, effects| set_timer(state, effects, key, None);
-        match key {
-            START_TIMER => self.start(Entry::own(CallKind::Start, "start", "null"), fired),
-            END_TIMER => self.stop(Entry::own(CallKind::Stop, "end", "null"), StopReason::Ended, fired),
-            SETTLE_TIMER => self.settle(&timer.payload, fired),
-            _ => match key.strip_prefix(HOLD_TIMER) {
-                Some(hold) => self.expire_hold(hold, fired),
-                None => {
-                    let entry = Entry::own(CallKind::Timer, key, &timer.payload);
-                    self.call(entry, fired, |guest, store, context| {
-                        let answered = guest.fairground_activity_guest().call_on_timer(
-                            store,
-                            &context,
-                            key,
-                            timer.due,
-                            &timer.payload,
-                        )?;
-                        Ok(answered.map(|()| "null".to_owned()))
-                    })
-                }
-            },
-        }
-    }
-
-    fn expire_hold(&mut self, key: &str, fired: Prepare<'_>) -> Result<Answer, Fault> {
-        let mut call = self.begin(CallKind::Timer);
-        fired(&mut call.state, &mut call.effects);
-        let expired = call.expire_hold(key).map_err(|error| {
-            if error.is::<crate::state::Stale>() { Fault::Stale(crate::state::Stale) } else { Fault::Host(error) }
-        })?;
-        let effected = call.into_effected();
-        self.batch.state = effected.state;
-        self.batch.shared = effected.shared;
-        self.effects.merge(effected.effects);
-        let input = Json::of(key);
-        let entry = Entry::own(CallKind::Timer, "hold-expired", input.as_str());
-        Ok(self.journal(entry, Outcome::Ok, Json::of(&expired), "[]".into()))
-    }
-
-    /// A call that needs no plugin: the life of the activity moves on.
-    fn host_call(&mut self, entry: Entry<'_>, to: Lifecycle, prepare: Prepare<'_>) -> Result<Answer, Fault> {
-        prepare(&mut self.batch.state, &mut self.effects);
-        self.batch.state.head.lifecycle = to;
-        let answer = Json::of(&serde_json::json!({"state": to}));
-        Ok(self.journal(entry, Outcome::Ok, answer, "[]".into()))
-    }
-
-    fn begin(&self, kind: CallKind) -> Box<Call> {
+    pub(super) fn begin(&self) -> Box<Call> {
         let Batch { plugin, activity, source, state, shared, now, .. } = &self.batch;
         Box::new(Call {
             activity: activity.clone(),
             manifest: plugin.manifest.clone(),
-            kind,
             mode: Mode::Write,
             now: *now,
             seq: state.head.seq + 1,
@@ -446,13 +254,13 @@ impl Running {
     }
 
     /// Runs the plugin; keeps what it did where it answered, and the journal row of an answer or a refusal.
-    fn call(
+    pub(super) fn call(
         &mut self,
         entry: Entry<'_>,
         prepare: Prepare<'_>,
         export: impl FnOnce(&Bindings, &mut GuestStore, ActivityContext) -> GuestResult<Result<String, Problem>>,
     ) -> Result<Answer, Fault> {
-        let mut call = self.begin(entry.kind);
+        let mut call = self.begin();
         prepare(&mut call.state, &mut call.effects);
         let context = context(&self.batch.activity, &self.batch.state.head, entry.kind, self.batch.now);
         let Batch { sandbox, plugin, .. } = &self.batch;
@@ -474,7 +282,7 @@ impl Running {
         Ok(self.journal(entry, outcome, answer, effected.facts))
     }
 
-    fn journal(&mut self, entry: Entry<'_>, outcome: Outcome, answer: Json, facts: String) -> Answer {
+    pub(super) fn journal(&mut self, entry: Entry<'_>, outcome: Outcome, answer: Json, facts: String) -> Answer {
         let head = &mut self.batch.state.head;
         head.seq += 1;
         head.now = self.batch.now;
@@ -498,7 +306,7 @@ impl Running {
     }
 }
 
-fn set_timer(state: &mut State, effects: &mut Effects, key: &str, timer: Option<Timer>) {
+pub(super) fn set_timer(state: &mut State, effects: &mut Effects, key: &str, timer: Option<Timer>) {
     if timer.is_none() && !state.has_timer(key) {
         return;
     }

@@ -98,10 +98,9 @@ impl Runner {
     /// Runs and commits one batch and answers it; gives back what is left for the next.
     async fn step(&mut self, mut queue: Vec<Queued>) -> Vec<Queued> {
         for attempt in 0..ATTEMPTS_MAX {
-            if attempt > 0 || queue.iter().any(|queued| matches!(queued.work, Work::Refresh)) {
-                if let Err(error) = self.catch_up().await {
-                    return self.fail(queue, &error);
-                }
+            let refresh = attempt > 0 || queue.iter().any(|queued| matches!(queued.work, Work::Refresh));
+            if refresh && let Err(error) = self.catch_up().await {
+                return self.fail(queue, &error);
             }
             let (back, ran) = match self.run_batch(queue).await {
                 Ok(done) => done,
@@ -195,7 +194,7 @@ impl Runner {
     async fn catch_up(&mut self) -> anyhow::Result<()> {
         let head = self.source.store.head(&self.activity.id).await?;
         if head != self.state.head {
-            let state = State::load(self.source.clone(), head).await?;
+            let state = State::load(self.source.clone()).await?;
             self.publish(state);
         }
         Ok(())

@@ -80,7 +80,7 @@ impl Host for RunningCall {
                 "audience": notice.audience, "params": notice.params, "channel": notice.channel, "urgency": notice.urgency,
                 "not_before": notice.not_before, "not_after": notice.not_after,
             });
-            RunningCall::send(self, OutgoingKind::Notice, &notice.template, &subject, Json::of(&payload))?;
+            Self::send(self, OutgoingKind::Notice, &notice.template, &subject, Json::of(&payload))?;
         }
         let call = self.reading_again()?;
         let id = format!("{}.{}.{}", call.activity.id.activity, call.seq, call.effects.outbox.len());

@@ -10,7 +10,7 @@ use crate::{
         quota::{Exceeded, KEY_BYTES_MAX, MEMORY_BYTES_MAX, Quota, TABLE_ELEMENTS_MAX},
         shared::Shared,
     },
-    domain::{activity::Activity, id::Id, journal::CallKind, json::Json, member::Member, plugin::Manifest},
+    domain::{activity::Activity, id::Id, json::Json, member::Member, plugin::Manifest},
     effects::{Effects, Outgoing, OutgoingKind},
     state::{Source, Stale, State},
 };
@@ -26,7 +26,6 @@ pub(crate) enum Mode {
 pub(crate) struct Call {
     pub activity: Arc<Activity>,
     pub manifest: Arc<Manifest>,
-    pub kind: CallKind,
     pub mode: Mode,
     /// Constant for the call.
     pub now: i64,

@@ -20,7 +20,7 @@ pub(crate) enum Lifecycle {
 
 /// Names an activity on the whole host.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ActivityId {
+pub(crate) struct ActivityId {
     pub community: Id,
     pub activity: Id,
 }

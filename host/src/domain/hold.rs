@@ -15,13 +15,6 @@ pub(crate) enum HoldState {
     Revoked,
 }
 
-impl HoldState {
-    /// Whether a hold in this state is a grant: it counts against the number of grants.
-    pub(crate) fn is_grant(self) -> bool {
-        matches!(self, Self::Held | Self::Captured)
-    }
-}
-
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Hold {
     pub key: String,

@@ -10,14 +10,14 @@ pub(crate) const ID_BYTES_MAX: usize = 128;
 /// Names a community, a member, a group, an activity, a budget: 1 to 128 of `[A-Za-z0-9._~-]`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct Id(Arc<str>);
+pub(crate) struct Id(Arc<str>);
 
 #[derive(Debug, thiserror::Error)]
 #[error("an id is 1 to {ID_BYTES_MAX} characters of [A-Za-z0-9._~-]")]
-pub struct NotAnId;
+pub(crate) struct NotAnId;
 
 impl Id {
-    pub fn new(text: &str) -> Result<Self, NotAnId> {
+    pub(crate) fn new(text: &str) -> Result<Self, NotAnId> {
         let fits = (1..=ID_BYTES_MAX).contains(&text.len())
             && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._~-".contains(&byte));
         if fits { Ok(Self(text.into())) } else { Err(NotAnId) }
@@ -30,7 +30,7 @@ impl Id {
         Self(format!("{kind}_{}", hex(&bytes)).into())
     }
 
-    pub fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 }

@@ -9,7 +9,7 @@ pub(crate) const MINOR_MAX: i64 = 1_000_000_000_000_000;
 /// An amount in the minor unit (fen, cent) of an ISO 4217 currency.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Money {
+pub(crate) struct Money {
     pub minor: i64,
     /// Three capital letters.
     pub currency: Currency,
@@ -18,11 +18,11 @@ pub struct Money {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(try_from = "String", into = "String")]
 #[schema(value_type = String, pattern = "^[A-Z]{3}$")]
-pub struct Currency([u8; 3]);
+pub(crate) struct Currency([u8; 3]);
 
 #[derive(Debug, thiserror::Error)]
 #[error("a currency is three capital letters of ISO 4217, such as CNY")]
-pub struct NotACurrency;
+pub(crate) struct NotACurrency;
 
 impl Currency {
     pub(crate) fn new(code: &str) -> Result<Self, NotACurrency> {

@@ -7,6 +7,7 @@ use axum::{
     extract::{FromRequest, FromRequestParts, Path, Query, Request},
     http::{StatusCode, header, request::Parts},
 };
+use http_body_util::BodyExt;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use utoipa::{IntoParams, ToSchema};
 
@@ -40,6 +41,7 @@ async fn body(request: Request, most: usize) -> Result<Bytes, Problem> {
     let announced =
         request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     if announced.is_some_and(|length| length > most as u64) {
+        drain(request.into_body(), most).await;
         return Err(too_large());
     }
     match tokio::time::timeout(BODY_TIME_MAX, to_bytes(request.into_body(), most)).await {
@@ -55,6 +57,21 @@ async fn body(request: Request, most: usize) -> Result<Bytes, Problem> {
         }
         Err(_) => Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "http.slow-body", "The body took too long.")),
     }
+}
+
+/// Reads past a body that is refused, as far as another of its limit: a client that is still sending would otherwise see a
+/// broken connection, and not the answer.
+async fn drain(mut body: axum::body::Body, most: usize) {
+    let skip = async {
+        let mut skipped = 0;
+        while let Some(Ok(frame)) = body.frame().await {
+            skipped += frame.data_ref().map_or(0, Bytes::len);
+            if skipped > 2 * most {
+                return;
+            }
+        }
+    };
+    let _ = tokio::time::timeout(BODY_TIME_MAX, skip).await;
 }
 
 /// A JSON body.

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::Context;
 use axum::{
-    extract::{RawPathParams, Request, State},
+    extract::{RawPathParams, Request, State, rejection::RawPathParamsRejection},
     http::{StatusCode, header},
     middleware::Next,
     response::{IntoResponse, Response},
@@ -165,7 +165,7 @@ impl Identity {
 /// Lets in whom the route table names, in their own community; everybody else is told as little as possible.
 pub(crate) async fn require(
     State((app, who)): State<(App, Who)>,
-    params: RawPathParams,
+    params: Result<RawPathParams, RawPathParamsRejection>,
     mut request: Request,
     next: Next,
 ) -> Response {
@@ -191,6 +191,8 @@ pub(crate) async fn require(
         Principal::App => who.app,
         Principal::Member(_) => who.member,
     };
+    // What is no UTF-8 names nothing.
+    let Ok(params) = params else { return Problem::not_found("resource").into_response() };
     let community = params.iter().find(|(name, _)| *name == "community").map(|(_, value)| value.to_owned());
     match (&own, community) {
         // Whether another community exists is nobody's business.

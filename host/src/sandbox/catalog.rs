@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, MutexGuard},
 };
 
 use anyhow::Context;
@@ -79,12 +79,15 @@ pub(crate) enum Uploaded {
     Taken(Plugin),
 }
 
+/// By name and version.
+type LoadedVersions = HashMap<(String, String), Arc<Loaded>>;
+
 #[derive(Clone)]
 pub(crate) struct Catalog {
     pub sandbox: Sandbox,
     artifacts: Artifacts,
     store: Store,
-    loaded: Arc<Mutex<HashMap<(String, String), Arc<Loaded>>>>,
+    loaded: Arc<Mutex<LoadedVersions>>,
 }
 
 impl Catalog {
@@ -134,6 +137,13 @@ impl Catalog {
         Ok((describe::describe(&self.sandbox, &component)?, capabilities))
     }
 
+    /// A component that was granted all it asks for, without being kept.
+    pub(crate) fn for_bench(&self, bytes: Vec<u8>) -> anyhow::Result<(ActivityPre<RunningCall>, Manifest)> {
+        let (manifest, capabilities) = self.check(&bytes)?;
+        let component = self.artifacts.component(&self.sandbox, &bytes)?;
+        Ok((describe::link(&self.sandbox, &component, &capabilities)?, manifest))
+    }
+
     /// A version that was granted what it needs, or none where there is no such version.
     pub(crate) async fn load(&self, name: &str, version: &str) -> anyhow::Result<Option<Arc<Loaded>>> {
         let key = (name.to_owned(), version.to_owned());
@@ -154,7 +164,7 @@ impl Catalog {
         self.lock().remove(&(name.to_owned(), version.to_owned()));
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<(String, String), Arc<Loaded>>> {
+    fn lock(&self) -> MutexGuard<'_, LoadedVersions> {
         self.loaded.lock().expect("nothing panics while it is locked")
     }
 }

@@ -124,12 +124,14 @@ pub(super) async fn change(
     }
     for (member, grants) in &change.member_grants {
         // Counted whether or not there is a limit, so that a limit set later knows the past.
-        let counted = sqlx::query(
+        let counted = sqlx::query(if *grants < 0 {
+            "UPDATE budget_members SET grants = grants + $4 WHERE community = $1 AND budget = $2 AND member = $3"
+        } else {
             "INSERT INTO budget_members (community, budget, member, grants) VALUES ($1, $2, $3, $4)
              ON CONFLICT (community, budget, member) DO UPDATE SET grants = budget_members.grants + $4
-             WHERE $4 <= 0 OR NOT EXISTS (SELECT 1 FROM budgets WHERE budgets.community = $1 AND budgets.id = $2
-                AND budget_members.grants + $4 > budgets.per_member_grants)",
-        )
+             WHERE NOT EXISTS (SELECT 1 FROM budgets WHERE budgets.community = $1 AND budgets.id = $2
+                AND budget_members.grants + $4 > budgets.per_member_grants)"
+        })
         .bind(community.as_str())
         .bind(budget.as_str())
         .bind(member.as_str())

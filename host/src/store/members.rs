@@ -10,7 +10,6 @@ use crate::domain::{
 use super::{
     Page, PageRequest, Store,
     columns::{Columns, json, word},
-    rows::number,
 };
 
 /// What became of the members that somebody brought.
@@ -134,14 +133,6 @@ impl Store {
             qualified: row.int("qualified")?,
             reversed: row.int("reversed")?,
         })
-    }
-
-    pub(crate) async fn member_count(&self, community: &Id) -> anyhow::Result<i64> {
-        let row = sqlx::query("SELECT COUNT(*) FROM members WHERE community = $1")
-            .bind(community.as_str())
-            .fetch_one(&self.reader)
-            .await?;
-        number(&row)
     }
 }
 

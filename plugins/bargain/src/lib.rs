@@ -72,6 +72,14 @@ struct Cut {
     session: SessionView,
 }
 
+/// What `bargain.cut` tells.
+#[derive(Serialize)]
+struct CutEvent {
+    helper: String,
+    amount: i64,
+    current: i64,
+}
+
 #[derive(Serialize, JsonSchema)]
 struct HelperView {
     helper: String,
@@ -308,8 +316,8 @@ fn cut(call: &mut Call<Config>, session: &mut Session, helper: &str) -> i64 {
     session.current -= amount;
     session.cuts += 1;
     call.save(&help_key(session, helper), &Help { amount, at: call.now() });
-    let told = numbers(&[("amount", amount), ("current", session.current)]);
-    call.emit("bargain.cut", &session.id, &(helper, told));
+    let told = CutEvent { helper: helper.into(), amount, current: session.current };
+    call.emit("bargain.cut", &session.id, &told);
     if session.current == session.floor {
         session.close(call, State::Success);
     }

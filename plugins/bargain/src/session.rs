@@ -55,7 +55,7 @@ impl Session {
             call.count(&format!("{counter}/{owner}"), 1, 0, i64::MAX).expect("the limit was checked");
         }
         call.save(&session.open_key(), &session.id);
-        call.emit("bargain.started", &session.id, &(owner, session.floor, session.original));
+        call.emit("bargain.started", &session.id, &session);
         session.save(call);
         Ok(session)
     }
@@ -98,7 +98,7 @@ impl Session {
             State::Cancelled => "bargain.cancelled",
             _ => "bargain.expired",
         };
-        call.emit(topic, &self.id, &self.current);
+        call.emit(topic, &self.id, &*self);
         self.save(call);
     }
 

@@ -2,19 +2,23 @@
 
 mod config;
 mod entry;
+mod freeze;
 mod prizes;
 mod record;
+mod remind;
+mod review;
 #[cfg(test)]
 mod tests;
 mod views;
 
-use fairground_sdk::{
-    Block, HostEvent, Nothing, Notice, Section, conflict, invalid, limit_reached, not_allowed, not_found, prelude::*,
-};
+use fairground_sdk::{Block, HostEvent, Nothing, Section, conflict, invalid, limit_reached, not_allowed, prelude::*};
 
 use config::{Config, Cycle, ProofRule, Review, Then, ZonePolicy};
 use entry::{Entry, How, Proof, Standing};
-use record::{Record, month};
+use freeze::{cover_gap, freeze};
+use record::Record;
+use remind::{remind, ring};
+use review::{approve, ops_review, pending_key, review_timer};
 
 /// The platform's news that somebody bought something.
 const ORDER_PAID: &str = "order.paid";
@@ -275,43 +279,6 @@ fn check_proof(call: &Call<Config>, proof: Option<&Proof>) -> Answer<()> {
     }
 }
 
-/// Freezes the days missed since the last one, the oldest first, as far as this month's freezes go.
-fn cover_gap(call: &mut Call<Config>, record: &mut Record, member: &str, today: Day) {
-    let (Some(rule), Some(last)) = (call.config.freeze, record.last_day()) else { return };
-    if !rule.auto {
-        return;
-    }
-    let mut day = call.add_days(last, 1);
-    // A gap that cannot be covered to its end is not covered at all: freezes are not spent for nothing.
-    let mut trial = record.clone();
-    let mut frozen = Vec::new();
-    while day < today {
-        if !take_freeze(&mut trial, day, rule.per_month) {
-            return;
-        }
-        frozen.push(day);
-        day = call.add_days(day, 1);
-    }
-    for day in frozen {
-        trial.cover(call, day);
-        freeze_entry(call).save(call, member, day);
-    }
-    *record = trial;
-}
-
-fn freeze_entry(call: &Call<Config>) -> Entry {
-    Entry { how: How::Frozen, standing: Standing::Approved, at: call.now(), proof: None, prizes: Vec::new() }
-}
-
-fn take_freeze(record: &mut Record, day: Day, per_month: u32) -> bool {
-    let month = month(day);
-    let used = record.freezes_in(&month);
-    if used < per_month {
-        record.freezes = (month, used + 1);
-    }
-    used < per_month
-}
-
 /// Fills a day in the past.
 fn make_up(call: &mut Call<Config>, day: Day) -> Answer<Checked> {
     let member = call.actor.clone();
@@ -415,30 +382,6 @@ fn post(call: &mut Call<Config>, member: &str, day: Day, entry: &Entry) {
     }
 }
 
-/// Keeps a streak over a missed day. It adds nothing to the total.
-fn freeze(call: &mut Call<Config>, day: Day) -> Answer<views::Me> {
-    let member = call.actor.clone();
-    let (Some(rule), Some(mut record)) = (call.config.freeze, Record::load(call, &member)) else {
-        return Err(limit_reached("checkin.no-freeze-left", "There is no freeze for you."));
-    };
-    let zone = zone_of(call, Some(&record), &member);
-    let today = call.day(call.now(), &zone, call.config.day_starts_minute);
-    let within = call.days_between(day, today).is_some_and(|back| (0..31).contains(&back)) && day >= record.first_day;
-    if !within {
-        return Err(conflict("checkin.makeup-too-old", "This day cannot be frozen."));
-    }
-    if record.covers(day) {
-        return Err(conflict("checkin.day-covered", "This day counts already."));
-    }
-    if !take_freeze(&mut record, day, rule.per_month) {
-        return Err(limit_reached("checkin.no-freeze-left", "Your freezes of this month are used up."));
-    }
-    record.cover(call, day);
-    freeze_entry(call).save(call, &member, day);
-    record.save(call, &member);
-    Ok(views::me(call))
-}
-
 /// Moves a member to another zone, once in a while.
 fn pin_zone(call: &mut Call<Config>, zone: &str) -> Answer<views::Me> {
     let member = call.actor.clone();
@@ -459,112 +402,6 @@ fn pin_zone(call: &mut Call<Config>, zone: &str) -> Answer<views::Me> {
     record.zone = Some((zone.into(), call.now()));
     record.save(call, &member);
     Ok(views::me(call))
-}
-
-/// Answers when the next reminder comes.
-fn remind(call: &mut Call<Config>, on: bool) -> Answer<Option<i64>> {
-    let member = call.actor.clone();
-    if !on {
-        call.cancel_timer(&remind_timer(&member));
-        return Ok(None);
-    }
-    let when = next_reminder(call, &member);
-    if !call.set_timer(&remind_timer(&member), when) {
-        return Err(limit_reached("checkin.reminders-full", "Too many members are reminded already."));
-    }
-    Ok(Some(when))
-}
-
-fn next_reminder(call: &Call<Config>, member: &str) -> i64 {
-    let zone = zone_of(call, Record::load(call, member).as_ref(), member);
-    let today = call.day(call.now(), &zone, 0);
-    let at = call.day_start(today, &zone, call.config.remind_minute);
-    if at > call.now() { at } else { call.day_start(call.add_days(today, 1), &zone, call.config.remind_minute) }
-}
-
-fn ring(call: &mut Call<Config>, member: &str) -> Answer<()> {
-    let record = Record::load(call, member);
-    let zone = zone_of(call, record.as_ref(), member);
-    let today = call.day(call.now(), &zone, call.config.day_starts_minute);
-    if !record.is_some_and(|record| record.covers(today)) {
-        call.notify(&Notice {
-            template: "check-in.remind".into(),
-            member: member.into(),
-            params: vec![("title".into(), call.config.title.clone())],
-            dedupe_key: format!("remind:{today}"),
-            dedupe_window: 86_400_000,
-        });
-    }
-    let next = next_reminder(call, member);
-    // A timer that just rang has left its place free.
-    let _ = call.set_timer(&remind_timer(member), next);
-    Ok(())
-}
-
-/// A moderator has looked at a day.
-fn ops_review(call: &mut Call<Config>, member: &str, day: Day, ok: bool) -> Answer<Standing> {
-    let entry = Entry::load(call, member, day);
-    match entry.map(|entry| entry.standing) {
-        None => Err(not_found("common.not-found", "There is no such entry.")),
-        Some(Standing::Pending) if ok => {
-            approve(call, member, day);
-            Ok(Standing::Approved)
-        }
-        Some(Standing::Pending) => {
-            reject(call, member, day);
-            Ok(Standing::Rejected)
-        }
-        Some(_) => Err(conflict("common.wrong-state", "This entry was decided before.")),
-    }
-}
-
-/// Gives what was held for the day. Does nothing where it was decided before.
-fn approve(call: &mut Call<Config>, member: &str, day: Day) {
-    let Some(mut entry) = Entry::load(call, member, day).filter(|entry| entry.standing == Standing::Pending) else {
-        return;
-    };
-    for prize in &entry.prizes {
-        call.capture(prize);
-    }
-    entry.standing = Standing::Approved;
-    post(call, member, day, &entry);
-    entry.save(call, member, day);
-    decided(call, member, day);
-}
-
-/// The day is gone, and what was held for it; the streak is what is left.
-fn reject(call: &mut Call<Config>, member: &str, day: Day) {
-    let (Some(mut entry), Some(mut record)) = (Entry::load(call, member, day), Record::load(call, member)) else {
-        return;
-    };
-    for prize in entry.prizes.drain(..) {
-        prizes::take_back(call, &prize);
-    }
-    entry.standing = Standing::Rejected;
-    entry.save(call, member, day);
-    record.uncover(call, day);
-    record.total = record.total.saturating_sub(1);
-    record.best = record.best.max(record.streak(call));
-    record.save(call, member);
-    call.emit("check-in.proof-rejected", member, &day);
-    decided(call, member, day);
-}
-
-fn decided(call: &mut Call<Config>, member: &str, day: Day) {
-    call.cancel_timer(&review_timer(member, day));
-    call.delete(&pending_key(member, day));
-}
-
-fn review_timer(member: &str, day: Day) -> String {
-    format!("review:{day}:{member}")
-}
-
-fn remind_timer(member: &str) -> String {
-    format!("remind:{member}")
-}
-
-fn pending_key(member: &str, day: Day) -> String {
-    format!("pending/{day}/{member}")
 }
 
 fn buyer_key(member: &str) -> String {

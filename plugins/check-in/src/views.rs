@@ -5,7 +5,7 @@ use fairground_sdk::{invalid, prelude::*};
 use crate::{
     config::Config,
     entry::{Entry, How, Proof, Standing},
-    record::{Record, length},
+    record::{Record, length, month},
     zone_of,
 };
 
@@ -83,7 +83,7 @@ pub(crate) fn me(call: &Call<Config>) -> Me {
     let today = call.day(call.now(), &zone, call.config.day_starts_minute);
     let record = known.unwrap_or_else(|| Record::new(today));
     let (cycle, cycle_day) = record.cycle(call, today);
-    let month = crate::month(today);
+    let month = month(today);
     Me {
         today,
         checked_in_today: record.covers(today),

@@ -47,13 +47,7 @@ pub mod prelude {
     pub use serde::{Deserialize, Serialize};
 }
 
-#[doc(hidden)]
-pub mod private {
-    pub use schemars;
-    pub use serde_json;
-}
-
-/// Makes a component of an [`Activity`]. Natively it does nothing.
+/// Makes a component of an [`Activity`]. Natively it only sees to it that the activity is complete.
 #[macro_export]
 macro_rules! activity {
     ($activity:ident) => {
@@ -62,6 +56,8 @@ macro_rules! activity {
             type Exported = $crate::component::Adapter<super::$activity>;
             $crate::component::export!(Exported with_types_in $crate::component);
         }
+        #[cfg(not(target_arch = "wasm32"))]
+        const _: fn() -> $crate::Blueprint<$activity> = <$activity as $crate::Activity>::blueprint;
     };
 }
 

@@ -39,73 +39,12 @@ impl Activity for Mischief {
     const DESCRIPTION: &'static str = "Does what none should.";
 
     fn blueprint() -> Blueprint<Self> {
-        Blueprint::new()
+        stopped_by_the_host(Blueprint::new())
             .action("count", "Count", |call, _: Nothing| Ok(count(call)))
             .action("version", "Which version", |_, _: Nothing| Ok(Self::VERSION))
-            .action("spin", "Never end", |call, _: Nothing| {
-                count(call);
-                let mut spins = 0u64;
-                while std::hint::black_box(spins) < u64::MAX {
-                    spins += 1;
-                }
-                Ok(spins)
-            })
-            .action("hoard", "Take all memory", |call, _: Nothing| {
-                count(call);
-                let mut hoard = Vec::new();
-                loop {
-                    hoard.push(std::hint::black_box(vec![1u8; 1 << 20]));
-                    if hoard.len() > 1_000 {
-                        return Ok(hoard.len());
-                    }
-                }
-            })
-            .action("recurse", "Never return", |call, _: Nothing| {
-                count(call);
-                Ok(deeper(std::hint::black_box(1)))
-            })
-            .action("babble", "Answer too much", |call, input: Amount| {
-                count(call);
-                Ok("x".repeat(input.amount as usize))
-            })
-            .action("break", "Break off after writing", |call, _: Nothing| -> Answer<()> {
-                count(call);
-                call.emit("mischief.done", "nobody", &1);
-                panic!("on purpose\n\u{1b}[2Jforged line")
-            })
             .action("refuse", "Refuse after writing", |call, _: Nothing| -> Answer<()> {
                 count(call);
                 Err(conflict("mischief.refused", "On purpose."))
-            })
-            .action("flood-host", "Call the host without end", |call, _: Nothing| -> Answer<i64> {
-                count(call);
-                let mut sum = 0i64;
-                loop {
-                    sum = sum.wrapping_add(call.now());
-                }
-            })
-            .action("flood-log", "Log without end", |call, _: Nothing| -> Answer<()> {
-                count(call);
-                loop {
-                    call.log(&"x".repeat(500));
-                }
-            })
-            .action("flood-storage", "Store without end", |call, _: Nothing| -> Answer<()> {
-                count(call);
-                for number in 0.. {
-                    call.save(&format!("flood/{number}"), &number);
-                }
-                Ok(())
-            })
-            .action("large-value", "Store too large a value", |call, input: Amount| {
-                count(call);
-                call.save("large", &"x".repeat(input.amount as usize));
-                Ok(())
-            })
-            .action("shout", "Send a lot in one host call", |call, input: Amount| {
-                count(call);
-                call.log(&"x".repeat(input.amount as usize));
-                Ok(())
             })
             .action("timers", "Set many timers", |call, input: Amount| {
                 count(call);
@@ -141,10 +80,82 @@ impl Activity for Mischief {
 
 fairground_sdk::activity!(Mischief);
 
+/// What no guest gets away with: it eats time, memory and stack, or breaks off.
+fn stopped_by_the_host(blueprint: Blueprint<Mischief>) -> Blueprint<Mischief> {
+    floods(blueprint)
+        .action("spin", "Never end", |call, _: Nothing| {
+            count(call);
+            let mut spins = 0u64;
+            while std::hint::black_box(spins) < u64::MAX {
+                spins += 1;
+            }
+            Ok(spins)
+        })
+        .action("hoard", "Take all memory", |call, _: Nothing| {
+            count(call);
+            let mut hoard = Vec::new();
+            loop {
+                hoard.push(std::hint::black_box(vec![1u8; 1 << 20]));
+                if hoard.len() > 1_000 {
+                    return Ok(hoard.len());
+                }
+            }
+        })
+        .action("recurse", "Never return", |call, _: Nothing| {
+            count(call);
+            Ok(deeper(std::hint::black_box(1)))
+        })
+        .action("babble", "Answer too much", |call, input: Amount| {
+            count(call);
+            Ok("x".repeat(input.amount as usize))
+        })
+        .action("break", "Break off after writing", |call, _: Nothing| -> Answer<()> {
+            count(call);
+            call.emit("mischief.done", "nobody", &1);
+            panic!("on purpose\n\u{1b}[2Jforged line")
+        })
+}
+
+/// What the host counts: calls, bytes, writes.
+fn floods(blueprint: Blueprint<Mischief>) -> Blueprint<Mischief> {
+    blueprint
+        .action("flood-host", "Call the host without end", |call, _: Nothing| -> Answer<i64> {
+            count(call);
+            let mut sum = 0i64;
+            loop {
+                sum = sum.wrapping_add(call.now());
+            }
+        })
+        .action("flood-log", "Log without end", |call, _: Nothing| -> Answer<()> {
+            count(call);
+            loop {
+                call.log(&"x".repeat(500));
+            }
+        })
+        .action("flood-storage", "Store without end", |call, _: Nothing| -> Answer<()> {
+            count(call);
+            for number in 0.. {
+                call.save(&format!("flood/{number}"), &number);
+            }
+            Ok(())
+        })
+        .action("large-value", "Store too large a value", |call, input: Amount| {
+            count(call);
+            call.save("large", &"x".repeat(input.amount as usize));
+            Ok(())
+        })
+        .action("shout", "Send a lot in one host call", |call, input: Amount| {
+            count(call);
+            call.log(&"x".repeat(input.amount as usize));
+            Ok(())
+        })
+}
+
 fn count(call: &mut Call<Config>) -> i64 {
     call.count("count", 1, 0, i64::MAX).expect("it has no bound")
 }
 
+#[allow(unconditional_recursion, reason = "on purpose")]
 fn deeper(depth: u64) -> u64 {
     let frame = std::hint::black_box([depth; 64]);
     deeper(frame[0] + 1) + frame[63]

@@ -1,0 +1,145 @@
+//! The life of an activity: what operators and the clock do to it.
+
+use std::sync::Arc;
+
+use crate::{
+    capability::{bindings::exports::fairground::activity::guest::StopReason, rewards::HOLD_TIMER},
+    domain::{
+        activity::Lifecycle,
+        journal::{CallKind, Outcome},
+        json::Json,
+        refusal::{Refusal, RefusalKind},
+    },
+    effects::Timer,
+    sandbox::{catalog::Loaded, guest::Fault},
+};
+
+use super::{
+    batch::{Entry, Prepare, Running, set_timer},
+    timers::{END_TIMER, SETTLE_TIMER, START_TIMER},
+    work::{Answer, Control},
+};
+
+impl Running {
+    pub(super) fn control(&mut self, control: &Control, key: &str) -> Result<Answer, Fault> {
+        let lifecycle = self.batch.state.head.lifecycle;
+        let entry = |kind, name| Entry { kind, actor: key, name, key: None, input: "null" };
+        match (control, lifecycle) {
+            (Control::Start, Lifecycle::Validated | Lifecycle::Scheduled) => {
+                match self.batch.activity.starts_at.filter(|start| *start > self.batch.now) {
+                    Some(start) => {
+                        let timer = Timer { due: start, payload: "null".into() };
+                        self.host_call(entry(CallKind::Start, "schedule"), Lifecycle::Scheduled, &|state, effects| {
+                            set_timer(state, effects, START_TIMER, Some(timer.clone()));
+                        })
+                    }
+                    None => self.start(entry(CallKind::Start, "start"), &|_, _| ()),
+                }
+            }
+            (Control::Pause, Lifecycle::Running) => {
+                self.host_call(entry(CallKind::Pause, "pause"), Lifecycle::Paused, &|_, _| ())
+            }
+            (Control::Resume, Lifecycle::Paused) => {
+                self.host_call(entry(CallKind::Resume, "resume"), Lifecycle::Running, &|_, _| ())
+            }
+            (Control::Stop, Lifecycle::Running | Lifecycle::Paused) => {
+                self.stop(entry(CallKind::Stop, "stop"), StopReason::Stopped, &|_, _| ())
+            }
+            (Control::Stop, Lifecycle::Validated | Lifecycle::Scheduled) => {
+                self.host_call(entry(CallKind::Stop, "cancel"), Lifecycle::Settled, &|state, effects| {
+                    set_timer(state, effects, START_TIMER, None);
+                })
+            }
+            (_, lifecycle) => Ok(Answer::Rejected(Refusal {
+                params: vec![("state".into(), Json::of(&lifecycle).as_str().trim_matches('"').into())],
+                ..Refusal::new(RefusalKind::Conflict, "common.wrong-state", "The activity is not in a state for this.")
+            })),
+        }
+    }
+
+    /// Moves to another version: where its state has another shape, it moves the state in the same call.
+    pub(super) fn upgrade(&mut self, to: &Arc<Loaded>, key: &str) -> Result<Answer, Fault> {
+        let from = self.batch.plugin.manifest.state_version;
+        let input = Json::of(&to.manifest.version);
+        let entry = Entry { kind: CallKind::Migrate, actor: key, name: "upgrade", key: None, input: input.as_str() };
+        if to.manifest.state_version == from {
+            let lifecycle = self.batch.state.head.lifecycle;
+            self.upgraded = Some(to.manifest.version.clone());
+            return self.host_call(entry, lifecycle, &|_, _| ());
+        }
+        let old = std::mem::replace(&mut self.batch.plugin, to.clone());
+        let moved = self.call(entry, &|_, _| (), |guest, store, context| {
+            let migrated = guest.fairground_activity_guest().call_migrate(store, &context, from)?;
+            Ok(migrated.map(|()| "null".to_owned()))
+        });
+        match &moved {
+            Ok(answer) if answer.is_ok() => self.upgraded = Some(to.manifest.version.clone()),
+            _ => self.batch.plugin = old,
+        }
+        moved
+    }
+
+    pub(super) fn start(&mut self, entry: Entry<'_>, prepare: Prepare<'_>) -> Result<Answer, Fault> {
+        let answer = self.call(entry, prepare, |guest, store, context| {
+            Ok(guest
+                .fairground_activity_guest()
+                .call_start(store, &context)?
+                .map(|()| r#"{"state":"running"}"#.to_owned()))
+        })?;
+        if let Answer::Done { outcome: Outcome::Ok, .. } = answer {
+            self.batch.state.head.lifecycle = Lifecycle::Running;
+            self.batch.state.head.started_at = self.batch.now;
+            if let Some(end) = self.batch.activity.ends_at {
+                let timer = Timer { due: end, payload: "null".into() };
+                set_timer(&mut self.batch.state, &mut self.effects, END_TIMER, Some(timer));
+            }
+        }
+        Ok(answer)
+    }
+
+    /// Ends the activity; a plugin that refuses cannot keep it open.
+    pub(super) fn stop(&mut self, entry: Entry<'_>, reason: StopReason, prepare: Prepare<'_>) -> Result<Answer, Fault> {
+        let answer = self.call(entry, prepare, |guest, store, context| {
+            Ok(guest
+                .fairground_activity_guest()
+                .call_stop(store, &context, reason)?
+                .map(|()| r#"{"state":"settling"}"#.to_owned()))
+        })?;
+        self.batch.state.head.lifecycle = Lifecycle::Settling;
+        let settle = Timer { due: self.batch.now, payload: "0".into() };
+        set_timer(&mut self.batch.state, &mut self.effects, END_TIMER, None);
+        set_timer(&mut self.batch.state, &mut self.effects, SETTLE_TIMER, Some(settle));
+        Ok(answer)
+    }
+
+    pub(super) fn settle(&mut self, payload: &str, prepare: Prepare<'_>) -> Result<Answer, Fault> {
+        let batch: u32 = payload.parse().unwrap_or_default();
+        let mut finished = false;
+        let answer = self.call(Entry::own(CallKind::Settle, "settle", payload), prepare, |guest, store, context| {
+            let settled = guest.fairground_activity_guest().call_settle(store, &context, batch)?;
+            finished = matches!(settled, Ok(true));
+            Ok(settled.map(|done| done.to_string()))
+        })?;
+        let again = Timer { due: self.batch.now, payload: batch.saturating_add(1).to_string() };
+        if finished {
+            self.batch.state.head.lifecycle = Lifecycle::Settled;
+            for key in self.batch.state.timer_keys() {
+                // What is still held is put back when its time comes.
+                if !key.starts_with(HOLD_TIMER) {
+                    set_timer(&mut self.batch.state, &mut self.effects, &key, None);
+                }
+            }
+        } else if matches!(answer, Answer::Done { outcome: Outcome::Ok, .. }) {
+            set_timer(&mut self.batch.state, &mut self.effects, SETTLE_TIMER, Some(again));
+        }
+        Ok(answer)
+    }
+
+    /// A call that needs no plugin: the life of the activity moves on.
+    pub(super) fn host_call(&mut self, entry: Entry<'_>, to: Lifecycle, prepare: Prepare<'_>) -> Result<Answer, Fault> {
+        prepare(&mut self.batch.state, &mut self.effects);
+        self.batch.state.head.lifecycle = to;
+        let answer = Json::of(&serde_json::json!({"state": to}));
+        Ok(self.journal(entry, Outcome::Ok, answer, "[]".into()))
+    }
+}

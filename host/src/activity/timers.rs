@@ -1,0 +1,89 @@
+//! Timers: due ones run before new actions, the oldest first.
+
+use std::{sync::Arc, time::Instant};
+
+use crate::{
+    capability::{bindings::exports::fairground::activity::guest::StopReason, rewards::HOLD_TIMER},
+    domain::{
+        journal::{CallKind, Outcome},
+        json::Json,
+    },
+    effects::Timer,
+    sandbox::guest::Fault,
+    state::Stale,
+};
+
+use super::{
+    batch::{Again, Batch, Entry, Prepare, Running, SLICE, set_timer},
+    work::Answer,
+};
+
+/// The host's own timers begin with a character that no plugin's key has.
+pub(super) const START_TIMER: &str = "\0start";
+pub(super) const END_TIMER: &str = "\0end";
+pub(super) const SETTLE_TIMER: &str = "\0settle";
+
+impl Running {
+    /// True when no timer is due any more.
+    pub(super) fn run_timers(&mut self, begun: Instant) -> Result<bool, Again> {
+        loop {
+            let Some((key, timer)) = self.next_due() else { return Ok(true) };
+            let answer = self.timer(&key, &timer);
+            if let Answer::Faulted(_) | Answer::Failed = self.or_fault(answer)? {
+                self.failed_timers.push(key);
+            }
+            if begun.elapsed() > SLICE {
+                return Ok(false);
+            }
+        }
+    }
+
+    fn next_due(&self) -> Option<(Arc<str>, Timer)> {
+        let Batch { state, now, resting, plugin, .. } = &self.batch;
+        if !plugin.enabled {
+            return None;
+        }
+        let next = state.due_timers(*now).find(|(key, _)| !resting.contains(*key) && !self.failed_timers.contains(key));
+        next.map(|(key, timer)| (key.clone(), timer.clone()))
+    }
+
+    fn timer(&mut self, key: &str, timer: &Timer) -> Result<Answer, Fault> {
+        let fired: Prepare<'_> = &|state, effects| set_timer(state, effects, key, None);
+        match key {
+            START_TIMER => self.start(Entry::own(CallKind::Start, "start", "null"), fired),
+            END_TIMER => self.stop(Entry::own(CallKind::Stop, "end", "null"), StopReason::Ended, fired),
+            SETTLE_TIMER => self.settle(&timer.payload, fired),
+            _ => match key.strip_prefix(HOLD_TIMER) {
+                Some(hold) => self.expire_hold(hold, fired),
+                None => {
+                    let entry = Entry::own(CallKind::Timer, key, &timer.payload);
+                    self.call(entry, fired, |guest, store, context| {
+                        let answered = guest.fairground_activity_guest().call_on_timer(
+                            store,
+                            &context,
+                            key,
+                            timer.due,
+                            &timer.payload,
+                        )?;
+                        Ok(answered.map(|()| "null".to_owned()))
+                    })
+                }
+            },
+        }
+    }
+
+    fn expire_hold(&mut self, key: &str, fired: Prepare<'_>) -> Result<Answer, Fault> {
+        let mut call = self.begin();
+        fired(&mut call.state, &mut call.effects);
+        let expired = call
+            .expire_hold(key)
+            .map_err(|error| if error.is::<Stale>() { Fault::Stale(Stale) } else { Fault::Host(error) })?;
+        let effected = call.into_effected();
+        self.batch.state = effected.state;
+        self.batch.shared = effected.shared;
+        self.effects.merge(effected.effects);
+        let input = Json::of(key);
+        let entry = Entry::own(CallKind::Timer, "hold-expired", input.as_str());
+        Ok(self.journal(entry, Outcome::Ok, Json::of(&expired), "[]".into()))
+    }
+}
