@@ -28,6 +28,8 @@ use crate::{
 /// How often the store is asked for timers of activities that nobody acts in.
 const TIMER_POLL: Duration = Duration::from_millis(250);
 
+const METRICS_FOLD: Duration = Duration::from_secs(5);
+
 const WATCH_POLL: Duration = Duration::from_secs(1);
 
 /// 24 characters of a made-up alphabet are beyond guessing.
@@ -57,9 +59,10 @@ impl Host {
         let address = listener.local_addr()?;
         let (stop, draining) = watch::channel(false);
         let health = Health { store: store.clone(), metrics: recorder(), draining: draining.clone() };
-        let router = http::router(App { activities: activities.clone(), identity: identity.clone() }, health);
+        let router = http::router(App::new(activities.clone(), identity), health);
         let server = tokio::spawn(http::serve(listener, router, until(draining.clone())));
         tokio::spawn(poll_timers(activities.clone(), draining.clone()));
+        tokio::spawn(fold_metrics(recorder(), draining.clone()));
         println!("fairground listens on http://{address}");
 
         if let Some(folder) = config.watch {
@@ -105,6 +108,14 @@ async fn poll_timers(activities: Activities, draining: watch::Receiver<bool>) {
         if let Err(error) = activities.run_due_timers().await {
             tracing::error!(error = format!("{error:#}"), "due timers could not be run; they are tried again");
         }
+    }
+}
+
+/// Samples of histograms are kept until they are folded into their summaries.
+async fn fold_metrics(metrics: PrometheusHandle, draining: watch::Receiver<bool>) {
+    while !*draining.borrow() {
+        tokio::time::sleep(METRICS_FOLD).await;
+        metrics.run_upkeep();
     }
 }
 

@@ -8,6 +8,9 @@ use fairground::{Clock, Command, Config, Host, LogFormat, Serve};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let Config { command: Command::Serve(serve) } = Config::parse();
     match start(serve) {

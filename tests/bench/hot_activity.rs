@@ -98,7 +98,7 @@ async fn our_rate(database: &Database, clients: usize) -> anyhow::Result<f64> {
     let request = move |client: usize, number: u64| {
         let token = &tokens[client * per_client + (number as usize) % per_client];
         let session = number as usize / per_client + 1;
-        let body = format!("{{\"session\":\"{}-owner\"}}", session);
+        let body = format!("{{\"session\":\"{session}-owner\"}}");
         format!(
             "POST {HOME}/activities/hot/actions/help HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\nIdempotency-Key: {client}.{number}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
             body.len()

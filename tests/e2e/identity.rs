@@ -87,7 +87,7 @@ both! {
         // One letter of the signature, another subject, no signature.
         let (head, rest) = token.split_once('.').expect("three parts");
         let (claims, signature) = rest.split_once('.').expect("three parts");
-        let flipped = if signature.starts_with('A') { format!("B{}", &signature[1..]) } else { format!("A{}", &signature[1..]) };
+        let flipped = format!("{}{}", if signature.starts_with('A') { 'B' } else { 'A' }, &signature[1..]);
         for forged in [format!("{head}.{claims}.{flipped}"), format!("{head}.{claims}."), format!("{head}.e30.{signature}")] {
             assert_eq!(with(&forged).await, 401);
         }

@@ -83,7 +83,7 @@ fn root() -> PathBuf {
 
 fn serve(flags: &[OsString]) -> anyhow::Result<()> {
     guest::build_plugins()?;
-    build_host()?;
+    build()?;
     Run::new("target/debug/fairground")
         .args(["serve", "--demo", "--watch", guest::PLUGINS])
         .args(flags)
@@ -91,21 +91,23 @@ fn serve(flags: &[OsString]) -> anyhow::Result<()> {
         .run()
 }
 
-fn build_host() -> anyhow::Result<()> {
-    Run::cargo(["build", "--package", "fairground"]).say("building the host (the first time takes some minutes)").run()
+/// Everything at once: a part alone would be built with fewer features of its dependencies, and these again for the rest.
+fn build() -> anyhow::Result<()> {
+    Run::cargo(["build", "--workspace", "--all-targets"])
+        .say("building everything (the first time takes some minutes)")
+        .run()
 }
 
 fn test(flags: &[OsString]) -> anyhow::Result<()> {
     guest::build_plugins()?;
     guest::build_test_guest()?;
-    build_host()?;
+    build()?;
     Run::cargo(["test", "--workspace"]).args(flags).say("running the tests").run()
 }
 
 fn bench(name: Option<String>, json: bool, database: &str) -> anyhow::Result<()> {
     guest::build_plugins()?;
-    build_host()?;
-    Run::cargo(["build", "--package", "fairground-tests", "--bins"]).say("building the benches").run()?;
+    build()?;
     let quiet = if json { vec!["--json"] } else { Vec::new() };
     Run::new("target/debug/bench").args(["--database", database]).args(quiet).args(name).say("measuring").run()
 }

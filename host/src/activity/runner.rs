@@ -3,7 +3,7 @@
 use std::{
     collections::{HashMap, HashSet, VecDeque},
     sync::{Arc, Mutex},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use anyhow::Context;
@@ -148,15 +148,20 @@ impl Runner {
 
     /// A panic loses the queue: whoever waits for an answer is told that the host failed.
     async fn run_batch(&mut self, queue: Vec<Queued>) -> Result<(Vec<Queued>, Ran), (Vec<Queued>, anyhow::Error)> {
+        let begun = Instant::now();
         let batch = match self.batch(&queue).await {
             Ok(batch) => batch,
             Err(error) => return Err((queue, error)),
         };
+        metrics::histogram!("fairground_batch_seconds", "phase" => "prepare").record(begun.elapsed());
+        let begun = Instant::now();
         let job = move || {
             let ran = batch.run(&queue);
             (queue, ran)
         };
-        self.threads.run(&self.activity.id.community, job).await.map_err(|error| (Vec::new(), error))
+        let ran = self.threads.run(&self.activity.id.community, job).await.map_err(|error| (Vec::new(), error));
+        metrics::histogram!("fairground_batch_seconds", "phase" => "run").record(begun.elapsed());
+        ran
     }
 
     async fn batch(&self, queue: &[Queued]) -> anyhow::Result<Batch> {

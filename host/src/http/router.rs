@@ -1,5 +1,7 @@
 //! The route table: every route and whom it lets in. There is no other way to add a route, so what is not here is denied.
 
+use std::{ops::Deref, sync::Arc};
+
 use axum::{Json, Router, middleware, response::IntoResponse, routing::get};
 use utoipa::openapi::{
     ComponentsBuilder, ContentBuilder, InfoBuilder, OpenApi, OpenApiBuilder, OpenApiVersion, Ref, RefOr,
@@ -23,11 +25,26 @@ use super::{
     rewards, tokens,
 };
 
-/// What handlers share. A third field must be argued for.
-#[derive(Clone)]
-pub(crate) struct App {
+/// What handlers share. A third field must be argued for. Behind one `Arc`: each layer of each request clones it.
+pub(crate) struct Shared {
     pub activities: Activities,
     pub identity: Identity,
+}
+
+#[derive(Clone)]
+pub(crate) struct App(Arc<Shared>);
+
+impl App {
+    pub(crate) fn new(activities: Activities, identity: Identity) -> Self {
+        Self(Arc::new(Shared { activities, identity }))
+    }
+}
+
+impl Deref for App {
+    type Target = Shared;
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
 }
 
 const OPERATOR: Who = Who { operator: true, app: false, member: false };

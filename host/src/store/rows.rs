@@ -33,11 +33,13 @@ impl Rows {
         bind: impl for<'q> Fn(Statement<'q>, &'q T) -> Statement<'q>,
     ) -> anyhow::Result<Vec<AnyRow>> {
         let mut returned = Vec::new();
+        // SQLite looks a numbered parameter up by its name, which takes the longer the more there are.
+        let numbered = tx.backend_name() != "SQLite";
         for size in SIZES {
             while rows.len() >= size {
                 let (chunk, rest) = rows.split_at(size);
                 rows = rest;
-                let mut statement = sqlx::query(self.text(size));
+                let mut statement = sqlx::query(self.text(size, numbered));
                 for row in chunk {
                     statement = bind(statement, row);
                 }
@@ -51,13 +53,14 @@ impl Rows {
         Ok(returned)
     }
 
-    fn text(&self, size: usize) -> SqlStr {
-        static TEXTS: LazyLock<Mutex<HashMap<(&str, usize), SqlStr>>> = LazyLock::new(Mutex::default);
+    fn text(&self, size: usize, numbered: bool) -> SqlStr {
+        static TEXTS: LazyLock<Mutex<HashMap<(&str, usize, bool), SqlStr>>> = LazyLock::new(Mutex::default);
         let mut texts = TEXTS.lock().expect("nothing panics while it is locked");
-        texts.entry((self.before, size)).or_insert_with(|| AssertSqlSafe(self.build(size)).into_sql_str()).clone()
+        let text = || AssertSqlSafe(self.build(size, numbered)).into_sql_str();
+        texts.entry((self.before, size, numbered)).or_insert_with(text).clone()
     }
 
-    fn build(&self, size: usize) -> String {
+    fn build(&self, size: usize, numbered: bool) -> String {
         let mut sql = format!("{} VALUES ", self.before);
         let mut parameter = 0;
         for row in 0..size {
@@ -67,7 +70,11 @@ impl Rows {
                 if index > 0 {
                     sql.push_str(", ");
                 }
-                write!(sql, "{}", column.replace('?', &format!("${parameter}"))).expect("a string takes all");
+                if numbered {
+                    write!(sql, "{}", column.replace('?', &format!("${parameter}"))).expect("a string takes all");
+                } else {
+                    sql.push_str(column);
+                }
             }
             sql.push(')');
         }
