@@ -16,6 +16,9 @@ pub(super) type Statement<'q> = Query<'q, Any, AnyArguments>;
 /// 32 766 (SQLite) and 65 535 (PostgreSQL) parameters.
 const SIZES: [usize; 4] = [64, 16, 4, 1];
 
+/// By the statement's beginning, its number of rows, and whether its parameters are numbered.
+type Texts = Mutex<HashMap<(&'static str, usize, bool), SqlStr>>;
+
 /// A statement around a list of rows: `before` VALUES (…), (…) `after`.
 pub(super) struct Rows {
     pub before: &'static str,
@@ -54,7 +57,7 @@ impl Rows {
     }
 
     fn text(&self, size: usize, numbered: bool) -> SqlStr {
-        static TEXTS: LazyLock<Mutex<HashMap<(&str, usize, bool), SqlStr>>> = LazyLock::new(Mutex::default);
+        static TEXTS: LazyLock<Texts> = LazyLock::new(Mutex::default);
         let mut texts = TEXTS.lock().expect("nothing panics while it is locked");
         let text = || AssertSqlSafe(self.build(size, numbered)).into_sql_str();
         texts.entry((self.before, size, numbered)).or_insert_with(text).clone()
