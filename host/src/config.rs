@@ -46,7 +46,7 @@ pub struct Serve {
     #[arg(long, env = "FAIRGROUND_DEMO")]
     pub demo: bool,
 
-    /// The operator's key: at least 24 characters, without dots. Made up and printed at the first start where it is left out.
+    /// The operator's key: 24 visible ASCII characters or more. Made up and printed at the first start where it is left out.
     #[arg(long, env = "FAIRGROUND_OPERATOR_KEY", value_name = "SECRET", hide_env_values = true)]
     pub operator_key: Option<String>,
 

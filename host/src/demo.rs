@@ -6,8 +6,9 @@ use anyhow::{Context, bail};
 use serde_json::{Value, json};
 
 use crate::{
-    activity::{Activities, Control, CreateError, Creation},
+    activity::{Activities, Control, Creation},
     domain::{
+        activity::ActivityId,
         community::CommunityProfile,
         group::{GroupKind, GroupProfile, MembershipProfile},
         id::Id,
@@ -36,7 +37,9 @@ const BARGAIN: &str = include_str!("../../plugins/bargain/template.json");
 
 pub(crate) async fn set_up(activities: &Activities, address: SocketAddr) -> anyhow::Result<()> {
     let community = id(COMMUNITY)?;
-    people(activities, &community).await?;
+    if activities.store.community(&community).await?.is_none() {
+        people(activities, &community).await?;
+    }
     run(activities, &community, CHECK_IN).await?;
     run(activities, &community, BARGAIN).await?;
     let app_key = app_key(activities, &community).await?;
@@ -95,6 +98,10 @@ async fn run(activities: &Activities, community: &Id, template: &str) -> anyhow:
     let wish: Creation = serde_json::from_str(template).context("a template is not in order")?;
     let home = activities.store.community(community).await?.context("it was just put there")?;
     let name = wish.id.clone().context("a template has an id")?;
+    let known = ActivityId { community: community.clone(), activity: name.clone() };
+    if activities.store.activity(&known).await?.is_some() {
+        return Ok(());
+    }
     match activities.create(&home, wish).await {
         Ok((activity, _)) => {
             let operator = id("demo")?;
@@ -104,7 +111,6 @@ async fn run(activities: &Activities, community: &Id, template: &str) -> anyhow:
                 answer => bail!("{name} did not start: {answer:?}"),
             }
         }
-        Err(CreateError::Taken) => Ok(()),
         Err(error) => bail!("{name} could not be made: {error:?}"),
     }
 }

@@ -30,9 +30,12 @@ const TIMER_POLL: Duration = Duration::from_millis(250);
 
 const METRICS_FOLD: Duration = Duration::from_secs(5);
 
+/// Connections that are still busy then are dropped: what they began is rolled back.
+const CLOSE_TIME_MAX: Duration = Duration::from_secs(1);
+
 const WATCH_POLL: Duration = Duration::from_secs(1);
 
-/// 24 characters of a made-up alphabet are beyond guessing.
+/// So many characters of a made-up alphabet are beyond guessing.
 const OPERATOR_KEY_CHARS_MIN: usize = 24;
 
 /// A host that serves.
@@ -85,7 +88,7 @@ impl Host {
     pub async fn stop(self) {
         let _ = self.stop.send(true);
         let _ = self.server.await;
-        self.store.close().await;
+        let _ = tokio::time::timeout(CLOSE_TIME_MAX, self.store.close()).await;
     }
 }
 
@@ -131,9 +134,14 @@ async fn keep_operator_key(store: &Store, given: Option<&str>, now: i64) -> anyh
     let (fresh, made_up) = http::make_key(KeyKind::Operator, None, None, now);
     if let Some(secret) = given {
         ensure!(
-            secret.len() >= OPERATOR_KEY_CHARS_MIN && secret.chars().all(|c| c.is_ascii_graphic() && c != '.'),
-            "FAIRGROUND_OPERATOR_KEY has at least {OPERATOR_KEY_CHARS_MIN} visible ASCII characters and no dots"
+            !secret.is_empty() && secret.chars().all(|c| c.is_ascii_graphic()),
+            "FAIRGROUND_OPERATOR_KEY has visible ASCII characters alone"
         );
+        if secret.len() < OPERATOR_KEY_CHARS_MIN {
+            tracing::warn!(
+                "FAIRGROUND_OPERATOR_KEY is short: a key of {OPERATOR_KEY_CHARS_MIN} characters is beyond guessing"
+            );
+        }
         let key = ApiKey { id: Id::random("key"), ..fresh };
         store.insert_key(&key, &http::secret_hash(secret)).await?;
     } else if !store.has_operator_key().await? {

@@ -1,6 +1,6 @@
 //! The program.
 
-use std::process::ExitCode;
+use std::{process::ExitCode, time::Duration};
 
 use anyhow::Context;
 use clap::Parser;
@@ -24,7 +24,11 @@ fn main() -> ExitCode {
 
 fn start(serve: Serve) -> anyhow::Result<()> {
     start_log(&serve)?;
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(run(serve))
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let ended = runtime.block_on(run(serve));
+    // An upload that is still being compiled is not waited for.
+    runtime.shutdown_timeout(Duration::from_millis(500));
+    ended
 }
 
 async fn run(serve: Serve) -> anyhow::Result<()> {

@@ -109,3 +109,18 @@ both! {
         assert!(!page.text.contains("https://"), "the page needs no network");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_never_finishes_its_headers_is_cut_off() {
+    let database = fairground_tests::database::Database::sqlite();
+    let host = TestHost::start(&database).await;
+    let address = host.base.strip_prefix("http://").expect("an address");
+    for beginning in ["P", "GET / HTTP/1.1\r\nHost: x\r\n"] {
+        let mut stream = TcpStream::connect(address).await.expect("a connection");
+        stream.write_all(beginning.as_bytes()).await.expect("sent");
+        let mut answer = Vec::new();
+        // The host's limit is 10 seconds; without one this would wait for ever.
+        let ended = tokio::time::timeout(std::time::Duration::from_secs(60), stream.read_to_end(&mut answer)).await;
+        assert!(ended.is_ok(), "still open after {beginning:?}");
+    }
+}

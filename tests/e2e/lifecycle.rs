@@ -113,3 +113,16 @@ both! {
         assert!(times.is_sorted(), "{times:?}");
     }
 }
+
+both! {
+    async fn what_never_began_is_cancelled(database) {
+        let host = TestHost::start(database).await;
+        mischief(&host, json!({"starts_at": BEGINNING + 1_000})).await;
+        control(&host, "start").await;
+        assert_eq!(control(&host, "stop").await, 200);
+        assert_eq!(state(&host, "m").await, "cancelled");
+        host.pass(1_000).await;
+        assert_eq!(state(&host, "m").await, "cancelled", "its start is off");
+        assert_eq!(control(&host, "start").await, 409);
+    }
+}

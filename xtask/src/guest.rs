@@ -83,7 +83,8 @@ fn toolchain() -> anyhow::Result<Toolchain> {
     let has_target = || sysroot.join("lib/rustlib").join(TARGET).join("lib").exists();
     if !has_target() {
         eprintln!("==> adding the target {TARGET}");
-        Run::new("rustup").args(["target", "add", TARGET]).succeeds();
+        // Where that fails, Debian's packages are next.
+        let _ = Run::new("rustup").args(["target", "add", TARGET]).run();
     }
     if has_target() {
         return Ok(Toolchain::Rustup);
@@ -91,8 +92,8 @@ fn toolchain() -> anyhow::Result<Toolchain> {
     eprintln!("==> rustup cannot get it: using Debian's rustc-web, which builds std for it");
     if !Path::new("/usr/lib/rustlib/src").exists() || !Path::new("/usr/bin/cargo").exists() {
         let install = Run::new("apt-get").args(["install", "--yes", "--quiet"]).args(DEBIAN_PACKAGES);
-        let installed = Run::new("apt-get").args(["update", "--quiet"]).succeeds() && install.succeeds();
-        if !installed {
+        let installed = Run::new("apt-get").args(["update", "--quiet"]).run().and_then(|()| install.run());
+        if installed.is_err() {
             bail!(
                 "the target {TARGET} is needed; by hand, one of:\n  rustup target add {TARGET}\n  apt-get install {}",
                 DEBIAN_PACKAGES.join(" ")

@@ -55,11 +55,6 @@ impl Run {
         Ok(())
     }
 
-    /// Whether it went well, without a word.
-    pub(crate) fn succeeds(mut self) -> bool {
-        self.command.output().is_ok_and(|output| output.status.success())
-    }
-
     /// What it prints.
     pub(crate) fn output(mut self) -> anyhow::Result<String> {
         let by_hand = self.by_hand();

@@ -3,12 +3,14 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use anyhow::Context;
 use tokio::{
     runtime::Handle,
     sync::{OnceCell, mpsc, oneshot},
+    task::JoinSet,
 };
 
 use crate::{
@@ -41,6 +43,9 @@ use super::{
 
 /// Activities whose timers are looked at in one round.
 const DUE_MAX: usize = 1_000;
+
+/// A round of timers waits no longer for one activity; its timers run on.
+const WAKE_TIME_MAX: Duration = Duration::from_secs(5);
 
 /// How often a query is run again because another host moved the activity on meanwhile.
 const QUERY_ATTEMPTS_MAX: u32 = 5;
@@ -127,9 +132,20 @@ impl Activities {
 
     /// Runs the timers that are due, of activities that nobody acts in.
     pub(crate) async fn run_due_timers(&self) -> anyhow::Result<()> {
+        let mut woken = JoinSet::new();
         for id in self.store.due_activities(self.clock.now(), DUE_MAX).await? {
-            self.ask_runner(&id, || Work::Wake).await?;
+            let activities = self.clone();
+            woken.spawn(async move {
+                // One that takes its time, or cannot be loaded, keeps no other from its timers.
+                let woken = activities.ask_runner(&id, || Work::Wake);
+                match tokio::time::timeout(WAKE_TIME_MAX, woken).await {
+                    Ok(Err(error)) => tracing::error!(error = format!("{error:#}"), activity = %id.activity, "its timers could not be run"),
+                    Ok(Ok(_)) => {}
+                    Err(_) => tracing::warn!(activity = %id.activity, "its timers take long"),
+                }
+            });
         }
+        while woken.join_next().await.is_some() {}
         Ok(())
     }
 
@@ -145,9 +161,10 @@ impl Activities {
             let head = self.store.head(id).await?;
             let state = resident.committed.lock().expect("nothing panics while it is locked").clone();
             if state.head.seq < head.seq {
+                // Looked up again: it may have moved to another version.
                 self.ask_runner(id, || Work::Refresh).await?;
+                continue;
             }
-            let state = resident.committed.lock().expect("nothing panics while it is locked").clone();
             match self.ask_once(&resident, state, viewer.clone(), asked.clone()).await? {
                 Err(Fault::Stale(_)) => {}
                 Err(Fault::Host(error)) => return Err(error),

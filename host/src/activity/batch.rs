@@ -79,6 +79,7 @@ pub(super) struct Running {
 }
 
 /// One call as the journal will have it.
+#[derive(Clone, Copy)]
 pub(super) struct Entry<'a> {
     pub(super) kind: CallKind,
     pub(super) actor: &'a str,
@@ -121,10 +122,9 @@ pub(super) struct Again;
 impl Running {
     fn run(&mut self, queue: &[Queued], answers: &mut Vec<Answer>) -> Result<(), Again> {
         let begun = Instant::now();
-        // Due timers run before new actions. Where they take the whole slice, the actions wait for the next batch.
-        if !self.run_timers(begun)? {
-            return Ok(());
-        }
+        // Due timers run before new actions. Where they take the whole slice, most actions wait for the next batch; one does not,
+        // so that a plugin whose timers never end cannot keep an operator from stopping it.
+        let timers_done = self.run_timers(begun)?;
         for queued in queue {
             let answer = match &queued.work {
                 Work::Act(act) => self.act(act),
@@ -133,7 +133,7 @@ impl Running {
                 Work::Wake | Work::Refresh => Ok(Answer::Nothing),
             };
             answers.push(self.or_fault(answer)?);
-            if begun.elapsed() > SLICE || self.upgraded.is_some() {
+            if !timers_done || begun.elapsed() > SLICE || self.upgraded.is_some() {
                 break;
             }
         }
@@ -169,7 +169,7 @@ impl Running {
         }
     }
 
-    fn count_failure(&self, why: &str) {
+    pub(super) fn count_failure(&self, why: &str) {
         let plugin = &self.batch.plugin;
         metrics::counter!("fairground_plugin_faults_total", "plugin" => plugin.label.clone()).increment(1);
         tracing::warn!(plugin = plugin.label, activity = %self.batch.activity.id.activity, why, "a plugin failed");

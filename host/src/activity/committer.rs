@@ -45,14 +45,26 @@ async fn commit(store: &Store, batch: Vec<Waiting>) {
     let calls: usize = parts.iter().map(|part| part.journal.len()).sum();
     metrics::histogram!("fairground_commit_calls").record(calls as f64);
     let begun = std::time::Instant::now();
-    let fates = store.commit(&parts).await;
+    let fates = commit_parts(store, &parts).await;
     metrics::histogram!("fairground_commit_seconds").record(begun.elapsed());
     // Who no longer listens has gone away with the host.
-    match fates {
-        Ok(fates) => replies.into_iter().zip(fates).for_each(|(reply, fate)| drop(reply.send(Ok(fate)))),
-        Err(error) => {
-            let error = format!("{error:#}");
-            replies.into_iter().for_each(|reply| drop(reply.send(Err(anyhow::anyhow!(error.clone())))));
-        }
+    replies.into_iter().zip(fates).for_each(|(reply, fate)| drop(reply.send(fate)));
+}
+
+/// Where the whole fails, each part is tried alone, so that what is wrong with one harms no other. A part that was written after
+/// all meets its own head and is a conflict: its calls are then answered from the journal.
+async fn commit_parts(store: &Store, parts: &[Part]) -> Vec<anyhow::Result<Fate>> {
+    match store.commit(parts).await {
+        Ok(fates) => return fates.into_iter().map(Ok).collect(),
+        Err(error) => tracing::warn!(
+            error = format!("{error:#}"),
+            parts = parts.len(),
+            "a commit failed: each part is tried alone"
+        ),
     }
+    let mut fates = Vec::with_capacity(parts.len());
+    for part in parts {
+        fates.push(store.commit(std::slice::from_ref(part)).await.map(|fates| fates[0]));
+    }
+    fates
 }

@@ -20,6 +20,9 @@ use super::{
     work::{Answer, Control},
 };
 
+/// A settlement that was refused is tried again after a minute.
+const SETTLE_AGAIN_MS: i64 = 60_000;
+
 impl Running {
     pub(super) fn control(&mut self, control: &Control, key: &str) -> Result<Answer, Fault> {
         let lifecycle = self.batch.state.head.lifecycle;
@@ -46,7 +49,7 @@ impl Running {
                 self.stop(entry(CallKind::Stop, "stop"), StopReason::Stopped, &|_, _| ())
             }
             (Control::Stop, Lifecycle::Validated | Lifecycle::Scheduled) => {
-                self.host_call(entry(CallKind::Stop, "cancel"), Lifecycle::Settled, &|state, effects| {
+                self.host_call(entry(CallKind::Stop, "cancel"), Lifecycle::Cancelled, &|state, effects| {
                     set_timer(state, effects, START_TIMER, None);
                 })
             }
@@ -97,19 +100,32 @@ impl Running {
         Ok(answer)
     }
 
-    /// Ends the activity; a plugin that refuses cannot keep it open.
+    /// Ends the activity; a plugin that refuses or fails cannot keep it open.
     pub(super) fn stop(&mut self, entry: Entry<'_>, reason: StopReason, prepare: Prepare<'_>) -> Result<Answer, Fault> {
         let answer = self.call(entry, prepare, |guest, store, context| {
             Ok(guest
                 .fairground_activity_guest()
                 .call_stop(store, &context, reason)?
                 .map(|()| r#"{"state":"settling"}"#.to_owned()))
-        })?;
+        });
+        let answer = match answer {
+            Err(Fault::Plugin(why)) => {
+                self.count_failure(&why);
+                prepare(&mut self.batch.state, &mut self.effects);
+                let refusal = Refusal::new(RefusalKind::Conflict, "common.plugin-fault", &why);
+                self.journal(entry, Outcome::Refused, Json::of(&refusal), "[]".into())
+            }
+            answer => answer?,
+        };
         self.batch.state.head.lifecycle = Lifecycle::Settling;
         let settle = Timer { due: self.batch.now, payload: "0".into() };
         set_timer(&mut self.batch.state, &mut self.effects, END_TIMER, None);
         set_timer(&mut self.batch.state, &mut self.effects, SETTLE_TIMER, Some(settle));
-        Ok(answer)
+        // Whatever the plugin said, it has ended: that is what whoever ended it is told.
+        match answer {
+            Answer::Done { seq, answer, .. } => Ok(Answer::Done { seq, outcome: Outcome::Ok, answer }),
+            answer => Ok(answer),
+        }
     }
 
     pub(super) fn settle(&mut self, payload: &str, prepare: Prepare<'_>) -> Result<Answer, Fault> {
@@ -120,7 +136,13 @@ impl Running {
             finished = matches!(settled, Ok(true));
             Ok(settled.map(|done| done.to_string()))
         })?;
-        let again = Timer { due: self.batch.now, payload: batch.saturating_add(1).to_string() };
+        // One that refuses is asked again later: what it lacks may come.
+        let again = match answer {
+            Answer::Done { outcome: Outcome::Ok, .. } => {
+                Timer { due: self.batch.now, payload: batch.saturating_add(1).to_string() }
+            }
+            _ => Timer { due: self.batch.now.saturating_add(SETTLE_AGAIN_MS), payload: payload.into() },
+        };
         if finished {
             self.batch.state.head.lifecycle = Lifecycle::Settled;
             for key in self.batch.state.timer_keys() {
@@ -129,7 +151,7 @@ impl Running {
                     set_timer(&mut self.batch.state, &mut self.effects, &key, None);
                 }
             }
-        } else if matches!(answer, Answer::Done { outcome: Outcome::Ok, .. }) {
+        } else {
             set_timer(&mut self.batch.state, &mut self.effects, SETTLE_TIMER, Some(again));
         }
         Ok(answer)

@@ -198,9 +198,17 @@ impl Runner {
     /// Reads the state anew where another host has moved it on.
     async fn catch_up(&mut self) -> anyhow::Result<()> {
         let head = self.source.store.head(&self.activity.id).await?;
-        if head != self.state.head {
-            let state = State::load(self.source.clone()).await?;
-            self.publish(state);
+        if head == self.state.head {
+            return Ok(());
+        }
+        let state = State::load(self.source.clone()).await?;
+        self.publish(state);
+        // Another host may have moved it to another version as well.
+        if let Some((activity, _)) = self.source.store.activity(&self.activity.id).await?
+            && activity.version != self.activity.version
+        {
+            self.moved = true;
+            self.activity = Arc::new(activity);
         }
         Ok(())
     }

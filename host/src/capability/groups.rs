@@ -126,7 +126,9 @@ impl Host for RunningCall {
         let exists = self.group(&group)?.is_some();
         let stage = match lifecycle {
             _ if !open || !exists => RolloutStage::None,
-            Lifecycle::Ending | Lifecycle::Settling | Lifecycle::Settled => RolloutStage::Stopped,
+            Lifecycle::Ending | Lifecycle::Settling | Lifecycle::Settled | Lifecycle::Cancelled => {
+                RolloutStage::Stopped
+            }
             _ => RolloutStage::General,
         };
         self.reading_again()?.note("groups.stage", group, stage);

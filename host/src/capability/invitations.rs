@@ -47,7 +47,7 @@ impl RunningCall {
 impl Host for RunningCall {
     fn bind(&mut self, invitee: String, inviter: String, source: String) -> wasmtime::Result<Result<(), BindError>> {
         self.writing()?;
-        if source.len() > SOURCE_BYTES_MAX {
+        if source.len() > SOURCE_BYTES_MAX || source.contains('\0') {
             return self.misuse("the source of an invitation is at most 128 bytes");
         }
         let checked = self.check_bind(&invitee, &inviter)?;

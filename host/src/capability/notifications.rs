@@ -26,7 +26,8 @@ fn fits(notice: &Notice) -> bool {
     let texts = notice.params.iter().flat_map(|(name, value)| [name, value]).chain([&notice.template]);
     notice.params.len() <= PARAMS_MAX
         && notice.dedupe_key.len() <= DEDUPE_KEY_BYTES_MAX
-        && texts.into_iter().all(|text| text.len() <= TEXT_BYTES_MAX)
+        && !notice.dedupe_key.contains('\0')
+        && texts.into_iter().all(|text| text.len() <= TEXT_BYTES_MAX && !text.contains('\0'))
 }
 
 impl RunningCall {

@@ -6,7 +6,7 @@ use crate::{
         id::Id,
         money::Money,
     },
-    effects::{PointAccount, Timer},
+    effects::{PointAccount, Timer, Written},
 };
 
 use super::{
@@ -62,8 +62,25 @@ impl Call {
         };
         hold.state = HoldState::Expired;
         self.shared.move_budget(&mut self.effects, &hold.beneficiary, -hold.cost.minor, 0, -1);
+        self.uncount_grant(&hold)?;
         self.keep(hold);
         Ok(true)
+    }
+
+    /// Takes one from the member's grants of the offer. The entry stays as small as it was, so the storage used does too.
+    fn uncount_grant(&mut self, hold: &Hold) -> anyhow::Result<()> {
+        let key = grants_key(&hold.offer, &hold.beneficiary);
+        let before = self.state.written(&key)?;
+        let Some(grants) = before.value.as_deref().and_then(|text| std::str::from_utf8(text).ok()?.parse::<i64>().ok())
+        else {
+            return Ok(());
+        };
+        let width = before.value.map_or(0, |value| value.len());
+        let fewer = format!("{:0width$}", (grants - 1).max(0));
+        let written = Written { value: Some(fewer.into_bytes().into()), version: before.version + 1 };
+        self.state.write(key.as_str().into(), written.clone());
+        self.effects.entries.insert(key.into(), written);
+        Ok(())
     }
 
     fn keep(&mut self, hold: Hold) {
@@ -162,7 +179,11 @@ impl RunningCall {
     }
 
     fn reason(&mut self, reason: &str) -> wasmtime::Result<()> {
-        if reason.len() > REASON_BYTES_MAX { self.misuse("a reason is at most 500 bytes") } else { Ok(()) }
+        if reason.len() > REASON_BYTES_MAX || reason.contains('\0') {
+            self.misuse("a reason is at most 500 bytes, without NUL")
+        } else {
+            Ok(())
+        }
     }
 
     /// The points that a hold's offer is made of, and whose.

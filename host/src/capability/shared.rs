@@ -15,6 +15,9 @@ pub(crate) struct Shared {
     pub budget: Option<Budget>,
     member_grants: HashMap<Id, i64>,
     balances: HashMap<PointAccount, i64>,
+    /// What this batch has moved so far: the store does not know of it yet.
+    moved_grants: HashMap<Id, i64>,
+    moved_points: HashMap<PointAccount, i64>,
     pub inviters: HashMap<Id, Id>,
 }
 
@@ -28,6 +31,7 @@ impl Shared {
             return Ok(*known);
         }
         let grants = source.runtime.block_on(source.store.member_grants(&source.id.community, budget, member))?;
+        let grants = grants + self.moved_grants.get(member).copied().unwrap_or_default();
         self.member_grants.insert(member.clone(), grants);
         Ok(grants)
     }
@@ -37,6 +41,7 @@ impl Shared {
             return Ok(*known);
         }
         let balance = source.runtime.block_on(source.store.balance(&source.id.community, account))?;
+        let balance = balance + self.moved_points.get(account).copied().unwrap_or_default();
         self.balances.insert(account.clone(), balance);
         Ok(balance)
     }
@@ -51,6 +56,7 @@ impl Shared {
         effects.budget.captured += captured;
         effects.budget.grants += grants;
         if grants != 0 {
+            *self.moved_grants.entry(member.clone()).or_default() += grants;
             *effects.budget.member_grants.entry(member.clone()).or_default() += grants;
             if let Some(known) = self.member_grants.get_mut(member) {
                 *known += grants;
@@ -58,11 +64,12 @@ impl Shared {
         }
     }
 
-    /// Moves a balance that was read before.
+    /// Moves a balance as the commit will.
     pub(crate) fn move_points(&mut self, effects: &mut Effects, account: PointAccount, points: i64) {
         if let Some(known) = self.balances.get_mut(&account) {
             *known += points;
         }
+        *self.moved_points.entry(account.clone()).or_default() += points;
         *effects.points.entry(account).or_default() += points;
     }
 }

@@ -16,6 +16,8 @@ pub(crate) enum Lifecycle {
     Ending,
     Settling,
     Settled,
+    /// Stopped before it began.
+    Cancelled,
 }
 
 /// Names an activity on the whole host.

@@ -130,9 +130,11 @@ impl Identity {
 
     /// Who holds this credential, and the one community it is good for.
     async fn principal(&self, credential: &str) -> anyhow::Result<Option<(Principal, Option<Id>)>> {
-        // A token has two dots; a key has none.
-        if credential.contains('.') {
-            return Ok(self.member(credential));
+        // A token has two dots; the keys that the host makes have none.
+        if credential.contains('.')
+            && let Some(member) = self.member(credential)
+        {
+            return Ok(Some(member));
         }
         let hash = secret_hash(credential);
         let key = match self.keys.get(&hash) {

@@ -23,7 +23,8 @@ const DRAIN_TIME_MAX: Duration = Duration::from_secs(8);
 const HEADER_BYTES_MAX: usize = 32 << 10;
 
 pub(crate) async fn serve(listener: TcpListener, router: Router, stop: impl Future<Output = ()>) {
-    let mut builder = auto::Builder::new(TokioExecutor::new());
+    // HTTP/1 alone: while it waits to tell the versions apart, hyper-util has no timer.
+    let mut builder = auto::Builder::new(TokioExecutor::new()).http1_only();
     builder
         .http1()
         .timer(TokioTimer::new())

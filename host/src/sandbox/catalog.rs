@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard},
+    time::{Duration, Instant},
 };
 
 use anyhow::Context;
@@ -79,8 +80,11 @@ pub(crate) enum Uploaded {
     Taken(Plugin),
 }
 
-/// By name and version.
-type LoadedVersions = HashMap<(String, String), Arc<Loaded>>;
+/// By name and version, with the time at which the store was last asked about it.
+type LoadedVersions = HashMap<(String, String), (Arc<Loaded>, Instant)>;
+
+/// A version that another host enables or disables is seen within this.
+const SEEN_TTL: Duration = Duration::from_secs(2);
 
 #[derive(Clone)]
 pub(crate) struct Catalog {
@@ -147,16 +151,27 @@ impl Catalog {
     /// A version that was granted what it needs, or none where there is no such version.
     pub(crate) async fn load(&self, name: &str, version: &str) -> anyhow::Result<Option<Arc<Loaded>>> {
         let key = (name.to_owned(), version.to_owned());
-        if let Some(loaded) = self.lock().get(&key) {
+        let known = self.lock().get(&key).cloned();
+        if let Some((loaded, _)) = known.as_ref().filter(|(_, seen)| seen.elapsed() < SEEN_TTL) {
             return Ok(Some(loaded.clone()));
         }
-        let Some(plugin) = self.store.plugin(name, version).await? else { return Ok(None) };
+        let Some(plugin) = self.store.plugin(name, version).await? else {
+            self.forget(name, version);
+            return Ok(None);
+        };
+        if let Some((loaded, _)) = known.filter(|(loaded, _)| loaded.enabled == (plugin.state == PluginState::Enabled))
+        {
+            self.lock().insert(key, (loaded.clone(), Instant::now()));
+            return Ok(Some(loaded));
+        }
         let bytes = self.store.component(&plugin.digest).await?.context("a version without its bytes")?;
         let (sandbox, artifacts) = (self.sandbox.clone(), self.artifacts.clone());
         let loaded = tokio::task::spawn_blocking(move || Loaded::new(&sandbox, &artifacts, plugin, &bytes))
             .await
             .context("loading a plugin panicked")??;
-        Ok(Some(self.lock().entry(key).or_insert(Arc::new(loaded)).clone()))
+        let loaded = Arc::new(loaded);
+        self.lock().insert(key, (loaded.clone(), Instant::now()));
+        Ok(Some(loaded))
     }
 
     /// The next use loads it anew: its grant changed, or it is gone.

@@ -52,10 +52,8 @@ fn config() -> Config {
         .memory_guard_size(2 << 20)
         .memory_reservation_for_growth(0)
         .wasm_component_model(true)
+        // The proposal is off; concurrency support stays at its default, because it carries the trap on re-entrance.
         .wasm_component_model_async(false)
-        // Carries the trap on re-entrance, and costs each host call and each store some microseconds. No host function holds the
-        // instance, so there is nothing to re-enter.
-        .concurrency_support(false)
         .wasm_threads(false)
         .wasm_shared_everything_threads(false)
         .wasm_simd(false)

@@ -98,7 +98,7 @@ impl Store {
         let rows = sqlx::query(
             "SELECT activities.community, activities.id, version FROM activities
              JOIN activity_heads ON activity_heads.community = activities.community AND activity_heads.activity = activities.id
-             WHERE plugin = $1 AND lifecycle <> 'settled'",
+             WHERE plugin = $1 AND lifecycle NOT IN ('settled', 'cancelled')",
         )
         .bind(plugin)
         .fetch_all(&self.reader)

@@ -47,10 +47,14 @@ impl Store {
     /// Writes the parts, of different activities, in one transaction. An error says that nothing is known to be written.
     pub(crate) async fn commit(&self, parts: &[Part]) -> anyhow::Result<Vec<Fate>> {
         let mut tx = self.begin().await?;
-        let moved = move_heads(&mut tx, parts).await?;
+        // A runner that retires and the next one may both have a part of one activity: the second waits its turn.
+        let mut seen = BTreeSet::new();
+        let first: Vec<bool> = parts.iter().map(|part| seen.insert(&part.id)).collect();
+        let movable = parts.iter().zip(&first).filter(|(_, first)| **first).map(|(part, _)| part).collect();
+        let moved = move_heads(&mut tx, movable).await?;
         let mut fates = Vec::with_capacity(parts.len());
-        for part in parts {
-            fates.push(if !moved.contains(&part.id) {
+        for (part, first) in parts.iter().zip(first) {
+            fates.push(if !first || !moved.contains(&part.id) {
                 Fate::Conflict
             } else if part.effects.is_shared() && !change_shared(&mut tx, part).await? {
                 Fate::Refused
@@ -68,7 +72,8 @@ impl Store {
         write_holds(&mut tx, &committed).await?;
         write_outbox(&mut tx, &committed).await?;
         tx.commit().await.context("the commit failed")?;
-        for part in committed {
+        // Those of refused parts too: what they counted on was old.
+        for part in parts {
             for member in part.effects.inviters.keys() {
                 self.members.invalidate(&(part.id.community.clone(), member.clone()));
             }
@@ -78,9 +83,8 @@ impl Store {
 }
 
 /// Moves each head from where the part was run to where it leads; answers those that were still there.
-async fn move_heads(tx: &mut Transaction, parts: &[Part]) -> anyhow::Result<BTreeSet<ActivityId>> {
+async fn move_heads(tx: &mut Transaction, mut ordered: Vec<&Part>) -> anyhow::Result<BTreeSet<ActivityId>> {
     // In one order everywhere, so that two hosts never wait for each other.
-    let mut ordered: Vec<&Part> = parts.iter().collect();
     ordered.sort_by(|a, b| a.id.cmp(&b.id));
     let rows = Rows {
         before: "UPDATE activity_heads SET seq = part.column4, lifecycle = part.column5, started_at = part.column6,

@@ -58,7 +58,8 @@ impl Store {
         sqlx::any::install_default_drivers();
         let members = Cache::builder().max_capacity(MEMBER_CACHE_MAX).time_to_live(MEMBER_CACHE_TTL).build();
         let (reader, writer, kind) = if let Some(path) = url.strip_prefix("sqlite:") {
-            let (reader, writer) = open_sqlite(path.trim_start_matches("//")).await?;
+            let path = path.split('?').next().unwrap_or_default();
+            let (reader, writer) = open_sqlite(path.strip_prefix("//").unwrap_or(path)).await?;
             (reader, writer, Kind::Sqlite)
         } else if url.starts_with("postgres://") || url.starts_with("postgresql://") {
             let pool = open_postgres(url).await?;

@@ -36,7 +36,7 @@ impl Store {
         rows.iter().map(read).collect()
     }
 
-    /// Keys that start with `prefix`, after `after`, in byte order.
+    /// Keys with a value that start with `prefix`, after `after`, in byte order.
     pub(crate) async fn entry_page(
         &self,
         id: &ActivityId,
@@ -52,6 +52,7 @@ impl Store {
         }
         let rows = sqlx::query(
             "SELECT * FROM entries WHERE community = $1 AND activity = $2 AND key >= $3 AND key > $4 AND key < $5
+               AND value IS NOT NULL
              ORDER BY key LIMIT $6",
         )
         .bind(id.community.as_str())

@@ -92,7 +92,7 @@ impl Store {
         Ok(Page::of(members, page.limit, |member: &Member| member.id.to_string()))
     }
 
-    /// Ids of the members who carry a tag. `tag` is JSON, quotes included, and has no wildcard of LIKE in it.
+    /// Ids of the members who carry a tag. `tag` is JSON, quotes included. (LIKE would tell case apart on one database alone.)
     pub(crate) async fn members_tagged(
         &self,
         community: &Id,
@@ -100,11 +100,11 @@ impl Store {
         page: &PageRequest,
     ) -> anyhow::Result<Page<Id>> {
         let rows = sqlx::query(
-            "SELECT id FROM members WHERE community = $1 AND id > $2 AND tags LIKE $3 ORDER BY id LIMIT $4",
+            "SELECT id FROM members WHERE community = $1 AND id > $2 AND REPLACE(tags, $3, '') <> tags ORDER BY id LIMIT $4",
         )
         .bind(community.as_str())
         .bind(page.after.as_str())
-        .bind(format!("%{tag}%"))
+        .bind(tag)
         .bind(page.fetch())
         .fetch_all(&self.reader)
         .await?;

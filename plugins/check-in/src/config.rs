@@ -210,7 +210,11 @@ impl Config {
         self.check_prizes(&mut issues, offers);
         let costs = self.prizes().any(|(_, offer)| offers.get(offer).is_some_and(|cost| *cost > 0));
         // What it costs grows with the number of members, which has no bound.
-        issues.or(Report { max_liability: (!costs).then_some(0), disclosures: Vec::new(), warnings: Vec::new() })
+        let mut warnings = Vec::new();
+        if self.buyers_of.is_some() {
+            warnings.push("Nobody can check in until the platform has told the activity who paid (order.paid).".into());
+        }
+        issues.or(Report { max_liability: (!costs).then_some(0), disclosures: Vec::new(), warnings })
     }
 
     fn check_prizes(&self, issues: &mut Issues, offers: &Offers) {
