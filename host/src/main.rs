@@ -1,6 +1,6 @@
 //! The program.
 
-use std::{process::ExitCode, time::Duration};
+use std::{io::IsTerminal, process::ExitCode, time::Duration};
 
 use anyhow::Context;
 use clap::Parser;
@@ -45,7 +45,10 @@ async fn run(serve: Serve) -> anyhow::Result<()> {
 
 fn start_log(serve: &Serve) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(&serve.log).with_context(|| format!("{:?} is no log filter", serve.log))?;
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
     match serve.log_format {
         LogFormat::Text => log.with_target(false).init(),
         LogFormat::Json => log.json().init(),
