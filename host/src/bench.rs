@@ -1,6 +1,6 @@
 //! For the project's own benches: one call in a fresh sandbox, without queue, commit and HTTP. Not part of the API.
 
-use std::{collections::HashMap, path::Path, sync::Arc};
+use std::{path::Path, sync::Arc};
 
 use anyhow::Context;
 use tokio::runtime::Handle;
@@ -20,6 +20,7 @@ use crate::{
         community::CommunityProfile,
         id::Id,
         money::Currency,
+        offer::Offers,
         plugin::Manifest,
     },
     effects::Effects,
@@ -55,7 +56,7 @@ impl SandboxBench {
             config: config.into(),
             config_version: 1,
             scope: Scope::All,
-            offers: HashMap::new().into_iter().collect(),
+            offers: Offers::new(),
             budget: None,
             currency,
             starts_at: None,

@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 use anyhow::{bail, ensure};
 
 const CARGO_TOML: &str = r#"[package]
-name = "NAME"
+name = "%NAME%"
 description = "What this activity is, in a sentence"
 version = "0.1.0"
 edition.workspace = true
@@ -54,30 +54,30 @@ struct Waved {
     all: i64,
 }
 
-struct TYPE;
+struct %TYPE%;
 
-impl Activity for TYPE {
+impl Activity for %TYPE% {
     type Config = Config;
-    const NAME: &'static str = "NAME";
+    const NAME: &'static str = "%NAME%";
     const VERSION: &'static str = env!("CARGO_PKG_VERSION");
-    const TITLE: &'static str = "TITLE";
+    const TITLE: &'static str = "%TITLE%";
     const DESCRIPTION: &'static str = "Members wave.";
 
     fn blueprint() -> Blueprint<Self> {
         Blueprint::new()
             .action("wave", "Wave", |call, _: Nothing| wave(call))
             .query("waves", "How often was waved", |call, _: Nothing| Ok(waves(call)))
-            .codes(&["NAME.waved-enough"])
+            .codes(&["%NAME%.waved-enough"])
     }
 }
 
-fairground_sdk::activity!(TYPE);
+fairground_sdk::activity!(%TYPE%);
 
 fn wave(call: &mut Call<Config>) -> Answer<Waved> {
     let most = i64::from(call.config.waves_per_member);
     let mine = format!("waves/{}", call.actor);
     if call.count(&mine, 1, 0, most).is_err() {
-        return Err(limit_reached("NAME.waved-enough", "You have waved enough."));
+        return Err(limit_reached("%NAME%.waved-enough", "You have waved enough."));
     }
     call.count("waves", 1, 0, i64::MAX).expect("nobody waves that often");
     Ok(waves(call))
@@ -93,14 +93,14 @@ const TESTS_RS: &str = r#"//! The rules played.
 use fairground_sdk::town::Town;
 use serde_json::{Value, json};
 
-use crate::TYPE;
+use crate::%TYPE%;
 
 #[test]
 fn a_member_waves_only_so_often() {
-    let mut town = Town::<TYPE>::new(json!({"waves_per_member": 1})).started();
+    let mut town = Town::<%TYPE%>::new(json!({"waves_per_member": 1})).started();
     town.act("ann", "wave", json!({})).expect("a wave");
     let refused = town.act("ann", "wave", json!({})).expect_err("enough");
-    assert_eq!(refused.code, "NAME.waved-enough");
+    assert_eq!(refused.code, "%NAME%.waved-enough");
     town.act("bob", "wave", json!({})).expect("a wave");
     let waves: Value = town.ask("ann", "waves", json!({})).expect("an answer");
     assert_eq!(waves, json!({"mine": 1, "all": 2}));
@@ -108,8 +108,8 @@ fn a_member_waves_only_so_often() {
 "#;
 
 const TEMPLATE_JSON: &str = r#"{
-  "id": "NAME",
-  "plugin": "NAME",
+  "id": "%NAME%",
+  "plugin": "%NAME%",
   "config": { "waves_per_member": 3 }
 }
 "#;
@@ -132,13 +132,8 @@ pub(crate) fn make(name: &str) -> anyhow::Result<()> {
         ("template.json", TEMPLATE_JSON),
     ];
     for (file, text) in files {
-        let text = text.replace("TYPE", &type_name(name)).replace("TITLE", &title(name)).replace("NAME", name);
-        // The constant of the trait keeps its name.
-        fs::write(
-            folder.join(file),
-            text.replace(&format!("const {name}: "), "const NAME: ")
-                .replace(&format!("const {}: ", title(name)), "const TITLE: "),
-        )?;
+        let text = text.replace("%TYPE%", &type_name(name)).replace("%TITLE%", &title(name)).replace("%NAME%", name);
+        fs::write(folder.join(file), text)?;
     }
     println!("{} is ready. Next:", folder.display());
     println!("  cargo test -p {name}        # its rules, natively");
