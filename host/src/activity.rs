@@ -2,6 +2,7 @@
 //! writes what many activities did.
 
 mod activities;
+mod answered;
 mod batch;
 mod committer;
 mod creation;

@@ -97,7 +97,7 @@ impl SandboxBench {
         let asked = ActionCall { name: action.into(), actor: actor.into(), by_operator: false, input: input.into() };
         let done = self.sandbox.call(&self.plugin, "bench", Some(call), |guest, store| {
             guest.fairground_activity_guest().call_act(store, &context, &asked)
-        })?;
-        done.answer.map_err(|problem| anyhow::anyhow!(problem.code)).context("the action was refused")
+        });
+        done.answer?.map_err(|problem| anyhow::anyhow!(problem.code)).context("the action was refused")
     }
 }

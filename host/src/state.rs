@@ -44,6 +44,8 @@ pub(crate) struct Source {
 #[derive(Clone)]
 pub(crate) struct State {
     pub head: Head,
+    /// How to take back what was written since [`State::mark`], the last first.
+    undo: Vec<Undo>,
     timers: OrdMap<Arc<str>, Timer>,
     /// The timers' keys by when they are due.
     due: OrdSet<(i64, Arc<str>)>,
@@ -55,6 +57,16 @@ pub(crate) struct State {
     /// None: known to be absent.
     holds: OrdMap<Arc<str>, Option<Hold>>,
     source: Arc<Source>,
+}
+
+/// What a place held before it was written. None: nothing was known of it.
+#[derive(Clone)]
+enum Undo {
+    Head(Head),
+    Entry(Arc<str>, Option<Written>),
+    Timer(Arc<str>, Option<Timer>),
+    Hold(Arc<str>, Option<Option<Hold>>),
+    Score { board: Arc<str>, key: Arc<str>, before: Option<Score> },
 }
 
 const ABSENT: Written = Written { value: None, version: 0 };
@@ -87,7 +99,48 @@ impl State {
         }
         let due = timers.iter().map(|(key, timer)| (timer.due, key.clone())).collect();
         let timers = timers.into_iter().collect();
-        Ok(Self { head, timers, due, entries, whole, boards: OrdMap::new(), holds: OrdMap::new(), source })
+        Ok(Self {
+            head,
+            undo: Vec::new(),
+            timers,
+            due,
+            entries,
+            whole,
+            boards: OrdMap::new(),
+            holds: OrdMap::new(),
+            source,
+        })
+    }
+
+    /// A call begins.
+    pub(crate) fn mark(&mut self) {
+        self.undo.clear();
+        self.undo.push(Undo::Head(self.head));
+    }
+
+    /// A call is done: what it wrote stays.
+    pub(crate) fn keep(&mut self) {
+        self.undo.clear();
+    }
+
+    /// A call failed: everything is as it was at its mark. What was merely learnt of the store stays.
+    pub(crate) fn take_back(&mut self) {
+        for undo in std::mem::take(&mut self.undo).into_iter().rev() {
+            match undo {
+                Undo::Head(head) => self.head = head,
+                Undo::Entry(key, before) => drop(put_back(&mut self.entries, key, before)),
+                Undo::Timer(key, before) => drop(self.replace_timer(key, before)),
+                Undo::Hold(key, before) => drop(put_back(&mut self.holds, key, before)),
+                Undo::Score { board, key, before } => {
+                    if let Some(board) = self.boards.get_mut(&board) {
+                        match before {
+                            Some(score) => board.put(key, score),
+                            None => drop(board.remove(&key)),
+                        }
+                    }
+                }
+            }
+        }
     }
 
     /// The key's last write, also where that was a deletion.
@@ -106,7 +159,7 @@ impl State {
             }
             None => ABSENT,
         };
-        if self.entries.len() >= CACHED_ENTRIES_MAX {
+        if self.is_full() {
             return Ok(written);
         }
         self.entries.insert(key.into(), written.clone());
@@ -114,7 +167,8 @@ impl State {
     }
 
     pub(crate) fn write(&mut self, key: Arc<str>, written: Written) {
-        self.entries.insert(key, written);
+        let before = self.entries.insert(key.clone(), written);
+        self.undo.push(Undo::Entry(key, before));
     }
 
     /// Entries whose key starts with `prefix`, after `after`, in the order of the keys' bytes.
@@ -165,7 +219,7 @@ impl State {
     }
 
     /// The board, loaded when first used.
-    pub(crate) fn board(&mut self, name: &str) -> anyhow::Result<&mut Board> {
+    pub(crate) fn board(&mut self, name: &str) -> anyhow::Result<&Board> {
         if !self.boards.contains_key(name) {
             let Source { store, runtime, id } = &*self.source;
             let mut board = Board::default();
@@ -180,7 +234,24 @@ impl State {
             }
             self.boards.insert(name.into(), board);
         }
-        Ok(self.boards.get_mut(name).expect("it was put in above"))
+        Ok(self.boards.get(name).expect("it was put in above"))
+    }
+
+    /// Sets an entry of a board, or removes it; answers what it was.
+    pub(crate) fn set_score(
+        &mut self,
+        board: &Arc<str>,
+        key: &Arc<str>,
+        score: Option<Score>,
+    ) -> anyhow::Result<Option<Score>> {
+        self.board(board)?;
+        let entries = self.boards.get_mut(board).expect("it was loaded above");
+        let before = entries.remove(key);
+        if let Some(score) = score {
+            entries.put(key.clone(), score);
+        }
+        self.undo.push(Undo::Score { board: board.clone(), key: key.clone(), before });
+        Ok(before)
     }
 
     pub(crate) fn hold(&mut self, key: &str) -> anyhow::Result<Option<Hold>> {
@@ -200,7 +271,9 @@ impl State {
     }
 
     pub(crate) fn set_hold(&mut self, hold: Hold) {
-        self.holds.insert(hold.key.as_str().into(), Some(hold));
+        let key: Arc<str> = hold.key.as_str().into();
+        let before = self.holds.insert(key.clone(), Some(hold));
+        self.undo.push(Undo::Hold(key, before));
     }
 
     pub(crate) fn has_timer(&self, key: &str) -> bool {
@@ -212,13 +285,20 @@ impl State {
     }
 
     pub(crate) fn set_timer(&mut self, key: Arc<str>, timer: Option<Timer>) {
-        if let Some(before) = self.timers.remove(&key) {
+        let before = self.replace_timer(key.clone(), timer);
+        self.undo.push(Undo::Timer(key, before));
+    }
+
+    fn replace_timer(&mut self, key: Arc<str>, timer: Option<Timer>) -> Option<Timer> {
+        let before = self.timers.remove(&key);
+        if let Some(before) = &before {
             self.due.remove(&(before.due, key.clone()));
         }
         if let Some(timer) = timer {
             self.due.insert((timer.due, key.clone()));
             self.timers.insert(key, timer);
         }
+        before
     }
 
     /// The timers due at `now` or before, the oldest first.
@@ -231,12 +311,24 @@ impl State {
         self.timers.keys().cloned().collect()
     }
 
-    /// Forgets what can be read again, once there is much of it.
+    /// Whether so much is known that some should be forgotten.
+    pub(crate) fn is_full(&self) -> bool {
+        self.entries.len() >= CACHED_ENTRIES_MAX
+    }
+
+    /// Forgets what can be read again, once there is much of it. Only for a state that is committed.
     pub(crate) fn trim(&mut self) {
-        if self.entries.len() >= CACHED_ENTRIES_MAX {
+        if self.is_full() {
             self.entries = OrdMap::new();
             self.whole = false;
         }
+    }
+}
+
+fn put_back<V: Clone>(map: &mut OrdMap<Arc<str>, V>, key: Arc<str>, before: Option<V>) -> Option<V> {
+    match before {
+        Some(before) => map.insert(key, before),
+        None => map.remove(&key),
     }
 }
 

@@ -220,8 +220,8 @@ impl Activities {
                             guest.call_audit(store, &context)?.map(|broken| Json::of(&broken).as_str().into())
                         }
                     })
-                })?;
-                match done.answer {
+                });
+                match done.answer? {
                     Ok(output) => output_json(output).map(Ok),
                     Err(problem) => Ok(Err(refusal(problem))),
                 }
@@ -269,18 +269,8 @@ impl Activities {
         let committed = Arc::new(Mutex::new(state.clone()));
         let (queue, waiting) = mpsc::channel(QUEUE_MAX);
         let activity = Arc::new(activity);
-        let runner = Runner {
-            activity: activity.clone(),
-            source: source.clone(),
-            catalog: self.catalog.clone(),
-            threads: self.threads.clone(),
-            committer: self.committer.clone(),
-            clock: self.clock.clone(),
-            state,
-            committed: committed.clone(),
-            resting: HashMap::new(),
-            moved: false,
-        };
+        let means = (self.catalog.clone(), self.threads.clone(), self.committer.clone(), self.clock.clone());
+        let runner = Runner::new(activity.clone(), source.clone(), means, state, committed.clone());
         let (residents, id) = (self.residents.clone(), id.clone());
         tokio::spawn(
             runner.run(waiting, move || drop(residents.lock().expect("nothing panics while it is locked").remove(&id))),

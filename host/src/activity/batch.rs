@@ -1,7 +1,8 @@
-//! A batch: calls of one activity run one after another on one guest thread, each on the state that the one before left.
+//! A batch: calls of one activity run one after another on guest threads, each on the state that the one before left. It grows
+//! slice by slice until the commit before it is done; nobody was told of its calls yet.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{HashSet, VecDeque},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -19,7 +20,7 @@ use crate::{
     },
     domain::{
         activity::{Activity, Head, Lifecycle},
-        journal::{CallKind, JournalRow, Outcome, Recorded, RetryKey},
+        journal::{CallKind, JournalRow, Outcome, Recorded},
         json::Json,
         refusal::{Refusal, RefusalKind},
     },
@@ -27,16 +28,19 @@ use crate::{
     sandbox::{
         Sandbox,
         catalog::Loaded,
-        guest::{Fault, GuestResult, GuestStore},
+        guest::{Ended, Fault, GuestResult, GuestStore},
     },
     state::{Source, State},
     store::commit::Part,
 };
 
-use super::work::{Act, Actor, Answer, Queued, Work};
+use super::{
+    answered::Answered,
+    work::{Act, Actor, Answer, Queued, Work},
+};
 
-/// A batch that has run this long is committed; what is left runs in the next. It bounds how long a slow plugin keeps the
-/// first of its callers waiting for the last.
+/// A slice that has run this long ends; what is left runs in the next. It bounds how long a slow plugin keeps the first of its
+/// callers waiting for the last.
 pub(super) const SLICE: Duration = Duration::from_millis(20);
 
 const MESSAGE_BYTES_MAX: usize = 500;
@@ -44,37 +48,34 @@ const CODE_BYTES_MAX: usize = 64;
 const PARAMS_MAX: usize = 16;
 
 pub(super) struct Batch {
-    pub sandbox: Sandbox,
-    pub plugin: Arc<Loaded>,
-    pub activity: Arc<Activity>,
-    pub source: Arc<Source>,
-    pub state: State,
-    pub shared: Shared,
-    pub recorded: HashMap<RetryKey, Recorded>,
-    pub now: i64,
+    pub(super) sandbox: Sandbox,
+    pub(super) plugin: Arc<Loaded>,
+    pub(super) activity: Arc<Activity>,
+    pub(super) source: Arc<Source>,
+    /// The time of the slice that runs.
+    pub(super) now: i64,
     /// Timers that failed a moment ago and are tried again later.
-    pub resting: HashSet<Arc<str>>,
-}
-
-/// What a batch came to.
-pub(super) struct Ran {
-    pub state: State,
-    /// None where nothing is to be written.
-    pub part: Option<Part>,
-    /// Answers to the first so many of the queue.
-    pub answers: Vec<Answer>,
-    pub failed_timers: Vec<Arc<str>>,
-    /// The state was older than the store: nothing of this counts.
-    pub stale: bool,
-}
-
-pub(super) struct Running {
-    pub(super) batch: Batch,
-    pub(super) from: Head,
-    pub(super) journal: Vec<JournalRow>,
+    pub(super) resting: HashSet<Arc<str>>,
+    pub(super) answered: Answered,
+    pub(super) shared: Shared,
+    /// None while a call has it.
+    state: Option<State>,
+    from: Head,
+    journal: Vec<JournalRow>,
     pub(super) effects: Effects,
     pub(super) failed_timers: Vec<Arc<str>>,
     /// The version that the activity moves to; the batch ends with that.
+    pub(super) upgraded: Option<String>,
+    answers: Vec<(Queued, Answer)>,
+}
+
+/// A batch that is to be committed: what is written, and what happens then.
+pub(super) struct Closed {
+    pub(super) state: State,
+    /// None where nothing is to be written.
+    pub(super) part: Option<Part>,
+    pub(super) answers: Vec<(Queued, Answer)>,
+    pub(super) failed_timers: Vec<Arc<str>>,
     pub(super) upgraded: Option<String>,
 }
 
@@ -98,41 +99,68 @@ impl<'a> Entry<'a> {
 /// What a call did to the state before its plugin ran: a timer that fired is gone, whatever becomes of it.
 pub(super) type Prepare<'a> = &'a dyn Fn(&mut State, &mut Effects);
 
+/// The state is stale: the batch is run again.
+pub(super) struct Again;
+
 impl Batch {
-    pub(super) fn run(self, queue: &[Queued]) -> Ran {
-        let from = self.state.head;
-        let mut running = Running {
-            batch: self,
-            from,
+    pub(super) fn new(
+        (sandbox, plugin): (Sandbox, Arc<Loaded>),
+        activity: Arc<Activity>,
+        source: Arc<Source>,
+        state: State,
+        shared: Shared,
+    ) -> Self {
+        Self {
+            sandbox,
+            plugin,
+            activity,
+            source,
+            now: state.head.now,
+            resting: HashSet::new(),
+            answered: Answered::default(),
+            shared,
+            from: state.head,
+            state: Some(state),
             journal: Vec::new(),
             effects: Effects::default(),
             failed_timers: Vec::new(),
             upgraded: None,
-        };
-        running.batch.now = running.batch.now.max(from.now);
-        let mut answers = Vec::with_capacity(queue.len());
-        let stale = running.run(queue, &mut answers).is_err();
-        running.finish(answers, stale)
+            answers: Vec::new(),
+        }
     }
-}
 
-/// The state is stale: the batch is run again.
-pub(super) struct Again;
+    /// Calls run so far.
+    pub(super) fn len(&self) -> usize {
+        self.answers.len()
+    }
 
-impl Running {
-    fn run(&mut self, queue: &[Queued], answers: &mut Vec<Answer>) -> Result<(), Again> {
+    /// Whether nothing of this may be run on before it is committed: it moves to another version, or has touched what other
+    /// activities share, of which the next batch must read what has become.
+    pub(super) fn is_last(&self) -> bool {
+        self.upgraded.is_some() || self.effects.is_shared()
+    }
+
+    /// Runs what is waiting, as far as the slice lasts. Of a stale batch nothing counts.
+    pub(super) fn run(&mut self, waiting: &mut VecDeque<Queued>) -> Result<(), Again> {
         let begun = Instant::now();
+        self.now = self.now.max(self.state().head.now);
         // Due timers run before new actions. Where they take the whole slice, most actions wait for the next batch; one does not,
         // so that a plugin whose timers never end cannot keep an operator from stopping it.
         let timers_done = self.run_timers(begun)?;
-        for queued in queue {
+        while let Some(queued) = waiting.pop_front() {
             let answer = match &queued.work {
                 Work::Act(act) => self.act(act),
                 Work::Control(control, key) => self.control(control, key.as_str()),
                 Work::Upgrade(to, key) => self.upgrade(to, key.as_str()),
                 Work::Wake | Work::Refresh => Ok(Answer::Nothing),
             };
-            answers.push(self.or_fault(answer)?);
+            match self.or_fault(answer) {
+                Ok(answer) => self.answers.push((queued, answer)),
+                Err(again) => {
+                    waiting.push_front(queued);
+                    return Err(again);
+                }
+            }
             if !timers_done || begun.elapsed() > SLICE || self.upgraded.is_some() {
                 break;
             }
@@ -140,18 +168,33 @@ impl Running {
         Ok(())
     }
 
-    fn finish(self, answers: Vec<Answer>, stale: bool) -> Ran {
-        let Self { batch, from, journal, effects, failed_timers, upgraded } = self;
-        let part = (!stale && !journal.is_empty()).then(|| Part {
-            id: batch.activity.id.clone(),
-            budget: batch.activity.budget.clone(),
+    /// The calls run so far, for another try.
+    pub(super) fn into_queued(self) -> impl DoubleEndedIterator<Item = Queued> {
+        self.answers.into_iter().map(|(queued, _)| queued)
+    }
+
+    pub(super) fn close(self) -> Closed {
+        let Self { activity, from, state, journal, effects, failed_timers, upgraded, answers, .. } = self;
+        let mut state = state.expect("no call is running");
+        state.keep();
+        let part = (!journal.is_empty()).then(|| Part {
+            id: activity.id.clone(),
+            budget: activity.budget.clone(),
             from,
-            to: batch.state.head,
+            to: state.head,
             journal,
             effects,
-            version: upgraded,
+            version: upgraded.clone(),
         });
-        Ran { state: batch.state, part, answers, failed_timers, stale }
+        Closed { state, part, answers, failed_timers, upgraded }
+    }
+
+    pub(super) fn state(&self) -> &State {
+        self.state.as_ref().expect("no call is running")
+    }
+
+    pub(super) fn state_mut(&mut self) -> &mut State {
+        self.state.as_mut().expect("no call is running")
     }
 
     pub(super) fn or_fault(&self, answer: Result<Answer, Fault>) -> Result<Answer, Again> {
@@ -163,70 +206,94 @@ impl Running {
                 Ok(Answer::Faulted(why))
             }
             Err(Fault::Host(error)) => {
-                tracing::error!(error = format!("{error:#}"), activity = %self.batch.activity.id.activity, "a call failed");
+                tracing::error!(error = format!("{error:#}"), activity = %self.activity.id.activity, "a call failed");
                 Ok(Answer::Failed)
             }
         }
     }
 
     pub(super) fn count_failure(&self, why: &str) {
-        let plugin = &self.batch.plugin;
+        let plugin = &self.plugin;
         metrics::counter!("fairground_plugin_faults_total", "plugin" => plugin.label.clone()).increment(1);
-        tracing::warn!(plugin = plugin.label, activity = %self.batch.activity.id.activity, why, "a plugin failed");
-        if plugin.breaker.failed(self.batch.now) {
+        tracing::warn!(plugin = plugin.label, activity = %self.activity.id.activity, why, "a plugin failed");
+        if plugin.breaker.failed(self.now) {
             tracing::error!(plugin = plugin.label, "a version fails again and again: it rests for a while");
         }
     }
 
     fn act(&mut self, act: &Act) -> Result<Answer, Fault> {
-        let retry = act.retry_key();
-        if let Some(before) = self.batch.recorded.get(&retry) {
-            return Ok(if before.input == act.input {
-                Answer::Done { seq: before.seq, outcome: before.outcome, answer: before.answer.clone() }
-            } else {
-                Answer::Rejected(Refusal::new(
-                    RefusalKind::InvalidArgument,
-                    "common.idempotency-mismatch",
-                    "This idempotency key was used before with another input.",
-                ))
-            });
+        if let Some(answer) = self.answer_again(act) {
+            return Ok(answer);
         }
         if let Err(refusal) = act.standing.clone().and_then(|()| self.open()) {
             return Ok(Answer::Rejected(refusal));
         }
-        if let Some(wait) = self.batch.plugin.breaker.open_for(self.batch.now) {
+        if let Some(wait) = self.plugin.breaker.open_for(self.now) {
             return Ok(Answer::Busy(wait));
         }
         let actor = act.actor.id().as_str();
         let entry = Entry { kind: CallKind::Action, actor, name: &act.name, key: Some(&act.key), input: &act.input };
-        let call = ActionCall {
+        let asked = ActionCall {
             name: act.name.clone(),
             actor: actor.into(),
             by_operator: matches!(act.actor, Actor::Operator(_)),
             input: act.input.clone(),
         };
         let answer = self.call(entry, &|_, _| (), |guest, store, context| {
-            guest.fairground_activity_guest().call_act(store, &context, &call)
-        })?;
-        if let Answer::Done { seq, outcome, answer } = &answer {
-            let recorded = Recorded { seq: *seq, input: act.input.clone(), outcome: *outcome, answer: answer.clone() };
-            self.batch.recorded.insert(retry, recorded);
+            guest.fairground_activity_guest().call_act(store, &context, &asked)
+        });
+        match &answer {
+            Ok(Answer::Done { seq, outcome, answer }) => {
+                let recorded =
+                    Recorded { seq: *seq, input: act.input.clone(), outcome: *outcome, answer: answer.clone() };
+                self.answered.insert(act.retry_key(), recorded);
+            }
+            Err(Fault::Plugin(_)) => {
+                // A retry that was answered once is answered again, whatever becomes of it now.
+                let Source { store, runtime, id } = &*self.source;
+                let recorded = runtime.block_on(store.recorded(id, &[act.retry_key()])).map_err(Fault::Host)?;
+                if !recorded.is_empty() {
+                    recorded.into_iter().for_each(|(key, recorded)| self.answered.insert(key, recorded));
+                    return self.answer_again(act).map_or(answer, Ok);
+                }
+            }
+            _ => {}
         }
-        Ok(answer)
+        answer
+    }
+
+    /// The answer that this key has had, where it is known here. A retry that is not known here would be written twice, which
+    /// the commit refuses; only calls that leave nothing in the journal must be looked up before ([`Self::leaves_rows`]).
+    fn answer_again(&self, act: &Act) -> Option<Answer> {
+        let before = self.answered.get(&act.retry_key())?;
+        Some(if before.input == act.input {
+            Answer::Done { seq: before.seq, outcome: before.outcome, answer: before.answer.clone() }
+        } else {
+            Answer::Rejected(Refusal::new(
+                RefusalKind::InvalidArgument,
+                "common.idempotency-mismatch",
+                "This idempotency key was used before with another input.",
+            ))
+        })
+    }
+
+    /// Whether this call is sure to get an answer that is journalled, as long as its plugin does not fail.
+    pub(super) fn leaves_rows(&self, act: &Act) -> bool {
+        act.standing.is_ok() && self.open().is_ok() && self.plugin.breaker.open_for(self.now).is_none()
     }
 
     /// Whether the activity takes actions now.
     fn open(&self) -> Result<(), Refusal> {
         let no = |kind, code, message| Err(Refusal::new(kind, code, message));
-        if !self.batch.plugin.enabled {
+        if !self.plugin.enabled {
             return no(
                 RefusalKind::Conflict,
                 "common.plugin-disabled",
                 "The operator has disabled this kind of activity.",
             );
         }
-        let ended = self.batch.activity.ends_at.is_some_and(|end| self.batch.now >= end);
-        match self.batch.state.head.lifecycle {
+        let ended = self.activity.ends_at.is_some_and(|end| self.now >= end);
+        match self.state().head.lifecycle {
             Lifecycle::Validated | Lifecycle::Scheduled => {
                 no(RefusalKind::Conflict, "common.not-started", "The activity has not started.")
             }
@@ -236,21 +303,52 @@ impl Running {
         }
     }
 
-    pub(super) fn begin(&self) -> Box<Call> {
-        let Batch { plugin, activity, source, state, shared, now, .. } = &self.batch;
+    /// A call begins, with the state and what happened to it before its plugin ran.
+    pub(super) fn begin(&mut self, prepare: Prepare<'_>) -> Box<Call> {
+        let mut state = self.state.take().expect("no call is running");
+        let mut effects = Effects::default();
+        state.mark();
+        prepare(&mut state, &mut effects);
         Box::new(Call {
-            activity: activity.clone(),
-            manifest: plugin.manifest.clone(),
+            activity: self.activity.clone(),
+            manifest: self.plugin.manifest.clone(),
             mode: Mode::Write,
-            now: *now,
+            now: self.now,
             seq: state.head.seq + 1,
-            state: state.clone(),
-            shared: shared.clone(),
-            effects: Effects::default(),
-            source: source.clone(),
+            state,
+            shared: self.shared.clone(),
+            effects,
+            source: self.source.clone(),
             facts: Vec::new(),
             draws: 0,
         })
+    }
+
+    /// A call ends, and what it did is kept.
+    pub(super) fn keep(&mut self, call: Call) {
+        let Call { mut state, shared, effects, .. } = call;
+        state.keep();
+        self.state = Some(state);
+        self.shared = shared;
+        self.effects.merge(effects);
+    }
+
+    /// A call ends, and is forgotten.
+    pub(super) fn forget(&mut self, call: Call) {
+        let mut state = call.state;
+        state.take_back();
+        self.state = Some(state);
+    }
+
+    /// What happens whether or not the plugin agrees.
+    pub(super) fn apply(&mut self, change: Prepare<'_>) {
+        let state = self.state.as_mut().expect("no call is running");
+        change(state, &mut self.effects);
+        state.keep();
+    }
+
+    pub(super) fn set_timer(&mut self, key: &str, timer: Option<Timer>) {
+        self.apply(&|state, effects| set_timer(state, effects, key, timer.clone()));
     }
 
     /// Runs the plugin; keeps what it did where it answered, and the journal row of an answer or a refusal.
@@ -260,32 +358,41 @@ impl Running {
         prepare: Prepare<'_>,
         export: impl FnOnce(&Bindings, &mut GuestStore, ActivityContext) -> GuestResult<Result<String, Problem>>,
     ) -> Result<Answer, Fault> {
-        let mut call = self.begin();
-        prepare(&mut call.state, &mut call.effects);
-        let context = context(&self.batch.activity, &self.batch.state.head, entry.kind, self.batch.now);
-        let Batch { sandbox, plugin, .. } = &self.batch;
-        let done =
-            sandbox.call(&plugin.pre, &plugin.label, Some(call), |guest, store| export(guest, store, context))?;
-        let effected = done.effected.expect("a call was given");
-        let (outcome, answer) = match done.answer {
-            Ok(output) => (Outcome::Ok, output_json(output)?),
-            Err(problem) => (Outcome::Refused, Json::of(&refusal(problem))),
+        let call = self.begin(prepare);
+        let context = context(&self.activity, &call.state.head, entry.kind, self.now);
+        let Self { sandbox, plugin, .. } = &*self;
+        let Ended { answer, call } =
+            sandbox.call(&plugin.pre, &plugin.label, Some(call), |guest, store| export(guest, store, context));
+        let call = *call.expect("a call was given");
+        let facts = call.facts_json();
+        let answer = answer.and_then(|answer| match answer {
+            Ok(output) => output_json(output).map(Ok),
+            Err(problem) => Ok(Err(problem)),
+        });
+        let (outcome, answer) = match answer {
+            Ok(Ok(output)) => {
+                self.keep(call);
+                (Outcome::Ok, output)
+            }
+            Ok(Err(problem)) => {
+                self.forget(call);
+                self.apply(prepare);
+                (Outcome::Refused, Json::of(&refusal(problem)))
+            }
+            Err(fault) => {
+                self.forget(call);
+                return Err(fault);
+            }
         };
-        plugin.breaker.succeeded();
-        if outcome == Outcome::Ok {
-            self.batch.state = effected.state;
-            self.batch.shared = effected.shared;
-            self.effects.merge(effected.effects);
-        } else {
-            prepare(&mut self.batch.state, &mut self.effects);
-        }
-        Ok(self.journal(entry, outcome, answer, effected.facts))
+        self.plugin.breaker.succeeded();
+        Ok(self.journal(entry, outcome, answer, facts))
     }
 
     pub(super) fn journal(&mut self, entry: Entry<'_>, outcome: Outcome, answer: Json, facts: String) -> Answer {
-        let head = &mut self.batch.state.head;
+        let now = self.now;
+        let head = &mut self.state_mut().head;
         head.seq += 1;
-        head.now = self.batch.now;
+        head.now = now;
         let seq = head.seq;
         metrics::counter!("fairground_calls_total", "kind" => entry.kind.as_str(), "outcome" => outcome.as_str())
             .increment(1);
@@ -296,11 +403,11 @@ impl Running {
             name: entry.name.trim_start_matches('\0').into(),
             idempotency_key: entry.key.map(Into::into),
             input: entry.input.into(),
-            now: self.batch.now,
+            now,
             outcome,
             answer: answer.clone(),
             facts,
-            version: self.batch.activity.version.clone(),
+            version: self.activity.version.clone(),
         });
         Answer::Done { seq, outcome, answer }
     }

@@ -1,6 +1,7 @@
 //! The committer: takes whatever is waiting, from every activity, and writes it in one transaction. The next batch forms while
 //! this one syncs, so no timer is needed.
 
+use anyhow::Context;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::store::{
@@ -32,11 +33,11 @@ impl Committer {
         Self(parts)
     }
 
-    /// An error says that nothing is known to be written.
-    pub(super) async fn commit(&self, part: Part) -> anyhow::Result<Fate> {
+    /// Queues a part; what becomes of it comes later. An error there says that nothing is known to be written.
+    pub(super) async fn submit(&self, part: Part) -> anyhow::Result<oneshot::Receiver<anyhow::Result<Fate>>> {
         let (fate, decided) = oneshot::channel();
         self.0.send(Waiting { part, fate }).await.map_err(|_| anyhow::anyhow!("the committer has stopped"))?;
-        decided.await.map_err(|_| anyhow::anyhow!("the committer has stopped"))?
+        Ok(decided)
     }
 }
 
@@ -55,7 +56,8 @@ async fn commit(store: &Store, batch: Vec<Waiting>) {
 /// all meets its own head and is a conflict: its calls are then answered from the journal.
 async fn commit_parts(store: &Store, parts: &[Part]) -> Vec<anyhow::Result<Fate>> {
     match store.commit(parts).await {
-        Ok(fates) => return fates.into_iter().map(Ok).collect(),
+        Ok(Some(fates)) => return fates.into_iter().map(Ok).collect(),
+        Ok(None) => {}
         Err(error) => tracing::warn!(
             error = format!("{error:#}"),
             parts = parts.len(),
@@ -64,7 +66,8 @@ async fn commit_parts(store: &Store, parts: &[Part]) -> Vec<anyhow::Result<Fate>
     }
     let mut fates = Vec::with_capacity(parts.len());
     for part in parts {
-        fates.push(store.commit(std::slice::from_ref(part)).await.map(|fates| fates[0]));
+        let fate = store.commit(std::slice::from_ref(part)).await;
+        fates.push(fate.and_then(|fates| fates.context("a part alone has a fate").map(|fates| fates[0])));
     }
     fates
 }

@@ -177,16 +177,15 @@ impl Activities {
         let checked = self
             .threads
             .run(community, move || {
-                sandbox.call(&loaded.pre, &loaded.label, None, |guest, store| {
+                let called = sandbox.call(&loaded.pre, &loaded.label, None, |guest, store| {
                     guest.fairground_activity_guest().call_check_config(store, &config, &offers)
-                })
+                });
+                called.answer
             })
             .await?;
         match checked {
-            Ok(done) => match done.answer {
-                Ok(report) => Ok(read_report(report)),
-                Err(issues) => Err(CreateError::Invalid(issues.into_iter().map(read_issue).collect())),
-            },
+            Ok(Ok(report)) => Ok(read_report(report)),
+            Ok(Err(issues)) => Err(CreateError::Invalid(issues.into_iter().map(read_issue).collect())),
             Err(Fault::Host(error)) => Err(error.into()),
             Err(fault) => Err(CreateError::Faulted(fault.to_string())),
         }

@@ -15,7 +15,7 @@ use crate::{
 };
 
 use super::{
-    batch::{Entry, Prepare, Running, set_timer},
+    batch::{Batch, Entry, Prepare, set_timer},
     timers::{END_TIMER, SETTLE_TIMER, START_TIMER},
     work::{Answer, Control},
 };
@@ -23,13 +23,13 @@ use super::{
 /// A settlement that was refused is tried again after a minute.
 const SETTLE_AGAIN_MS: i64 = 60_000;
 
-impl Running {
+impl Batch {
     pub(super) fn control(&mut self, control: &Control, key: &str) -> Result<Answer, Fault> {
-        let lifecycle = self.batch.state.head.lifecycle;
+        let lifecycle = self.state().head.lifecycle;
         let entry = |kind, name| Entry { kind, actor: key, name, key: None, input: "null" };
         match (control, lifecycle) {
             (Control::Start, Lifecycle::Validated | Lifecycle::Scheduled) => {
-                match self.batch.activity.starts_at.filter(|start| *start > self.batch.now) {
+                match self.activity.starts_at.filter(|start| *start > self.now) {
                     Some(start) => {
                         let timer = Timer { due: start, payload: "null".into() };
                         self.host_call(entry(CallKind::Start, "schedule"), Lifecycle::Scheduled, &|state, effects| {
@@ -62,22 +62,22 @@ impl Running {
 
     /// Moves to another version: where its state has another shape, it moves the state in the same call.
     pub(super) fn upgrade(&mut self, to: &Arc<Loaded>, key: &str) -> Result<Answer, Fault> {
-        let from = self.batch.plugin.manifest.state_version;
+        let from = self.plugin.manifest.state_version;
         let input = Json::of(&to.manifest.version);
         let entry = Entry { kind: CallKind::Migrate, actor: key, name: "upgrade", key: None, input: input.as_str() };
         if to.manifest.state_version == from {
-            let lifecycle = self.batch.state.head.lifecycle;
+            let lifecycle = self.state().head.lifecycle;
             self.upgraded = Some(to.manifest.version.clone());
             return self.host_call(entry, lifecycle, &|_, _| ());
         }
-        let old = std::mem::replace(&mut self.batch.plugin, to.clone());
+        let old = std::mem::replace(&mut self.plugin, to.clone());
         let moved = self.call(entry, &|_, _| (), |guest, store, context| {
             let migrated = guest.fairground_activity_guest().call_migrate(store, &context, from)?;
             Ok(migrated.map(|()| "null".to_owned()))
         });
         match &moved {
             Ok(answer) if answer.is_ok() => self.upgraded = Some(to.manifest.version.clone()),
-            _ => self.batch.plugin = old,
+            _ => self.plugin = old,
         }
         moved
     }
@@ -90,11 +90,11 @@ impl Running {
                 .map(|()| r#"{"state":"running"}"#.to_owned()))
         })?;
         if let Answer::Done { outcome: Outcome::Ok, .. } = answer {
-            self.batch.state.head.lifecycle = Lifecycle::Running;
-            self.batch.state.head.started_at = self.batch.now;
-            if let Some(end) = self.batch.activity.ends_at {
+            self.state_mut().head.lifecycle = Lifecycle::Running;
+            self.state_mut().head.started_at = self.now;
+            if let Some(end) = self.activity.ends_at {
                 let timer = Timer { due: end, payload: "null".into() };
-                set_timer(&mut self.batch.state, &mut self.effects, END_TIMER, Some(timer));
+                self.set_timer(END_TIMER, Some(timer));
             }
         }
         Ok(answer)
@@ -111,16 +111,16 @@ impl Running {
         let answer = match answer {
             Err(Fault::Plugin(why)) => {
                 self.count_failure(&why);
-                prepare(&mut self.batch.state, &mut self.effects);
+                self.apply(prepare);
                 let refusal = Refusal::new(RefusalKind::Conflict, "common.plugin-fault", &why);
                 self.journal(entry, Outcome::Refused, Json::of(&refusal), "[]".into())
             }
             answer => answer?,
         };
-        self.batch.state.head.lifecycle = Lifecycle::Settling;
-        let settle = Timer { due: self.batch.now, payload: "0".into() };
-        set_timer(&mut self.batch.state, &mut self.effects, END_TIMER, None);
-        set_timer(&mut self.batch.state, &mut self.effects, SETTLE_TIMER, Some(settle));
+        self.state_mut().head.lifecycle = Lifecycle::Settling;
+        let settle = Timer { due: self.now, payload: "0".into() };
+        self.set_timer(END_TIMER, None);
+        self.set_timer(SETTLE_TIMER, Some(settle));
         // Whatever the plugin said, it has ended: that is what whoever ended it is told.
         match answer {
             Answer::Done { seq, answer, .. } => Ok(Answer::Done { seq, outcome: Outcome::Ok, answer }),
@@ -139,28 +139,28 @@ impl Running {
         // One that refuses is asked again later: what it lacks may come.
         let again = match answer {
             Answer::Done { outcome: Outcome::Ok, .. } => {
-                Timer { due: self.batch.now, payload: batch.saturating_add(1).to_string() }
+                Timer { due: self.now, payload: batch.saturating_add(1).to_string() }
             }
-            _ => Timer { due: self.batch.now.saturating_add(SETTLE_AGAIN_MS), payload: payload.into() },
+            _ => Timer { due: self.now.saturating_add(SETTLE_AGAIN_MS), payload: payload.into() },
         };
         if finished {
-            self.batch.state.head.lifecycle = Lifecycle::Settled;
-            for key in self.batch.state.timer_keys() {
+            self.state_mut().head.lifecycle = Lifecycle::Settled;
+            for key in self.state().timer_keys() {
                 // What is still held is put back when its time comes.
                 if !key.starts_with(HOLD_TIMER) {
-                    set_timer(&mut self.batch.state, &mut self.effects, &key, None);
+                    self.set_timer(&key, None);
                 }
             }
         } else {
-            set_timer(&mut self.batch.state, &mut self.effects, SETTLE_TIMER, Some(again));
+            self.set_timer(SETTLE_TIMER, Some(again));
         }
         Ok(answer)
     }
 
     /// A call that needs no plugin: the life of the activity moves on.
     pub(super) fn host_call(&mut self, entry: Entry<'_>, to: Lifecycle, prepare: Prepare<'_>) -> Result<Answer, Fault> {
-        prepare(&mut self.batch.state, &mut self.effects);
-        self.batch.state.head.lifecycle = to;
+        self.apply(prepare);
+        self.state_mut().head.lifecycle = to;
         let answer = Json::of(&serde_json::json!({"state": to}));
         Ok(self.journal(entry, Outcome::Ok, answer, "[]".into()))
     }

@@ -1,13 +1,14 @@
-//! A runner: the one task that writes an activity. It takes what is waiting, has it run, has it committed, and answers.
+//! A runner: the one task that writes an activity. It takes what is waiting, has it run, has it committed, and answers. While one
+//! batch is being committed the next one grows on top of it; should the first not be committed, both are run again.
 
 use std::{
-    collections::{HashMap, HashSet, VecDeque},
+    collections::{HashMap, VecDeque},
     sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
 use anyhow::Context;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::{
     capability::shared::Shared,
@@ -19,7 +20,8 @@ use crate::{
 };
 
 use super::{
-    batch::{Batch, Ran},
+    answered::Answered,
+    batch::{Again, Batch, Closed},
     committer::Committer,
     work::{Answer, Queued, Work},
 };
@@ -33,6 +35,9 @@ const BATCH_MAX: usize = 256;
 /// How often a batch is run again because another host, or another activity of a shared budget, was faster.
 const ATTEMPTS_MAX: u32 = 20;
 
+/// After a retry that only the store knew, so many slices look their keys up first: where there is one, there are more.
+const CAREFUL_SLICES: u32 = 64;
+
 /// A runner that nobody needs lets go of its memory.
 const IDLE: Duration = Duration::from_secs(600);
 
@@ -43,156 +48,271 @@ const TIMER_REST_MS: i64 = 5_000;
 pub(super) const RETRY_AFTER_MS: i64 = 1_000;
 
 pub(super) struct Runner {
-    pub activity: Arc<Activity>,
-    pub source: Arc<Source>,
-    pub catalog: Catalog,
-    pub threads: GuestThreads,
-    pub committer: Committer,
-    pub clock: Clock,
-    pub state: State,
-    /// What queries see: the state of the last commit.
-    pub committed: Arc<Mutex<State>>,
-    pub resting: HashMap<Arc<str>, i64>,
-    /// True once the activity has moved to another version.
-    pub moved: bool,
+    activity: Arc<Activity>,
+    source: Arc<Source>,
+    catalog: Catalog,
+    threads: GuestThreads,
+    committer: Committer,
+    clock: Clock,
+    /// The state of the last commit.
+    state: State,
+    /// The same, for queries.
+    committed: Arc<Mutex<State>>,
+    waiting: VecDeque<Queued>,
+    /// The batch that grows.
+    open: Option<Batch>,
+    /// The batch that is being committed.
+    flight: Option<Flight>,
+    answered: Answered,
+    careful: u32,
+    /// How often in a row a batch was run for nothing.
+    attempts: u32,
+    resting: HashMap<Arc<str>, i64>,
+    /// True once nobody needs it, or the activity has moved to another version.
+    is_retiring: bool,
+}
+
+struct Flight {
+    fate: oneshot::Receiver<anyhow::Result<Fate>>,
+    batch: Closed,
+    /// Nothing may be run on top of it.
+    is_last: bool,
 }
 
 impl Runner {
-    /// Runs until nobody needs it; `retire` takes it out of the registry first.
-    pub(super) async fn run(mut self, mut queue: mpsc::Receiver<Queued>, retire: impl FnOnce()) {
-        let mut waiting = VecDeque::new();
-        let mut arrived = Vec::with_capacity(BATCH_MAX);
-        loop {
-            let room = BATCH_MAX.saturating_sub(waiting.len());
-            if waiting.is_empty() {
-                match tokio::time::timeout(IDLE, queue.recv_many(&mut arrived, BATCH_MAX)).await {
-                    Ok(0) => return,
-                    Ok(_) => {}
-                    Err(_) => break,
-                }
-            } else if room > 0 {
-                while arrived.len() < room
-                    && let Ok(queued) = queue.try_recv()
-                {
-                    arrived.push(queued);
-                }
-            }
-            waiting.extend(arrived.drain(..));
-            waiting = self.step(waiting.into()).await.into();
-            if self.moved {
-                // The next look-up opens the activity with its new version.
-                break;
-            }
-        }
-        retire();
-        queue.close();
-        // What came in while it retired is still answered; the next runner begins from what this one commits.
-        while !waiting.is_empty() || queue.recv_many(&mut arrived, BATCH_MAX).await > 0 {
-            let mut left: Vec<Queued> = waiting.drain(..).chain(arrived.drain(..)).collect();
-            while !left.is_empty() {
-                left = self.step(left).await;
-            }
+    pub(super) fn new(
+        activity: Arc<Activity>,
+        source: Arc<Source>,
+        (catalog, threads, committer, clock): (Catalog, GuestThreads, Committer, Clock),
+        state: State,
+        committed: Arc<Mutex<State>>,
+    ) -> Self {
+        Self {
+            activity,
+            source,
+            catalog,
+            threads,
+            committer,
+            clock,
+            state,
+            committed,
+            waiting: VecDeque::new(),
+            open: None,
+            flight: None,
+            answered: Answered::default(),
+            careful: 0,
+            attempts: 0,
+            resting: HashMap::new(),
+            is_retiring: false,
         }
     }
 
-    /// Runs and commits one batch and answers it; gives back what is left for the next.
-    async fn step(&mut self, mut queue: Vec<Queued>) -> Vec<Queued> {
-        for attempt in 0..ATTEMPTS_MAX {
-            let refresh = attempt > 0 || queue.iter().any(|queued| matches!(queued.work, Work::Refresh));
-            if refresh && let Err(error) = self.catch_up().await {
-                return self.fail(queue, &error);
+    /// Runs until nobody needs it; `retire` takes it out of the registry first. What came in meanwhile is still answered: the next
+    /// runner begins from what this one commits.
+    pub(super) async fn run(mut self, mut queue: mpsc::Receiver<Queued>, retire: impl FnOnce()) {
+        let mut retire = Some(retire);
+        let mut is_drained = false;
+        let mut arrived = Vec::with_capacity(BATCH_MAX);
+        while !(is_drained && self.is_idle()) {
+            self.depart().await;
+            // The next look-up opens the activity anew, with its new version where it has one.
+            if self.is_retiring && let Some(retire) = retire.take() {
+                retire();
+                queue.close();
             }
-            let (back, ran) = match self.run_batch(queue).await {
-                Ok(done) => done,
-                Err((queue, error)) => return self.fail(queue, &error),
-            };
-            queue = back;
-            if ran.stale {
+            self.gather(&mut queue);
+            if self.may_run() {
+                self.run_slice().await;
                 continue;
             }
-            let Ran { state, part, answers, failed_timers, .. } = ran;
-            let version = part.as_ref().and_then(|part| part.version.clone());
-            let fate = match part {
-                Some(part) => self.committer.commit(part).await,
-                None => Ok(Fate::Committed),
-            };
-            match fate {
-                Ok(Fate::Committed) => {
-                    self.publish(state);
-                    self.rest(failed_timers);
-                    if let Some(version) = version {
-                        self.moved = true;
-                        self.activity = Arc::new(Activity { version, ..(*self.activity).clone() });
-                    }
-                    return answer(queue, answers);
+            let room = BATCH_MAX.saturating_sub(self.waiting.len());
+            tokio::select! {
+                biased;
+                fate = landing(&mut self.flight) => self.land(fate).await,
+                count = queue.recv_many(&mut arrived, room), if room > 0 && !is_drained => {
+                    self.waiting.extend(arrived.drain(..));
+                    is_drained = count == 0;
                 }
-                Ok(fate) => {
-                    metrics::counter!("fairground_commit_retries_total").increment(1);
-                    tracing::debug!(?fate, activity = %self.activity.id.activity, "run again");
-                }
-                Err(error) => {
-                    // It is not known what was written: the next batch begins with what the store says.
-                    let left = self.fail(queue, &error);
-                    if let Err(error) = self.catch_up().await {
-                        tracing::error!(error = format!("{error:#}"), "the store does not answer");
-                    }
-                    return left;
-                }
+                () = tokio::time::sleep(IDLE), if self.is_idle() => self.is_retiring = true,
             }
         }
-        for queued in queue.drain(..) {
-            let _ = queued.reply.send(Answer::Busy(RETRY_AFTER_MS));
-        }
-        queue
     }
 
-    /// A panic loses the queue: whoever waits for an answer is told that the host failed.
-    async fn run_batch(&mut self, queue: Vec<Queued>) -> Result<(Vec<Queued>, Ran), (Vec<Queued>, anyhow::Error)> {
+    fn is_idle(&self) -> bool {
+        self.flight.is_none() && self.open.is_none() && self.waiting.is_empty()
+    }
+
+    fn gather(&mut self, queue: &mut mpsc::Receiver<Queued>) {
+        while self.waiting.len() < BATCH_MAX
+            && let Ok(queued) = queue.try_recv()
+        {
+            self.waiting.push_back(queued);
+        }
+    }
+
+    /// Whether something is waiting that may run now, perhaps on top of what is being committed.
+    fn may_run(&self) -> bool {
+        let is_alone = self.flight.is_none() && self.open.is_none();
+        !self.waiting.is_empty()
+            && self.open.as_ref().is_none_or(|open| open.len() < BATCH_MAX && open.upgraded.is_none())
+            && self.flight.as_ref().is_none_or(|flight| !flight.is_last)
+            && (is_alone || !self.wants_refresh() && !self.state.is_full())
+    }
+
+    fn wants_refresh(&self) -> bool {
+        self.waiting.iter().any(|queued| matches!(queued.work, Work::Refresh))
+    }
+
+    /// Sends the open batch on its way, if nothing is in flight.
+    async fn depart(&mut self) {
+        if let Some(flight) = &mut self.flight
+            && let Ok(fate) = flight.fate.try_recv()
+        {
+            self.land(fate).await;
+        }
+        if self.flight.is_some() {
+            return;
+        }
+        let Some(open) = self.open.take() else { return };
+        let is_last = open.is_last();
+        let mut batch = open.close();
+        match batch.part.take() {
+            Some(part) => match self.committer.submit(part).await {
+                Ok(fate) => self.flight = Some(Flight { fate, batch, is_last }),
+                Err(error) => self.fail(batch.answers.into_iter().map(|(queued, _)| queued), &error),
+            },
+            None => {
+                self.rest(batch.failed_timers);
+                answer(batch.answers);
+            }
+        }
+    }
+
+    /// The batch in flight has been committed, or has not.
+    async fn land(&mut self, fate: anyhow::Result<Fate>) {
+        let Some(Flight { batch, .. }) = self.flight.take() else { return };
+        match fate {
+            Ok(Fate::Committed) => {
+                self.attempts = 0;
+                self.answered.age();
+                self.publish(batch.state);
+                self.rest(batch.failed_timers);
+                if let Some(version) = batch.upgraded {
+                    self.is_retiring = true;
+                    self.activity = Arc::new(Activity { version, ..(*self.activity).clone() });
+                }
+                answer(batch.answers);
+            }
+            Ok(fate) => {
+                metrics::counter!("fairground_commit_retries_total").increment(1);
+                tracing::debug!(?fate, activity = %self.activity.id.activity, "run again");
+                self.again(batch.answers.into_iter().map(|(queued, _)| queued).collect()).await;
+            }
+            Err(error) => {
+                // It is not known what was written: the next batch begins with what the store says.
+                self.fail(batch.answers.into_iter().map(|(queued, _)| queued), &error);
+                self.again(Vec::new()).await;
+            }
+        }
+    }
+
+    /// What was run counts for nothing: these calls and the open batch's wait again, in their order, for a state that is newer.
+    async fn again(&mut self, first: Vec<Queued>) {
+        self.answered.clear();
+        self.careful = CAREFUL_SLICES;
+        self.attempts += 1;
+        let open = self.open.take().into_iter().flat_map(Batch::into_queued);
+        let all: Vec<Queued> = first.into_iter().chain(open).collect();
+        if self.attempts >= ATTEMPTS_MAX {
+            self.attempts = 0;
+            for queued in all {
+                let _ = queued.reply.send(Answer::Busy(RETRY_AFTER_MS));
+            }
+        } else {
+            all.into_iter().rev().for_each(|queued| self.waiting.push_front(queued));
+        }
+        if let Err(error) = self.catch_up().await {
+            let waiting = std::mem::take(&mut self.waiting);
+            self.fail(waiting, &error);
+        }
+    }
+
+    /// Runs what is waiting, for a slice of time. A panic loses what ran: who waits for it is told that the host failed.
+    async fn run_slice(&mut self) {
+        if self.wants_refresh() && self.open.is_none() && self.flight.is_none() {
+            if let Err(error) = self.catch_up().await {
+                let waiting = std::mem::take(&mut self.waiting);
+                return self.fail(waiting, &error);
+            }
+        }
         let begun = Instant::now();
-        let batch = match self.batch(&queue).await {
+        let mut batch = match self.prepare().await {
             Ok(batch) => batch,
-            Err(error) => return Err((queue, error)),
+            Err(error) => {
+                let waiting = std::mem::take(&mut self.waiting);
+                return self.fail(waiting, &error);
+            }
         };
         metrics::histogram!("fairground_batch_seconds", "phase" => "prepare").record(begun.elapsed());
         let begun = Instant::now();
+        let mut waiting = std::mem::take(&mut self.waiting);
         let job = move || {
-            let ran = batch.run(&queue);
-            (queue, ran)
+            let ran = batch.run(&mut waiting);
+            (batch, waiting, ran)
         };
-        let ran = self.threads.run(&self.activity.id.community, job).await.map_err(|error| (Vec::new(), error));
+        let ran = self.threads.run(&self.activity.id.community, job).await;
         metrics::histogram!("fairground_batch_seconds", "phase" => "run").record(begun.elapsed());
-        ran
+        match ran {
+            Ok((mut batch, waiting, ran)) => {
+                self.waiting = waiting;
+                self.answered = std::mem::take(&mut batch.answered);
+                self.open = Some(batch);
+                if let Err(Again) = ran {
+                    // Another host has moved on. What is in flight will find out as well.
+                    if self.flight.is_some() {
+                        let fate = landing(&mut self.flight).await;
+                        self.land(fate).await;
+                    }
+                    self.again(Vec::new()).await;
+                }
+            }
+            Err(error) => tracing::error!(error = format!("{error:#}"), activity = %self.activity.id.activity, "a batch failed"),
+        }
     }
 
-    async fn batch(&self, queue: &[Queued]) -> anyhow::Result<Batch> {
+    /// The open batch, or a new one on top of the last, ready to run what is waiting.
+    async fn prepare(&mut self) -> anyhow::Result<Batch> {
+        let mut batch = match self.open.take() {
+            Some(open) => open,
+            None => self.begin().await?,
+        };
+        batch.now = batch.now.max(self.clock.now());
+        batch.resting = self.resting.iter().filter(|(_, until)| batch.now < **until).map(|(key, _)| key.clone()).collect();
+        batch.answered = std::mem::take(&mut self.answered);
+        let unknown = self.waiting.iter().filter_map(|queued| match &queued.work {
+            Work::Act(act) if self.careful > 0 || !batch.leaves_rows(act) => Some(act.retry_key()),
+            _ => None,
+        });
+        let unknown: Vec<RetryKey> = unknown.filter(|key| batch.answered.get(key).is_none()).collect();
+        if !unknown.is_empty() {
+            for (key, recorded) in self.source.store.recorded(&self.activity.id, &unknown).await? {
+                batch.answered.insert(key, recorded);
+            }
+        }
+        self.careful = self.careful.saturating_sub(1);
+        Ok(batch)
+    }
+
+    async fn begin(&self) -> anyhow::Result<Batch> {
         let Activity { id, plugin, version, budget, .. } = &*self.activity;
         let loaded = self.catalog.load(plugin, version).await?.context("the activity's plugin is gone")?;
-        let keys: Vec<RetryKey> = queue
-            .iter()
-            .filter_map(|queued| match &queued.work {
-                Work::Act(act) => Some(act.retry_key()),
-                _ => None,
-            })
-            .collect();
-        let store = &self.source.store;
         let budget = match budget {
-            Some(budget) => store.budget(&id.community, budget).await?,
+            Some(budget) => self.source.store.budget(&id.community, budget).await?,
             None => None,
         };
-        let now = self.clock.now();
-        let resting: HashSet<_> =
-            self.resting.iter().filter(|(_, until)| now < **until).map(|(key, _)| key.clone()).collect();
-        Ok(Batch {
-            sandbox: self.catalog.sandbox.clone(),
-            plugin: loaded,
-            activity: self.activity.clone(),
-            source: self.source.clone(),
-            state: self.state.clone(),
-            shared: Shared::new(budget),
-            recorded: if keys.is_empty() { HashMap::new() } else { store.recorded(id, &keys).await? },
-            now,
-            resting,
-        })
+        let state = self.flight.as_ref().map_or(&self.state, |flight| &flight.batch.state).clone();
+        let code = (self.catalog.sandbox.clone(), loaded);
+        Ok(Batch::new(code, self.activity.clone(), self.source.clone(), state, Shared::new(budget)))
     }
 
     /// Reads the state anew where another host has moved it on.
@@ -207,14 +327,17 @@ impl Runner {
         if let Some((activity, _)) = self.source.store.activity(&self.activity.id).await?
             && activity.version != self.activity.version
         {
-            self.moved = true;
+            self.is_retiring = true;
             self.activity = Arc::new(activity);
         }
         Ok(())
     }
 
     fn publish(&mut self, mut state: State) {
-        state.trim();
+        // What runs on top of it needs what it knows.
+        if self.open.is_none() {
+            state.trim();
+        }
         self.state = state.clone();
         *self.committed.lock().expect("nothing panics while it is locked") = state;
     }
@@ -225,20 +348,25 @@ impl Runner {
         self.resting.extend(failed.into_iter().map(|key| (key, now + TIMER_REST_MS)));
     }
 
-    fn fail(&self, queue: Vec<Queued>, error: &anyhow::Error) -> Vec<Queued> {
+    fn fail(&self, queue: impl IntoIterator<Item = Queued>, error: &anyhow::Error) {
         tracing::error!(error = format!("{error:#}"), activity = %self.activity.id.activity, "a batch failed");
         for queued in queue {
             let _ = queued.reply.send(Answer::Failed);
         }
-        Vec::new()
     }
 }
 
-/// Sends the answers; whoever has gone away is answered all the same when they ask again. Gives back who has none yet.
-fn answer(mut queue: Vec<Queued>, answers: Vec<Answer>) -> Vec<Queued> {
-    let left = queue.split_off(answers.len());
-    for (queued, answer) in queue.into_iter().zip(answers) {
+/// What becomes of the flight. Never ends where there is none.
+async fn landing(flight: &mut Option<Flight>) -> anyhow::Result<Fate> {
+    match flight {
+        Some(flight) => (&mut flight.fate).await.context("the committer has stopped")?,
+        None => std::future::pending().await,
+    }
+}
+
+/// Sends the answers; whoever has gone away is answered all the same when they ask again.
+fn answer(answers: Vec<(Queued, Answer)>) {
+    for (queued, answer) in answers {
         let _ = queued.reply.send(answer);
     }
-    left
 }

@@ -14,7 +14,7 @@ use crate::{
 };
 
 use super::{
-    batch::{Again, Batch, Entry, Prepare, Running, SLICE, set_timer},
+    batch::{Again, Batch, Entry, Prepare, SLICE, set_timer},
     work::Answer,
 };
 
@@ -23,7 +23,7 @@ pub(super) const START_TIMER: &str = "\0start";
 pub(super) const END_TIMER: &str = "\0end";
 pub(super) const SETTLE_TIMER: &str = "\0settle";
 
-impl Running {
+impl Batch {
     /// True when no timer is due any more.
     pub(super) fn run_timers(&mut self, begun: Instant) -> Result<bool, Again> {
         loop {
@@ -39,11 +39,11 @@ impl Running {
     }
 
     fn next_due(&self) -> Option<(Arc<str>, Timer)> {
-        let Batch { state, now, resting, plugin, .. } = &self.batch;
+        let Self { now, resting, plugin, .. } = self;
         if !plugin.enabled {
             return None;
         }
-        let next = state.due_timers(*now).find(|(key, _)| !resting.contains(*key) && !self.failed_timers.contains(key));
+        let next = self.state().due_timers(*now).find(|(key, _)| !resting.contains(*key) && !self.failed_timers.contains(key));
         next.map(|(key, timer)| (key.clone(), timer.clone()))
     }
 
@@ -73,15 +73,15 @@ impl Running {
     }
 
     fn expire_hold(&mut self, key: &str, fired: Prepare<'_>) -> Result<Answer, Fault> {
-        let mut call = self.begin();
-        fired(&mut call.state, &mut call.effects);
-        let expired = call
-            .expire_hold(key)
-            .map_err(|error| if error.is::<Stale>() { Fault::Stale(Stale) } else { Fault::Host(error) })?;
-        let effected = call.into_effected();
-        self.batch.state = effected.state;
-        self.batch.shared = effected.shared;
-        self.effects.merge(effected.effects);
+        let mut call = self.begin(fired);
+        let expired = match call.expire_hold(key) {
+            Ok(expired) => expired,
+            Err(error) => {
+                self.forget(*call);
+                return Err(if error.is::<Stale>() { Fault::Stale(Stale) } else { Fault::Host(error) });
+            }
+        };
+        self.keep(*call);
         let input = Json::of(key);
         let entry = Entry::own(CallKind::Timer, "hold-expired", input.as_str());
         Ok(self.journal(entry, Outcome::Ok, Json::of(&expired), "[]".into()))

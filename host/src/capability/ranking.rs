@@ -1,6 +1,8 @@
 //! `wit/ranking.wit`.
 
-use crate::effects::Score;
+use std::sync::Arc;
+
+use crate::{effects::Score, state::board::Board};
 
 use super::{
     RunningCall,
@@ -13,7 +15,7 @@ fn ranked(index: usize, key: String, score: Score) -> Ranked {
 }
 
 impl RunningCall {
-    fn board(&mut self, name: &str) -> wasmtime::Result<&mut crate::state::board::Board> {
+    fn board(&mut self, name: &str) -> wasmtime::Result<&Board> {
         self.key(name)?;
         let counted = self.quota.read(1, 0);
         self.within(counted)?;
@@ -22,30 +24,33 @@ impl RunningCall {
         }
         Ok(self.reading_again()?.state.board(name).expect("it was loaded above"))
     }
+
+    /// Sets an entry or removes it; answers what it was.
+    fn set_score(&mut self, board: String, key: String, score: Option<Score>) -> wasmtime::Result<Option<Score>> {
+        self.writing()?;
+        self.key(&board)?;
+        self.key(&key)?;
+        let counted = self.quota.write(key.len()).and_then(|()| self.quota.read(1, 0));
+        self.within(counted)?;
+        let (board, key): (Arc<str>, Arc<str>) = (board.into(), key.into());
+        let call = self.reading_again()?;
+        let set = call.state.set_score(&board, &key, score);
+        let before = self.host(set)?;
+        if score.is_some() || before.is_some() {
+            self.reading_again()?.effects.boards.insert((board, key), score);
+        }
+        Ok(before)
+    }
 }
 
 impl Host for RunningCall {
     fn put(&mut self, board: String, entry: Scored) -> wasmtime::Result<()> {
-        self.writing()?;
-        self.key(&entry.key)?;
-        let counted = self.quota.write(entry.key.len());
-        self.within(counted)?;
         let score = Score { score: entry.score, at: entry.at };
-        let key: std::sync::Arc<str> = entry.key.into();
-        self.board(&board)?.put(key.clone(), score);
-        self.reading_again()?.effects.boards.insert((board.into(), key), Some(score));
-        Ok(())
+        self.set_score(board, entry.key, Some(score)).map(drop)
     }
 
     fn remove(&mut self, board: String, key: String) -> wasmtime::Result<bool> {
-        self.writing()?;
-        let counted = self.quota.write(key.len());
-        self.within(counted)?;
-        let removed = self.board(&board)?.remove(&key).is_some();
-        if removed {
-            self.reading_again()?.effects.boards.insert((board.into(), key.into()), None);
-        }
-        Ok(removed)
+        Ok(self.set_score(board, key, None)?.is_some())
     }
 
     fn rank(&mut self, board: String, key: String) -> wasmtime::Result<Option<Ranked>> {

@@ -40,14 +40,6 @@ pub(crate) struct Call {
     pub draws: u64,
 }
 
-/// What a call leaves behind when it went well.
-pub(crate) struct Effected {
-    pub state: State,
-    pub shared: Shared,
-    pub effects: Effects,
-    pub facts: String,
-}
-
 /// Why a host function trapped its guest.
 #[derive(Debug)]
 pub(crate) enum Trouble {
@@ -172,8 +164,8 @@ impl Call {
         self.facts.push(Json::of(&(function, asked, answer)).as_str().into());
     }
 
-    pub(crate) fn into_effected(self) -> Effected {
-        let facts = format!("[{}]", self.facts.join(","));
-        Effected { state: self.state, shared: self.shared, effects: self.effects, facts }
+    /// The facts as the journal has them: one JSON array.
+    pub(crate) fn facts_json(&self) -> String {
+        format!("[{}]", self.facts.join(","))
     }
 }

@@ -31,8 +31,9 @@ pub(super) fn describe(sandbox: &Sandbox, component: &Component) -> Result<Manif
     let plugin = ActivityPre::new(linker.instantiate_pre(component).map_err(wrong)?).map_err(wrong)?;
     let described = sandbox
         .call(&plugin, "describe", None, |guest, store| guest.fairground_activity_guest().call_describe(store))
+        .answer
         .map_err(|fault| Refused::CannotDescribe(fault.to_string()))?;
-    read(described.answer).map_err(Refused::BadManifest)
+    read(described).map_err(Refused::BadManifest)
 }
 
 /// Links the component with what was granted; also where an import has another shape than ours, this says so.

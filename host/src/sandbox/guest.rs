@@ -4,7 +4,7 @@ use wasmtime::{Store, Trap};
 
 use crate::{
     capability::{
-        Call, Effected, RunningCall, Trouble,
+        Call, RunningCall, Trouble,
         bindings::{Activity as Bindings, ActivityPre, fairground::activity::log::Level},
         quota::{EPOCH_TICKS, FUEL, HANDLES_MAX, HOSTCALL_BYTES_MAX},
     },
@@ -31,10 +31,10 @@ pub(crate) enum Fault {
     Host(#[source] anyhow::Error),
 }
 
-/// What a call answered, and what it leaves behind.
-pub(crate) struct Done<T> {
-    pub answer: T,
-    pub effected: Option<Effected>,
+/// What a call answered, and the call with what it did. Where it failed, that is to be taken back.
+pub(crate) struct Ended<T> {
+    pub answer: Result<T, Fault>,
+    pub call: Option<Box<Call>>,
 }
 
 impl Sandbox {
@@ -45,23 +45,19 @@ impl Sandbox {
         label: &str,
         call: Option<Box<Call>>,
         export: impl FnOnce(&Bindings, &mut GuestStore) -> GuestResult<T>,
-    ) -> Result<Done<T>, Fault> {
+    ) -> Ended<T> {
         let mut store = Store::new(&self.engine, RunningCall::new(call));
         store.limiter(|call| &mut call.limits);
-        store.set_fuel(FUEL).map_err(|error| Fault::Host(anyhow::Error::msg(error.to_string())))?;
         store.set_epoch_deadline(EPOCH_TICKS);
         store.set_hostcall_fuel(HOSTCALL_BYTES_MAX);
         store.set_max_component_handles(HANDLES_MAX);
-        let answer = match plugin.instantiate(&mut store) {
-            Ok(guest) => export(&guest, &mut store),
-            Err(error) => Err(error),
-        };
-        let running = store.into_data();
-        write_log(label, &running.log);
-        match answer {
-            Ok(answer) => Ok(Done { answer, effected: running.call.map(|call| call.into_effected()) }),
-            Err(error) => Err(fault(running.trouble, &error)),
-        }
+        let answer = store
+            .set_fuel(FUEL)
+            .and_then(|()| plugin.instantiate(&mut store))
+            .and_then(|guest| export(&guest, &mut store));
+        let RunningCall { call, trouble, log, .. } = store.into_data();
+        write_log(label, &log);
+        Ended { answer: answer.map_err(|error| fault(trouble, &error)), call }
     }
 }
 

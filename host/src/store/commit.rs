@@ -41,11 +41,14 @@ pub(crate) enum Fate {
     Conflict,
     /// A budget, a balance or an inviter that it counted on has changed.
     Refused,
+    /// One of its calls is a retry of a call that is in the journal.
+    Repeated,
 }
 
 impl Store {
-    /// Writes the parts, of different activities, in one transaction. An error says that nothing is known to be written.
-    pub(crate) async fn commit(&self, parts: &[Part]) -> anyhow::Result<Vec<Fate>> {
+    /// Writes the parts, of different activities, in one transaction. An error says that nothing is known to be written; none, that
+    /// nothing was, because one of several parts has a call that was answered before.
+    pub(crate) async fn commit(&self, parts: &[Part]) -> anyhow::Result<Option<Vec<Fate>>> {
         let mut tx = self.begin().await?;
         // A runner that retires and the next one may both have a part of one activity: the second waits its turn.
         let mut seen = BTreeSet::new();
@@ -65,7 +68,10 @@ impl Store {
         let committed: Vec<&Part> =
             parts.iter().zip(&fates).filter(|(_, fate)| **fate == Fate::Committed).map(|(part, _)| part).collect();
         write_versions(&mut tx, &committed).await?;
-        write_journal(&mut tx, &committed).await?;
+        if !write_journal(&mut tx, &committed).await? {
+            tx.rollback().await?;
+            return Ok((parts.len() == 1).then(|| vec![Fate::Repeated]));
+        }
         write_entries(&mut tx, &committed).await?;
         write_boards(&mut tx, &committed).await?;
         write_timers(&mut tx, &committed).await?;
@@ -78,7 +84,7 @@ impl Store {
                 self.members.invalidate(&(part.id.community.clone(), member.clone()));
             }
         }
-        Ok(fates)
+        Ok(Some(fates))
     }
 }
 
@@ -103,7 +109,7 @@ async fn move_heads(tx: &mut Transaction, mut ordered: Vec<&Part>) -> anyhow::Re
                 RETURNING community, activity",
     };
     let moved = rows
-        .run(tx, &ordered, |statement, part| {
+        .fetch(tx, &ordered, |statement, part| {
             statement
                 .bind(part.id.community.as_str())
                 .bind(part.id.activity.as_str())
@@ -188,16 +194,17 @@ async fn write_versions(tx: &mut Transaction, parts: &[&Part]) -> anyhow::Result
     Ok(())
 }
 
-async fn write_journal(tx: &mut Transaction, parts: &[&Part]) -> anyhow::Result<()> {
+/// False where a call was answered before.
+async fn write_journal(tx: &mut Transaction, parts: &[&Part]) -> anyhow::Result<bool> {
     let rows: Vec<(&ActivityId, &JournalRow)> =
         parts.iter().flat_map(|part| part.journal.iter().map(|row| (&part.id, row))).collect();
-    Rows {
+    let written = Rows {
         before: "INSERT INTO journal (community, activity, seq, kind, actor, name, idempotency_key, input, now, outcome, answer,
                  facts, version)",
         columns: &["?"; 13],
-        after: "",
+        after: "ON CONFLICT (community, activity, actor, name, idempotency_key) DO NOTHING",
     }
-    .run(tx, &rows, |statement, (id, row)| {
+    .execute(tx, &rows, |statement, (id, row)| {
         statement
             .bind(id.community.as_str())
             .bind(id.activity.as_str())
@@ -214,7 +221,7 @@ async fn write_journal(tx: &mut Transaction, parts: &[&Part]) -> anyhow::Result<
             .bind(row.version.as_str())
     })
     .await?;
-    Ok(())
+    Ok(written == rows.len() as u64)
 }
 
 async fn write_entries(tx: &mut Transaction, parts: &[&Part]) -> anyhow::Result<()> {
@@ -229,7 +236,7 @@ async fn write_entries(tx: &mut Transaction, parts: &[&Part]) -> anyhow::Result<
             "ON CONFLICT (community, activity, key) DO UPDATE SET value = excluded.value, version = excluded.version,
                 seq = excluded.seq",
     }
-    .run(tx, &rows, |statement, (part, key, written)| {
+    .execute(tx, &rows, |statement, (part, key, written)| {
         statement
             .bind(part.id.community.as_str())
             .bind(part.id.activity.as_str())
@@ -255,7 +262,7 @@ async fn write_boards(tx: &mut Transaction, parts: &[&Part]) -> anyhow::Result<(
         after: "ON CONFLICT (community, activity, board, key) DO UPDATE SET score = excluded.score,
                 reached_at = excluded.reached_at, seq = excluded.seq",
     }
-    .run(tx, &rows, |statement, (part, board, key, score)| {
+    .execute(tx, &rows, |statement, (part, board, key, score)| {
         statement
             .bind(part.id.community.as_str())
             .bind(part.id.activity.as_str())
@@ -270,28 +277,27 @@ async fn write_boards(tx: &mut Transaction, parts: &[&Part]) -> anyhow::Result<(
 }
 
 async fn write_timers(tx: &mut Transaction, parts: &[&Part]) -> anyhow::Result<()> {
-    let mut set: Vec<(&ActivityId, &str, &Timer)> = Vec::new();
-    for part in parts {
-        for (key, timer) in &part.effects.timers {
-            match timer {
-                Some(timer) => set.push((&part.id, key, timer)),
-                None => {
-                    sqlx::query("DELETE FROM timers WHERE community = $1 AND activity = $2 AND key = $3")
-                        .bind(part.id.community.as_str())
-                        .bind(part.id.activity.as_str())
-                        .bind(key.as_bytes())
-                        .execute(&mut **tx)
-                        .await?;
-                }
-            }
-        }
+    let all: Vec<(&ActivityId, &str, Option<&Timer>)> = parts
+        .iter()
+        .flat_map(|part| part.effects.timers.iter().map(|(key, timer)| (&part.id, key.as_ref(), timer.as_ref())))
+        .collect();
+    let gone: Vec<_> = all.iter().filter(|(_, _, timer)| timer.is_none()).collect();
+    Rows {
+        before: "DELETE FROM timers WHERE (community, activity, key) IN (",
+        columns: &["?"; 3],
+        after: ")",
     }
+    .execute(tx, &gone, |statement, (id, key, _)| {
+        statement.bind(id.community.as_str()).bind(id.activity.as_str()).bind(key.as_bytes())
+    })
+    .await?;
+    let set: Vec<_> = all.iter().filter_map(|(id, key, timer)| Some((*id, *key, (*timer)?))).collect();
     Rows {
         before: "INSERT INTO timers (community, activity, key, due, payload)",
         columns: &["?"; 5],
         after: "ON CONFLICT (community, activity, key) DO UPDATE SET due = excluded.due, payload = excluded.payload",
     }
-    .run(tx, &set, |statement, (id, key, timer)| {
+    .execute(tx, &set, |statement, (id, key, timer)| {
         statement
             .bind(id.community.as_str())
             .bind(id.activity.as_str())
@@ -313,7 +319,7 @@ async fn write_holds(tx: &mut Transaction, parts: &[&Part]) -> anyhow::Result<()
         after: "ON CONFLICT (community, activity, key) DO UPDATE SET state = excluded.state, reason = excluded.reason,
                 expires_at = excluded.expires_at, seq = excluded.seq",
     }
-    .run(tx, &rows, |statement, (part, hold)| {
+    .execute(tx, &rows, |statement, (part, hold)| {
         statement
             .bind(part.id.community.as_str())
             .bind(part.id.activity.as_str())
@@ -347,7 +353,7 @@ async fn write_outbox(tx: &mut Transaction, parts: &[&Part]) -> anyhow::Result<(
         columns: &["?"; 9],
         after: "",
     }
-    .run(tx, &rows, |statement, (part, seq, ordinal, outgoing)| {
+    .execute(tx, &rows, |statement, (part, seq, ordinal, outgoing)| {
         statement
             .bind(part.id.community.as_str())
             .bind(part.id.activity.as_str())

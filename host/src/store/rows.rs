@@ -14,7 +14,7 @@ pub(super) type Statement<'q> = Query<'q, Any, AnyArguments>;
 
 /// From large to small; what is left over goes into the next smaller ones. 64 rows of 13 columns stay far below the limits of
 /// 32 766 (SQLite) and 65 535 (PostgreSQL) parameters.
-const SIZES: [usize; 4] = [64, 16, 4, 1];
+const SIZES: [usize; 7] = [64, 32, 16, 8, 4, 2, 1];
 
 /// By the statement's beginning, its number of rows, and whether its parameters are numbered.
 type Texts = Mutex<HashMap<(&'static str, usize, bool), SqlStr>>;
@@ -28,42 +28,53 @@ pub(super) struct Rows {
 }
 
 impl Rows {
-    /// Runs the statement over all rows; answers what it returns, if it returns anything.
-    pub(super) async fn run<T>(
+    /// Runs the statement over all rows; answers how many it changed.
+    pub(super) async fn execute<T>(
         &self,
         tx: &mut Transaction,
-        mut rows: &[T],
+        rows: &[T],
+        bind: impl for<'q> Fn(Statement<'q>, &'q T) -> Statement<'q>,
+    ) -> anyhow::Result<u64> {
+        let mut changed = 0;
+        for chunk in chunks(rows) {
+            changed += self.statement(tx, chunk, &bind).execute(&mut **tx).await?.rows_affected();
+        }
+        Ok(changed)
+    }
+
+    /// Runs the statement over all rows; answers what it returns.
+    pub(super) async fn fetch<T>(
+        &self,
+        tx: &mut Transaction,
+        rows: &[T],
         bind: impl for<'q> Fn(Statement<'q>, &'q T) -> Statement<'q>,
     ) -> anyhow::Result<Vec<AnyRow>> {
         let mut returned = Vec::new();
-        // SQLite looks a numbered parameter up by its name, which takes the longer the more there are.
-        let numbered = tx.backend_name() != "SQLite";
-        for size in SIZES {
-            while rows.len() >= size {
-                let (chunk, rest) = rows.split_at(size);
-                rows = rest;
-                let mut statement = sqlx::query(self.text(size, numbered));
-                for row in chunk {
-                    statement = bind(statement, row);
-                }
-                if self.after.contains("RETURNING") {
-                    returned.extend(statement.fetch_all(&mut **tx).await?);
-                } else {
-                    statement.execute(&mut **tx).await?;
-                }
-            }
+        for chunk in chunks(rows) {
+            returned.extend(self.statement(tx, chunk, &bind).fetch_all(&mut **tx).await?);
         }
         Ok(returned)
     }
 
-    fn text(&self, size: usize, numbered: bool) -> SqlStr {
-        static TEXTS: LazyLock<Texts> = LazyLock::new(Mutex::default);
-        let mut texts = TEXTS.lock().expect("nothing panics while it is locked");
-        let text = || AssertSqlSafe(self.build(size, numbered)).into_sql_str();
-        texts.entry((self.before, size, numbered)).or_insert_with(text).clone()
+    fn statement<'q, T>(
+        &self,
+        tx: &Transaction,
+        rows: &'q [T],
+        bind: &impl Fn(Statement<'q>, &'q T) -> Statement<'q>,
+    ) -> Statement<'q> {
+        // SQLite looks a numbered parameter up by its name, which takes the longer the more there are.
+        let is_numbered = tx.backend_name() != "SQLite";
+        rows.iter().fold(sqlx::query(self.text(rows.len(), is_numbered)), bind)
     }
 
-    fn build(&self, size: usize, numbered: bool) -> String {
+    fn text(&self, size: usize, is_numbered: bool) -> SqlStr {
+        static TEXTS: LazyLock<Texts> = LazyLock::new(Mutex::default);
+        let mut texts = TEXTS.lock().expect("nothing panics while it is locked");
+        let text = || AssertSqlSafe(self.build(size, is_numbered)).into_sql_str();
+        texts.entry((self.before, size, is_numbered)).or_insert_with(text).clone()
+    }
+
+    fn build(&self, size: usize, is_numbered: bool) -> String {
         let mut sql = format!("{} VALUES ", self.before);
         let mut parameter = 0;
         for row in 0..size {
@@ -73,7 +84,7 @@ impl Rows {
                 if index > 0 {
                     sql.push_str(", ");
                 }
-                if numbered {
+                if is_numbered {
                     write!(sql, "{}", column.replace('?', &format!("${parameter}"))).expect("a string takes all");
                 } else {
                     sql.push_str(column);
@@ -85,6 +96,16 @@ impl Rows {
         sql.push_str(self.after);
         sql
     }
+}
+
+/// The rows in pieces of the fixed sizes.
+fn chunks<T>(mut rows: &[T]) -> impl Iterator<Item = &[T]> {
+    std::iter::from_fn(move || {
+        let size = SIZES.into_iter().find(|size| *size <= rows.len())?;
+        let (chunk, rest) = rows.split_at(size);
+        rows = rest;
+        Some(chunk)
+    })
 }
 
 /// The number that a `SELECT COUNT(*)` or `SUM` answers.
