@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::{Context, ensure};
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
 use crate::{
@@ -29,6 +29,13 @@ use crate::{
 const TIMER_POLL: Duration = Duration::from_millis(250);
 
 const METRICS_FOLD: Duration = Duration::from_secs(5);
+
+/// Buckets of what is timed, from a call in a sandbox to a request that should have been cut off.
+const SECONDS: [f64; 15] =
+    [0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.125, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+
+/// Buckets of how many calls were written by one commit.
+const CALLS: [f64; 9] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
 
 /// Connections that are still busy then are dropped: what they began is rolled back.
 const CLOSE_TIME_MAX: Duration = Duration::from_secs(1);
@@ -96,7 +103,16 @@ impl Host {
 fn recorder() -> PrometheusHandle {
     static RECORDER: LazyLock<Mutex<Option<PrometheusHandle>>> = LazyLock::new(Mutex::default);
     let mut recorder = RECORDER.lock().expect("nothing panics while it is locked");
-    recorder.get_or_insert_with(|| PrometheusBuilder::new().install_recorder().expect("it is installed once")).clone()
+    recorder.get_or_insert_with(install_recorder).clone()
+}
+
+fn install_recorder() -> PrometheusHandle {
+    let calls = Matcher::Full("fairground_commit_calls".into());
+    PrometheusBuilder::new()
+        .set_buckets(&SECONDS)
+        .and_then(|builder| builder.set_buckets_for_metric(calls, &CALLS))
+        .and_then(PrometheusBuilder::install_recorder)
+        .expect("the buckets are fine, and it is installed once")
 }
 
 async fn until(mut draining: watch::Receiver<bool>) {
@@ -114,7 +130,7 @@ async fn poll_timers(activities: Activities, draining: watch::Receiver<bool>) {
     }
 }
 
-/// Samples of histograms are kept until they are folded into their summaries.
+/// Samples of histograms are kept until they are folded into their buckets.
 async fn fold_metrics(metrics: PrometheusHandle, draining: watch::Receiver<bool>) {
     while !*draining.borrow() {
         tokio::time::sleep(METRICS_FOLD).await;

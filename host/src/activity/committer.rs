@@ -1,8 +1,12 @@
 //! The committer: takes whatever is waiting, from every activity, and writes it in one transaction. The next batch forms while
 //! this one syncs, so no timer is needed.
 
-use anyhow::Context;
-use tokio::sync::{mpsc, oneshot};
+use std::thread;
+
+use tokio::{
+    runtime::Handle,
+    sync::{mpsc, oneshot},
+};
 
 use crate::store::{
     Store,
@@ -21,15 +25,21 @@ struct Waiting {
 pub(super) struct Committer(mpsc::Sender<Waiting>);
 
 impl Committer {
-    /// Its task ends when the last clone is dropped.
+    /// A thread of its own, which ends when the last clone is dropped: a commit goes to and fro with the database, and would wait
+    /// each time for its turn among the requests.
     pub(super) fn start(store: Store) -> Self {
         let (parts, mut waiting) = mpsc::channel(PARTS_MAX * 4);
-        tokio::spawn(async move {
+        let runtime = Handle::current();
+        let run = async move {
             let mut batch = Vec::with_capacity(PARTS_MAX);
             while waiting.recv_many(&mut batch, PARTS_MAX).await > 0 {
                 commit(&store, std::mem::take(&mut batch)).await;
             }
-        });
+        };
+        thread::Builder::new()
+            .name("committer".into())
+            .spawn(move || runtime.block_on(run))
+            .expect("a thread can be started");
         Self(parts)
     }
 
@@ -56,8 +66,7 @@ async fn commit(store: &Store, batch: Vec<Waiting>) {
 /// all meets its own head and is a conflict: its calls are then answered from the journal.
 async fn commit_parts(store: &Store, parts: &[Part]) -> Vec<anyhow::Result<Fate>> {
     match store.commit(parts).await {
-        Ok(Some(fates)) => return fates.into_iter().map(Ok).collect(),
-        Ok(None) => {}
+        Ok(fates) => return fates.into_iter().map(Ok).collect(),
         Err(error) => tracing::warn!(
             error = format!("{error:#}"),
             parts = parts.len(),
@@ -66,8 +75,7 @@ async fn commit_parts(store: &Store, parts: &[Part]) -> Vec<anyhow::Result<Fate>
     }
     let mut fates = Vec::with_capacity(parts.len());
     for part in parts {
-        let fate = store.commit(std::slice::from_ref(part)).await;
-        fates.push(fate.and_then(|fates| fates.context("a part alone has a fate").map(|fates| fates[0])));
+        fates.push(store.commit(std::slice::from_ref(part)).await.map(|fates| fates[0]));
     }
     fates
 }

@@ -1,6 +1,6 @@
-//! Around every request: an id, a measurement, and a task of its own.
+//! Around every request: an id, a measurement, and an end.
 
-use std::time::Instant;
+use std::{panic::AssertUnwindSafe, time::Instant};
 
 use axum::{
     extract::{MatchedPath, Request},
@@ -8,22 +8,28 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
+use futures_util::FutureExt;
 use tracing::Instrument;
 
 use crate::domain::id::Id;
 
 use super::problem::Problem;
 
+/// What may end with its client: an action is finished by its activity's runner, and a request that only reads leaves nothing
+/// half-way. Whatever else changes something is finished by a task of its own.
+const ACTIONS: &str = "/v1/communities/{community}/activities/{activity}/actions/{name}";
+
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// A request, once begun, is finished by its own task: a client that goes away leaves no transaction half-way.
 pub(crate) async fn edge(request: Request, next: Next) -> Response {
     let id = request_id(&request);
     let route = request.extensions().get::<MatchedPath>().map_or("other", MatchedPath::as_str).to_owned();
     let span = tracing::info_span!("request", id = %id, method = %request.method(), route);
     let begun = Instant::now();
-    let finished = tokio::spawn(next.run(request).instrument(span)).await;
-    let mut response = finished.unwrap_or_else(|_| Problem::fault().into_response());
+    let may_end_with_client = request.method().is_safe() || route == ACTIONS;
+    let answering = AssertUnwindSafe(next.run(request)).catch_unwind().instrument(span);
+    let finished = if may_end_with_client { Ok(answering.await) } else { tokio::spawn(answering).await };
+    let mut response = finished.ok().and_then(Result::ok).unwrap_or_else(|| Problem::fault().into_response());
     let status = response.status().as_u16().to_string();
     metrics::histogram!("fairground_http_seconds", "route" => route, "status" => status).record(begun.elapsed());
     if let Ok(id) = HeaderValue::from_str(id.as_str()) {

@@ -1,6 +1,10 @@
 //! Who is it: keys of operators and apps, tokens of members. What each may do stands in the route table.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use anyhow::Context;
 use axum::{
@@ -32,6 +36,9 @@ const LEEWAY_SECONDS: i64 = 5;
 /// A key that was deleted through another host works for at most so long.
 const KEY_CACHE_TTL: Duration = Duration::from_secs(5);
 const KEY_CACHE_MAX: u64 = 10_000;
+
+/// Tokens whose signature was found good; checking it again would take longer than everything else at the door.
+const TOKENS_MAX: usize = 10_000;
 
 const ISSUER: &str = "fairground";
 const AUDIENCE: &str = "fairground/member";
@@ -76,6 +83,7 @@ pub(crate) struct Identity {
     store: Store,
     clock: Clock,
     keys: Cache<String, ApiKey>,
+    tokens: Arc<Mutex<HashMap<String, Arc<Claims>>>>,
     signing: Arc<EncodingKey>,
     checking: Arc<DecodingKey>,
     validation: Arc<Validation>,
@@ -102,6 +110,7 @@ impl Identity {
             store,
             clock,
             keys: Cache::builder().max_capacity(KEY_CACHE_MAX).time_to_live(KEY_CACHE_TTL).build(),
+            tokens: Arc::default(),
             signing: Arc::new(EncodingKey::from_secret(secret.as_bytes())),
             checking: Arc::new(DecodingKey::from_secret(secret.as_bytes())),
             validation: Arc::new(validation),
@@ -156,11 +165,25 @@ impl Identity {
     }
 
     fn member(&self, token: &str) -> Option<(Principal, Option<Id>)> {
-        let claims = jsonwebtoken::decode::<Claims>(token, &self.checking, &self.validation).ok()?.claims;
+        let claims = self.claims(token)?;
         let now = self.clock.now().div_euclid(1_000);
         let lives = claims.nbf - LEEWAY_SECONDS <= now && now < claims.exp + LEEWAY_SECONDS;
         let short = claims.exp - claims.iat <= i64::from(TOKEN_SECONDS_MAX);
-        (lives && short).then_some((Principal::Member(claims.sub), Some(claims.community)))
+        (lives && short).then(|| (Principal::Member(claims.sub.clone()), Some(claims.community.clone())))
+    }
+
+    /// What a token with our signature says.
+    fn claims(&self, token: &str) -> Option<Arc<Claims>> {
+        if let Some(known) = self.tokens.lock().expect("nothing panics while it is locked").get(token) {
+            return Some(known.clone());
+        }
+        let claims = Arc::new(jsonwebtoken::decode::<Claims>(token, &self.checking, &self.validation).ok()?.claims);
+        let mut tokens = self.tokens.lock().expect("nothing panics while it is locked");
+        if tokens.len() >= TOKENS_MAX {
+            tokens.clear();
+        }
+        tokens.insert(token.into(), claims.clone());
+        Some(claims)
     }
 }
 

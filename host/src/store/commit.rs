@@ -1,8 +1,9 @@
 //! The commit: what many activities did, in one transaction and one fsync.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use anyhow::Context;
+use sqlx::{any::AnyRow, error::DatabaseError};
 
 use crate::{
     domain::{
@@ -18,7 +19,7 @@ use super::{
     columns::{Columns, word},
     database::Transaction,
     points,
-    rows::Rows,
+    rows::{Column, Rows, Script},
 };
 
 /// What one activity did in a row, from the head it was run on to the next.
@@ -46,15 +47,32 @@ pub(crate) enum Fate {
 }
 
 impl Store {
-    /// Writes the parts, of different activities, in one transaction. An error says that nothing is known to be written; none, that
-    /// nothing was, because one of several parts has a call that was answered before.
-    pub(crate) async fn commit(&self, parts: &[Part]) -> anyhow::Result<Option<Vec<Fate>>> {
+    /// Writes the parts, of different activities, in one transaction. An error says that nothing is known to be written.
+    pub(crate) async fn commit(&self, parts: &[Part]) -> anyhow::Result<Vec<Fate>> {
+        // What is shared, and versions, are rare, and need an answer half-way.
+        if parts.iter().all(|part| !part.effects.is_shared() && part.version.is_none()) {
+            let mut script = Script::new(self.kind);
+            let all: Vec<&Part> = parts.iter().collect();
+            move_heads(&mut script, &all, OrFail::Yes);
+            write(&mut script, &all);
+            match script.commit(self).await {
+                Ok(()) => return Ok(vec![Fate::Committed; parts.len()]),
+                Err(error) => tracing::debug!(%error, "a commit is done again with care"),
+            }
+        }
+        self.commit_with_care(parts).await
+    }
+
+    /// Looks half-way what became of each part.
+    async fn commit_with_care(&self, parts: &[Part]) -> anyhow::Result<Vec<Fate>> {
         let mut tx = self.begin().await?;
         // A runner that retires and the next one may both have a part of one activity: the second waits its turn.
         let mut seen = BTreeSet::new();
         let first: Vec<bool> = parts.iter().map(|part| seen.insert(&part.id)).collect();
-        let movable = parts.iter().zip(&first).filter(|(_, first)| **first).map(|(part, _)| part).collect();
-        let moved = move_heads(&mut tx, movable).await?;
+        let movable: Vec<&Part> = parts.iter().zip(&first).filter(|(_, first)| **first).map(|(part, _)| part).collect();
+        let mut script = Script::new(self.kind);
+        move_heads(&mut script, &movable, OrFail::No);
+        let moved = moved(&script.run(&mut tx).await?)?;
         let mut fates = Vec::with_capacity(parts.len());
         for (part, first) in parts.iter().zip(first) {
             fates.push(if !first || !moved.contains(&part.id) {
@@ -68,15 +86,18 @@ impl Store {
         let committed: Vec<&Part> =
             parts.iter().zip(&fates).filter(|(_, fate)| **fate == Fate::Committed).map(|(part, _)| part).collect();
         write_versions(&mut tx, &committed).await?;
-        if !write_journal(&mut tx, &committed).await? {
+        let mut script = Script::new(self.kind);
+        write(&mut script, &committed);
+        if let Err(error) = script.run(&mut tx).await {
             tx.rollback().await?;
-            return Ok((parts.len() == 1).then(|| vec![Fate::Repeated]));
+            // The one rule that a call can break here is that of the idempotency keys.
+            return match parts {
+                [_] if error.as_database_error().is_some_and(DatabaseError::is_unique_violation) => {
+                    Ok(vec![Fate::Repeated])
+                }
+                _ => Err(error.into()),
+            };
         }
-        write_entries(&mut tx, &committed).await?;
-        write_boards(&mut tx, &committed).await?;
-        write_timers(&mut tx, &committed).await?;
-        write_holds(&mut tx, &committed).await?;
-        write_outbox(&mut tx, &committed).await?;
         tx.commit().await.context("the commit failed")?;
         // Those of refused parts too: what they counted on was old.
         for part in parts {
@@ -84,44 +105,62 @@ impl Store {
                 self.members.invalidate(&(part.id.community.clone(), member.clone()));
             }
         }
-        Ok(Some(fates))
+        Ok(fates)
     }
 }
 
-/// Moves each head from where the part was run to where it leads; answers those that were still there.
-async fn move_heads(tx: &mut Transaction, mut ordered: Vec<&Part>) -> anyhow::Result<BTreeSet<ActivityId>> {
+/// What a head that is not where its part was run does to the transaction.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum OrFail {
+    Yes,
+    No,
+}
+
+/// Moves each head from where its part was run to where it leads. Answers those that were still there, or fails if one was not:
+/// no head may be NULL.
+fn move_heads(script: &mut Script, parts: &[&Part], or_fail: OrFail) {
+    const COLUMNS: &[Column] = &[
+        Column::Text,
+        Column::Text,
+        Column::Int,
+        Column::Int,
+        Column::Text,
+        Column::Int,
+        Column::Int,
+        Column::Int,
+    ];
+    const OR_FAIL: Rows = Rows {
+        text: "UPDATE activity_heads SET seq = CASE seq WHEN rows.column3 THEN rows.column4 END, lifecycle = rows.column5,
+                 started_at = rows.column6, now = rows.column7, stored_bytes = rows.column8
+               FROM {rows} WHERE community = rows.column1 AND activity = rows.column2",
+        columns: COLUMNS,
+    };
+    const WHERE_POSSIBLE: Rows = Rows {
+        text: "UPDATE activity_heads SET seq = rows.column4, lifecycle = rows.column5, started_at = rows.column6,
+                 now = rows.column7, stored_bytes = rows.column8
+               FROM {rows} WHERE community = rows.column1 AND activity = rows.column2 AND seq = rows.column3
+               RETURNING community, activity",
+        columns: COLUMNS,
+    };
+    let heads = if or_fail == OrFail::Yes { &OR_FAIL } else { &WHERE_POSSIBLE };
+    let mut ordered = parts.to_vec();
     // In one order everywhere, so that two hosts never wait for each other.
     ordered.sort_by(|a, b| a.id.cmp(&b.id));
-    let rows = Rows {
-        before: "UPDATE activity_heads SET seq = part.column4, lifecycle = part.column5, started_at = part.column6,
-                 now = part.column7, stored_bytes = part.column8 FROM (",
-        columns: &[
-            "CAST(? AS TEXT)",
-            "CAST(? AS TEXT)",
-            "CAST(? AS BIGINT)",
-            "CAST(? AS BIGINT)",
-            "CAST(? AS TEXT)",
-            "CAST(? AS BIGINT)",
-            "CAST(? AS BIGINT)",
-            "CAST(? AS BIGINT)",
-        ],
-        after: ") AS part WHERE community = part.column1 AND activity = part.column2 AND seq = part.column3
-                RETURNING community, activity",
-    };
-    let moved = rows
-        .fetch(tx, &ordered, |statement, part| {
-            statement
-                .bind(part.id.community.as_str())
-                .bind(part.id.activity.as_str())
-                .bind(part.from.seq)
-                .bind(part.to.seq)
-                .bind(word(part.to.lifecycle))
-                .bind(part.to.started_at)
-                .bind(part.to.now)
-                .bind(part.to.stored_bytes)
-        })
-        .await?;
-    moved.iter().map(|row| Ok(ActivityId { community: row.id("community")?, activity: row.id("activity")? })).collect()
+    script.add(heads, &ordered, |values, part| {
+        values.text(part.id.community.as_str());
+        values.text(part.id.activity.as_str());
+        values.int(part.from.seq);
+        values.int(part.to.seq);
+        values.text(word(part.to.lifecycle).as_str());
+        values.int(part.to.started_at);
+        values.int(part.to.now);
+        values.int(part.to.stored_bytes);
+    });
+}
+
+fn moved(rows: &[AnyRow]) -> anyhow::Result<HashSet<ActivityId>> {
+    let rows = rows.iter();
+    rows.map(|row| Ok(ActivityId { community: row.id("community")?, activity: row.id("activity")? })).collect()
 }
 
 /// Changes what activities share, or takes the part's head back and answers false.
@@ -194,151 +233,152 @@ async fn write_versions(tx: &mut Transaction, parts: &[&Part]) -> anyhow::Result
     Ok(())
 }
 
-/// False where a call was answered before.
-async fn write_journal(tx: &mut Transaction, parts: &[&Part]) -> anyhow::Result<bool> {
-    let rows: Vec<(&ActivityId, &JournalRow)> =
-        parts.iter().flat_map(|part| part.journal.iter().map(|row| (&part.id, row))).collect();
-    let written = Rows {
-        before: "INSERT INTO journal (community, activity, seq, kind, actor, name, idempotency_key, input, now, outcome, answer,
-                 facts, version)",
-        columns: &["?"; 13],
-        after: "ON CONFLICT (community, activity, actor, name, idempotency_key) DO NOTHING",
-    }
-    .execute(tx, &rows, |statement, (id, row)| {
-        statement
-            .bind(id.community.as_str())
-            .bind(id.activity.as_str())
-            .bind(row.seq)
-            .bind(row.kind.as_str())
-            .bind(row.actor.as_str())
-            .bind(row.name.as_str())
-            .bind(row.idempotency_key.as_deref())
-            .bind(row.input.as_str())
-            .bind(row.now)
-            .bind(row.outcome.as_str())
-            .bind(row.answer.as_str())
-            .bind(row.facts.as_str())
-            .bind(row.version.as_str())
-    })
-    .await?;
-    Ok(written == rows.len() as u64)
+/// What belongs to the activities alone; the journal first.
+fn write(script: &mut Script, parts: &[&Part]) {
+    write_journal(script, parts);
+    write_entries(script, parts);
+    write_boards(script, parts);
+    write_timers(script, parts);
+    write_holds(script, parts);
+    write_outbox(script, parts);
 }
 
-async fn write_entries(tx: &mut Transaction, parts: &[&Part]) -> anyhow::Result<()> {
+fn write_journal(script: &mut Script, parts: &[&Part]) {
+    const JOURNAL: Rows = Rows {
+        text: "INSERT INTO journal (community, activity, seq, kind, actor, name, idempotency_key, input, now, outcome, answer,
+                 facts, version)
+               SELECT * FROM {rows} WHERE column1 IS NOT NULL",
+        columns: &[Column::Text, Column::Text, Column::Int, Column::Text, Column::Text, Column::Text, Column::Text, Column::Text, Column::Int, Column::Text, Column::Text, Column::Text, Column::Text],
+    };
+    let rows: Vec<(&ActivityId, &JournalRow)> =
+        parts.iter().flat_map(|part| part.journal.iter().map(|row| (&part.id, row))).collect();
+    script.add(&JOURNAL, &rows, |values, (id, row)| {
+        values.text(id.community.as_str());
+        values.text(id.activity.as_str());
+        values.int(row.seq);
+        values.text(row.kind.as_str());
+        values.text(row.actor.as_str());
+        values.text(row.name.as_str());
+        values.text(row.idempotency_key.as_deref());
+        values.text(row.input.as_str());
+        values.int(row.now);
+        values.text(row.outcome.as_str());
+        values.text(row.answer.as_str());
+        values.text(row.facts.as_str());
+        values.text(row.version.as_str());
+    });
+}
+
+fn write_entries(script: &mut Script, parts: &[&Part]) {
+    const ENTRIES: Rows = Rows {
+        text: "INSERT INTO entries (community, activity, key, value, version, seq)
+               SELECT * FROM {rows} WHERE column1 IS NOT NULL
+               ON CONFLICT (community, activity, key) DO UPDATE SET value = excluded.value, version = excluded.version,
+                 seq = excluded.seq",
+        columns: &[Column::Text, Column::Text, Column::Bytes, Column::Bytes, Column::Int, Column::Int],
+    };
     let rows: Vec<(&Part, &str, &Written)> = parts
         .iter()
         .flat_map(|part| part.effects.entries.iter().map(|(key, written)| (*part, key.as_ref(), written)))
         .collect();
-    Rows {
-        before: "INSERT INTO entries (community, activity, key, value, version, seq)",
-        columns: &["?"; 6],
-        after:
-            "ON CONFLICT (community, activity, key) DO UPDATE SET value = excluded.value, version = excluded.version,
-                seq = excluded.seq",
-    }
-    .execute(tx, &rows, |statement, (part, key, written)| {
-        statement
-            .bind(part.id.community.as_str())
-            .bind(part.id.activity.as_str())
-            .bind(key.as_bytes())
-            .bind(written.value.as_deref())
-            .bind(written.version)
-            .bind(part.to.seq)
-    })
-    .await?;
-    Ok(())
+    script.add(&ENTRIES, &rows, |values, (part, key, written)| {
+        values.text(part.id.community.as_str());
+        values.text(part.id.activity.as_str());
+        values.bytes(key.as_bytes());
+        values.bytes(written.value.as_deref());
+        values.int(written.version);
+        values.int(part.to.seq);
+    });
 }
 
-async fn write_boards(tx: &mut Transaction, parts: &[&Part]) -> anyhow::Result<()> {
+fn write_boards(script: &mut Script, parts: &[&Part]) {
+    const BOARDS: Rows = Rows {
+        text: "INSERT INTO board_entries (community, activity, board, key, score, reached_at, seq)
+               SELECT * FROM {rows} WHERE column1 IS NOT NULL
+               ON CONFLICT (community, activity, board, key) DO UPDATE SET score = excluded.score,
+                 reached_at = excluded.reached_at, seq = excluded.seq",
+        columns: &[Column::Text, Column::Text, Column::Text, Column::Bytes, Column::Int, Column::Int, Column::Int],
+    };
     let rows: Vec<(&Part, &str, &str, Option<Score>)> = parts
         .iter()
         .flat_map(|part| {
             part.effects.boards.iter().map(|((board, key), score)| (*part, board.as_ref(), key.as_ref(), *score))
         })
         .collect();
-    Rows {
-        before: "INSERT INTO board_entries (community, activity, board, key, score, reached_at, seq)",
-        columns: &["?"; 7],
-        after: "ON CONFLICT (community, activity, board, key) DO UPDATE SET score = excluded.score,
-                reached_at = excluded.reached_at, seq = excluded.seq",
-    }
-    .execute(tx, &rows, |statement, (part, board, key, score)| {
-        statement
-            .bind(part.id.community.as_str())
-            .bind(part.id.activity.as_str())
-            .bind(*board)
-            .bind(key.as_bytes())
-            .bind(score.map(|score| score.score))
-            .bind(score.map_or(0, |score| score.at))
-            .bind(part.to.seq)
-    })
-    .await?;
-    Ok(())
+    script.add(&BOARDS, &rows, |values, (part, board, key, score)| {
+        values.text(part.id.community.as_str());
+        values.text(part.id.activity.as_str());
+        values.text(*board);
+        values.bytes(key.as_bytes());
+        values.int(score.map(|score| score.score));
+        values.int(score.map_or(0, |score| score.at));
+        values.int(part.to.seq);
+    });
 }
 
-async fn write_timers(tx: &mut Transaction, parts: &[&Part]) -> anyhow::Result<()> {
+fn write_timers(script: &mut Script, parts: &[&Part]) {
+    const GONE: Rows = Rows {
+        text: "DELETE FROM timers WHERE (community, activity, key) IN (SELECT * FROM {rows})",
+        columns: &[Column::Text, Column::Text, Column::Bytes],
+    };
+    const SET: Rows = Rows {
+        text: "INSERT INTO timers (community, activity, key, due, payload)
+               SELECT * FROM {rows} WHERE column1 IS NOT NULL
+               ON CONFLICT (community, activity, key) DO UPDATE SET due = excluded.due, payload = excluded.payload",
+        columns: &[Column::Text, Column::Text, Column::Bytes, Column::Int, Column::Text],
+    };
     let all: Vec<(&ActivityId, &str, Option<&Timer>)> = parts
         .iter()
         .flat_map(|part| part.effects.timers.iter().map(|(key, timer)| (&part.id, key.as_ref(), timer.as_ref())))
         .collect();
     let gone: Vec<_> = all.iter().filter(|(_, _, timer)| timer.is_none()).collect();
-    Rows {
-        before: "DELETE FROM timers WHERE (community, activity, key) IN (",
-        columns: &["?"; 3],
-        after: ")",
-    }
-    .execute(tx, &gone, |statement, (id, key, _)| {
-        statement.bind(id.community.as_str()).bind(id.activity.as_str()).bind(key.as_bytes())
-    })
-    .await?;
+    script.add(&GONE, &gone, |values, (id, key, _)| {
+        values.text(id.community.as_str());
+        values.text(id.activity.as_str());
+        values.bytes(key.as_bytes());
+    });
     let set: Vec<_> = all.iter().filter_map(|(id, key, timer)| Some((*id, *key, (*timer)?))).collect();
-    Rows {
-        before: "INSERT INTO timers (community, activity, key, due, payload)",
-        columns: &["?"; 5],
-        after: "ON CONFLICT (community, activity, key) DO UPDATE SET due = excluded.due, payload = excluded.payload",
-    }
-    .execute(tx, &set, |statement, (id, key, timer)| {
-        statement
-            .bind(id.community.as_str())
-            .bind(id.activity.as_str())
-            .bind(key.as_bytes())
-            .bind(timer.due)
-            .bind(timer.payload.as_str())
-    })
-    .await?;
-    Ok(())
+    script.add(&SET, &set, |values, (id, key, timer)| {
+        values.text(id.community.as_str());
+        values.text(id.activity.as_str());
+        values.bytes(key.as_bytes());
+        values.int(timer.due);
+        values.text(timer.payload.as_str());
+    });
 }
 
-async fn write_holds(tx: &mut Transaction, parts: &[&Part]) -> anyhow::Result<()> {
+fn write_holds(script: &mut Script, parts: &[&Part]) {
+    const HOLDS: Rows = Rows {
+        text: "INSERT INTO holds (community, activity, key, offer, beneficiary, cost_minor, currency, state, created_at,
+                 expires_at, reason, seq)
+               SELECT * FROM {rows} WHERE column1 IS NOT NULL
+               ON CONFLICT (community, activity, key) DO UPDATE SET state = excluded.state, reason = excluded.reason,
+                 expires_at = excluded.expires_at, seq = excluded.seq",
+        columns: &[Column::Text, Column::Text, Column::Bytes, Column::Text, Column::Text, Column::Int, Column::Text, Column::Text, Column::Int, Column::Int, Column::Text, Column::Int],
+    };
     let rows: Vec<_> = parts.iter().flat_map(|part| part.effects.holds.values().map(|hold| (*part, hold))).collect();
-    Rows {
-        before:
-            "INSERT INTO holds (community, activity, key, offer, beneficiary, cost_minor, currency, state, created_at,
-                 expires_at, reason, seq)",
-        columns: &["?"; 12],
-        after: "ON CONFLICT (community, activity, key) DO UPDATE SET state = excluded.state, reason = excluded.reason,
-                expires_at = excluded.expires_at, seq = excluded.seq",
-    }
-    .execute(tx, &rows, |statement, (part, hold)| {
-        statement
-            .bind(part.id.community.as_str())
-            .bind(part.id.activity.as_str())
-            .bind(hold.key.as_bytes())
-            .bind(hold.offer.as_str())
-            .bind(hold.beneficiary.as_str())
-            .bind(hold.cost.minor)
-            .bind(hold.cost.currency.as_str())
-            .bind(word(hold.state))
-            .bind(hold.created_at)
-            .bind(hold.expires_at)
-            .bind(hold.reason.as_str())
-            .bind(part.to.seq)
-    })
-    .await?;
-    Ok(())
+    script.add(&HOLDS, &rows, |values, (part, hold)| {
+        values.text(part.id.community.as_str());
+        values.text(part.id.activity.as_str());
+        values.bytes(hold.key.as_bytes());
+        values.text(hold.offer.as_str());
+        values.text(hold.beneficiary.as_str());
+        values.int(hold.cost.minor);
+        values.text(hold.cost.currency.as_str());
+        values.text(word(hold.state).as_str());
+        values.int(hold.created_at);
+        values.int(hold.expires_at);
+        values.text(hold.reason.as_str());
+        values.int(part.to.seq);
+    });
 }
 
-async fn write_outbox(tx: &mut Transaction, parts: &[&Part]) -> anyhow::Result<()> {
+fn write_outbox(script: &mut Script, parts: &[&Part]) {
+    const OUTBOX: Rows = Rows {
+        text: "INSERT INTO outbox (community, activity, seq, ordinal, kind, topic, subject, payload, at)
+               SELECT * FROM {rows} WHERE column1 IS NOT NULL",
+        columns: &[Column::Text, Column::Text, Column::Int, Column::Int, Column::Text, Column::Text, Column::Text, Column::Text, Column::Int],
+    };
     let mut rows = Vec::new();
     for part in parts {
         let mut last = (0, 0);
@@ -348,23 +388,15 @@ async fn write_outbox(tx: &mut Transaction, parts: &[&Part]) -> anyhow::Result<(
             rows.push((*part, *seq, ordinal, outgoing));
         }
     }
-    Rows {
-        before: "INSERT INTO outbox (community, activity, seq, ordinal, kind, topic, subject, payload, at)",
-        columns: &["?"; 9],
-        after: "",
-    }
-    .execute(tx, &rows, |statement, (part, seq, ordinal, outgoing)| {
-        statement
-            .bind(part.id.community.as_str())
-            .bind(part.id.activity.as_str())
-            .bind(*seq)
-            .bind(*ordinal)
-            .bind(outgoing.kind.as_str())
-            .bind(outgoing.topic.as_str())
-            .bind(outgoing.subject.as_str())
-            .bind(outgoing.payload.as_str())
-            .bind(part.to.now)
-    })
-    .await?;
-    Ok(())
+    script.add(&OUTBOX, &rows, |values, (part, seq, ordinal, outgoing)| {
+        values.text(part.id.community.as_str());
+        values.text(part.id.activity.as_str());
+        values.int(*seq);
+        values.int(*ordinal);
+        values.text(outgoing.kind.as_str());
+        values.text(outgoing.topic.as_str());
+        values.text(outgoing.subject.as_str());
+        values.text(outgoing.payload.as_str());
+        values.int(part.to.now);
+    });
 }

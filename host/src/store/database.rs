@@ -37,8 +37,11 @@ const SQLITE_BUSY_MS: u32 = 5_000;
 /// The WAL is folded back once it has this many pages of 4 KiB; the default of 1 000 would do so many times a second under load.
 const SQLITE_CHECKPOINT_PAGES: u32 = 8_000;
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Kind {
+/// A deferred transaction that reads and then writes fails at once when another writer was faster.
+pub(super) const BEGIN_SQLITE: &str = "BEGIN IMMEDIATE";
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(super) enum Kind {
     Sqlite,
     Postgres,
 }
@@ -47,8 +50,8 @@ enum Kind {
 #[derive(Clone)]
 pub(crate) struct Store {
     pub(super) reader: AnyPool,
-    writer: AnyPool,
-    kind: Kind,
+    pub(super) writer: AnyPool,
+    pub(super) kind: Kind,
     pub(super) members: Cache<(Id, Id), Option<Member>>,
 }
 
@@ -74,8 +77,7 @@ impl Store {
     /// borrower of the connection. Handlers and the committer run in tasks of their own for that reason.
     pub(super) async fn begin(&self) -> anyhow::Result<Transaction> {
         let begin = match self.kind {
-            // A deferred transaction that reads and then writes fails at once when another writer was faster.
-            Kind::Sqlite => "BEGIN IMMEDIATE",
+            Kind::Sqlite => BEGIN_SQLITE,
             Kind::Postgres => "BEGIN",
         };
         Ok(self.writer.begin_with(begin).await?)
@@ -114,6 +116,7 @@ async fn sqlite_pool(path: &str, mode: &str, connections: u32, read_only: bool) 
          PRAGMA journal_mode = WAL;
          PRAGMA synchronous = FULL;
          PRAGMA foreign_keys = ON;
+         PRAGMA temp_store = MEMORY;
          PRAGMA wal_autocheckpoint = {SQLITE_CHECKPOINT_PAGES};
          PRAGMA query_only = {};",
         i32::from(read_only),
@@ -124,6 +127,7 @@ async fn sqlite_pool(path: &str, mode: &str, connections: u32, read_only: bool) 
         .min_connections(1)
         .idle_timeout(None)
         .max_lifetime(None)
+        .test_before_acquire(false)
         .after_connect(move |connection, _| Box::pin(async move { connection.execute(pragmas).await.map(drop) }))
         .connect(&format!("sqlite://{path}?mode={mode}"))
         .await

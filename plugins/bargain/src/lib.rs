@@ -221,9 +221,9 @@ fn start(call: &mut Call<Config>) -> Answer<SessionView> {
 fn help(call: &mut Call<Config>, id: &str) -> Answer<Cut> {
     let mut session = Session::find(call, id)?;
     let helper = call.actor.clone();
-    may_help(call, &session, &helper)?;
+    let so_far = may_help(call, &session, &helper)?;
     check_risk(call, Some(&session.owner), "bargain.help")?;
-    count_help(call, &session, &helper);
+    count_help(call, &session, &helper, so_far);
     let amount = cut(call, &mut session, &helper);
     session.save(call);
     if let Some(offer) = call.config.helper_offer.clone() {
@@ -244,8 +244,9 @@ fn cancel(call: &mut Call<Config>, id: &str) -> Answer<SessionView> {
     Ok(view(call, &session))
 }
 
-/// Whether a member may help now. State first, then the member, then limits: so answers are stable and tell little.
-fn may_help(call: &Call<Config>, session: &Session, helper: &str) -> Answer<()> {
+/// How often a member who may help now has helped today and in all. State first, then the member, then limits: so answers are
+/// stable and tell little.
+fn may_help(call: &Call<Config>, session: &Session, helper: &str) -> Answer<Helper> {
     if !session.is_open(call.now()) {
         return Err(conflict("bargain.session-over", "The session is over."));
     }
@@ -262,14 +263,19 @@ fn may_help(call: &Call<Config>, session: &Session, helper: &str) -> Answer<()> 
     if config.counts_pairs() && call.counter(&pair_key(session, helper)) >= i64::from(config.helps_per_pair) {
         return Err(limit_reached("bargain.pair-limit", "You have helped this member enough."));
     }
-    let Some(Helper { day, today, total }) = call.load(&helper_key(helper)) else { return Ok(()) };
-    if config.helps_per_member_total > 0 && total >= config.helps_per_member_total {
+    let day = business_day(call);
+    let so_far = match call.load::<Helper>(&helper_key(helper)) {
+        Some(so_far) if so_far.day == day => so_far,
+        Some(so_far) => Helper { day, today: 0, ..so_far },
+        None => Helper { day, today: 0, total: 0 },
+    };
+    if config.helps_per_member_total > 0 && so_far.total >= config.helps_per_member_total {
         return Err(limit_reached("bargain.help-limit-total", "You have helped as often as you may."));
     }
-    if config.helps_per_member_day > 0 && day == business_day(call) && today >= config.helps_per_member_day {
+    if config.helps_per_member_day > 0 && so_far.today >= config.helps_per_member_day {
         return Err(limit_reached("bargain.help-limit-day", "You have helped enough for today."));
     }
-    Ok(())
+    Ok(so_far)
 }
 
 fn business_day(call: &Call<Config>) -> Day {
@@ -280,11 +286,8 @@ fn is_new(call: &Call<Config>, member: &str) -> bool {
     call.is_new(member, call.config.new_member.into(), call.started_at)
 }
 
-fn count_help(call: &mut Call<Config>, session: &Session, helper: &str) {
-    let day = business_day(call);
-    let before = call.load::<Helper>(&helper_key(helper));
-    let (today, total) =
-        before.map_or((0, 0), |before| (if before.day == day { before.today } else { 0 }, before.total));
+fn count_help(call: &mut Call<Config>, session: &Session, helper: &str, so_far: Helper) {
+    let Helper { day, today, total } = so_far;
     call.save(&helper_key(helper), &Helper { day, today: today + 1, total: total + 1 });
     if call.config.counts_pairs() {
         call.count(&pair_key(session, helper), 1, 0, i64::MAX).expect("the limit was checked");

@@ -1,5 +1,7 @@
 //! The host, as a component reaches it: the imports of `wit/`.
 
+use std::sync::OnceLock;
+
 use crate::{
     Budget, Day, Hold, HoldState, Limit, Member, MemberStatus, Newness, Notice, OutOfBounds, Placed, Ranked, Refused,
     Risk, Verdict,
@@ -9,8 +11,10 @@ use crate::{
     },
 };
 
+/// A guest lives for one call, in which time stands still: it is asked once.
 pub(crate) fn now() -> i64 {
-    clock::now()
+    static NOW: OnceLock<i64> = OnceLock::new();
+    *NOW.get_or_init(clock::now)
 }
 
 fn civil(day: Day) -> types::CivilDate {
