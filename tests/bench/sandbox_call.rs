@@ -97,7 +97,11 @@ struct BareLoop {
 impl BareLoop {
     fn new(bytes: &[u8]) -> anyhow::Result<Self> {
         let mut pool = PoolingAllocationConfig::default();
-        pool.total_component_instances(64).total_memories(64).max_memory_size(32 << 20).max_unused_warm_slots(64).table_keep_resident(128 << 10);
+        pool.total_component_instances(64)
+            .total_memories(64)
+            .max_memory_size(32 << 20)
+            .max_unused_warm_slots(64)
+            .table_keep_resident(128 << 10);
         if PoolingAllocationConfig::is_pagemap_scan_available() {
             pool.pagemap_scan(Enabled::Yes).linear_memory_keep_resident(2 << 20);
         }

@@ -3,7 +3,10 @@
 
 use std::{
     collections::{HashSet, VecDeque},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -140,8 +143,8 @@ impl Batch {
         self.upgraded.is_some() || self.effects.is_shared()
     }
 
-    /// Runs what is waiting, as far as the slice lasts. Of a stale batch nothing counts.
-    pub(super) fn run(&mut self, waiting: &mut VecDeque<Queued>) -> Result<(), Again> {
+    /// Runs what is waiting, until it is told to stop, and no longer than a slice. Of a stale batch nothing counts.
+    pub(super) fn run(&mut self, waiting: &mut VecDeque<Queued>, stop: &AtomicBool) -> Result<(), Again> {
         let begun = Instant::now();
         self.now = self.now.max(self.state().head.now);
         // Due timers run before new actions. Where they take the whole slice, most actions wait for the next batch; one does not,
@@ -161,7 +164,8 @@ impl Batch {
                     return Err(again);
                 }
             }
-            if !timers_done || begun.elapsed() > SLICE || self.upgraded.is_some() {
+            let is_over = stop.load(Ordering::Relaxed) || begun.elapsed() > SLICE;
+            if !timers_done || is_over || self.upgraded.is_some() {
                 break;
             }
         }

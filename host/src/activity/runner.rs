@@ -3,7 +3,11 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    sync::{Arc, Mutex},
+    pin::pin,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -116,7 +120,9 @@ impl Runner {
         while !(is_drained && self.is_idle()) {
             self.depart().await;
             // The next look-up opens the activity anew, with its new version where it has one.
-            if self.is_retiring && let Some(retire) = retire.take() {
+            if self.is_retiring
+                && let Some(retire) = retire.take()
+            {
                 retire();
                 queue.close();
             }
@@ -256,17 +262,34 @@ impl Runner {
         metrics::histogram!("fairground_batch_seconds", "phase" => "prepare").record(begun.elapsed());
         let begun = Instant::now();
         let mut waiting = std::mem::take(&mut self.waiting);
+        let is_landing = Arc::new(AtomicBool::new(false));
+        let stop = is_landing.clone();
         let job = move || {
-            let ran = batch.run(&mut waiting);
+            let ran = batch.run(&mut waiting, &stop);
             (batch, waiting, ran)
         };
-        let ran = self.threads.run(&self.activity.id.community, job).await;
+        let (threads, activity) = (self.threads.clone(), self.activity.clone());
+        let mut running = pin!(threads.run(&activity.id.community, job));
+        let mut landed = None;
+        let ran = loop {
+            tokio::select! {
+                ran = &mut running => break ran,
+                // What has run by now is committed at once; the rest comes with the next batch.
+                fate = landing(&mut self.flight), if landed.is_none() => {
+                    is_landing.store(true, Ordering::Relaxed);
+                    landed = Some(fate);
+                }
+            }
+        };
         metrics::histogram!("fairground_batch_seconds", "phase" => "run").record(begun.elapsed());
         match ran {
             Ok((mut batch, waiting, ran)) => {
                 self.waiting = waiting;
                 self.answered = std::mem::take(&mut batch.answered);
                 self.open = Some(batch);
+                if let Some(fate) = landed {
+                    self.land(fate).await;
+                }
                 if let Err(Again) = ran {
                     // Another host has moved on. What is in flight will find out as well.
                     if self.flight.is_some() {
@@ -276,7 +299,12 @@ impl Runner {
                     self.again(Vec::new()).await;
                 }
             }
-            Err(error) => tracing::error!(error = format!("{error:#}"), activity = %self.activity.id.activity, "a batch failed"),
+            Err(error) => {
+                tracing::error!(error = format!("{error:#}"), activity = %self.activity.id.activity, "a batch failed");
+                if let Some(fate) = landed {
+                    self.land(fate).await;
+                }
+            }
         }
     }
 
@@ -287,7 +315,8 @@ impl Runner {
             None => self.begin().await?,
         };
         batch.now = batch.now.max(self.clock.now());
-        batch.resting = self.resting.iter().filter(|(_, until)| batch.now < **until).map(|(key, _)| key.clone()).collect();
+        batch.resting =
+            self.resting.iter().filter(|(_, until)| batch.now < **until).map(|(key, _)| key.clone()).collect();
         batch.answered = std::mem::take(&mut self.answered);
         let unknown = self.waiting.iter().filter_map(|queued| match &queued.work {
             Work::Act(act) if self.careful > 0 || !batch.leaves_rows(act) => Some(act.retry_key()),

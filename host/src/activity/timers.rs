@@ -43,7 +43,8 @@ impl Batch {
         if !plugin.enabled {
             return None;
         }
-        let next = self.state().due_timers(*now).find(|(key, _)| !resting.contains(*key) && !self.failed_timers.contains(key));
+        let next =
+            self.state().due_timers(*now).find(|(key, _)| !resting.contains(*key) && !self.failed_timers.contains(key));
         next.map(|(key, timer)| (key.clone(), timer.clone()))
     }
 

@@ -119,18 +119,11 @@ enum OrFail {
 /// Moves each head from where its part was run to where it leads. Answers those that were still there, or fails if one was not:
 /// no head may be NULL.
 fn move_heads(script: &mut Script, parts: &[&Part], or_fail: OrFail) {
-    const COLUMNS: &[Column] = &[
-        Column::Text,
-        Column::Text,
-        Column::Int,
-        Column::Int,
-        Column::Text,
-        Column::Int,
-        Column::Int,
-        Column::Int,
-    ];
+    const COLUMNS: &[Column] =
+        &[Column::Text, Column::Text, Column::Int, Column::Int, Column::Text, Column::Int, Column::Int, Column::Int];
     const OR_FAIL: Rows = Rows {
-        text: "UPDATE activity_heads SET seq = CASE seq WHEN rows.column3 THEN rows.column4 END, lifecycle = rows.column5,
+        text:
+            "UPDATE activity_heads SET seq = CASE seq WHEN rows.column3 THEN rows.column4 END, lifecycle = rows.column5,
                  started_at = rows.column6, now = rows.column7, stored_bytes = rows.column8
                FROM {rows} WHERE community = rows.column1 AND activity = rows.column2",
         columns: COLUMNS,
@@ -349,12 +342,26 @@ fn write_timers(script: &mut Script, parts: &[&Part]) {
 
 fn write_holds(script: &mut Script, parts: &[&Part]) {
     const HOLDS: Rows = Rows {
-        text: "INSERT INTO holds (community, activity, key, offer, beneficiary, cost_minor, currency, state, created_at,
+        text:
+            "INSERT INTO holds (community, activity, key, offer, beneficiary, cost_minor, currency, state, created_at,
                  expires_at, reason, seq)
                SELECT * FROM {rows} WHERE column1 IS NOT NULL
                ON CONFLICT (community, activity, key) DO UPDATE SET state = excluded.state, reason = excluded.reason,
                  expires_at = excluded.expires_at, seq = excluded.seq",
-        columns: &[Column::Text, Column::Text, Column::Bytes, Column::Text, Column::Text, Column::Int, Column::Text, Column::Text, Column::Int, Column::Int, Column::Text, Column::Int],
+        columns: &[
+            Column::Text,
+            Column::Text,
+            Column::Bytes,
+            Column::Text,
+            Column::Text,
+            Column::Int,
+            Column::Text,
+            Column::Text,
+            Column::Int,
+            Column::Int,
+            Column::Text,
+            Column::Int,
+        ],
     };
     let rows: Vec<_> = parts.iter().flat_map(|part| part.effects.holds.values().map(|hold| (*part, hold))).collect();
     script.add(&HOLDS, &rows, |values, (part, hold)| {
@@ -377,7 +384,17 @@ fn write_outbox(script: &mut Script, parts: &[&Part]) {
     const OUTBOX: Rows = Rows {
         text: "INSERT INTO outbox (community, activity, seq, ordinal, kind, topic, subject, payload, at)
                SELECT * FROM {rows} WHERE column1 IS NOT NULL",
-        columns: &[Column::Text, Column::Text, Column::Int, Column::Int, Column::Text, Column::Text, Column::Text, Column::Text, Column::Int],
+        columns: &[
+            Column::Text,
+            Column::Text,
+            Column::Int,
+            Column::Int,
+            Column::Text,
+            Column::Text,
+            Column::Text,
+            Column::Text,
+            Column::Int,
+        ],
     };
     let mut rows = Vec::new();
     for part in parts {

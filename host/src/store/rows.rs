@@ -165,12 +165,19 @@ pub(super) fn number(row: &AnyRow) -> anyhow::Result<i64> {
 mod tests {
     use super::*;
 
-    static KNOWN: Rows = Rows { text: "SELECT * FROM {rows} WHERE column1 IS NOT NULL", columns: &[Column::Text, Column::Int] };
+    static KNOWN: Rows =
+        Rows { text: "SELECT * FROM {rows} WHERE column1 IS NOT NULL", columns: &[Column::Text, Column::Int] };
 
     #[test]
     fn a_list_is_written_out_for_each_database() {
-        assert_eq!(build(&KNOWN, 2, Kind::Sqlite), "SELECT * FROM (VALUES (?, ?), (?, ?)) AS rows WHERE column1 IS NOT NULL");
-        assert_eq!(build(&KNOWN, 1, Kind::Postgres), "SELECT * FROM (VALUES ($1, $2)) AS rows WHERE column1 IS NOT NULL");
+        assert_eq!(
+            build(&KNOWN, 2, Kind::Sqlite),
+            "SELECT * FROM (VALUES (?, ?), (?, ?)) AS rows WHERE column1 IS NOT NULL"
+        );
+        assert_eq!(
+            build(&KNOWN, 1, Kind::Postgres),
+            "SELECT * FROM (VALUES ($1, $2)) AS rows WHERE column1 IS NOT NULL"
+        );
     }
 
     #[test]
