@@ -230,6 +230,49 @@ both! {
 }
 
 both! {
+    async fn retries_that_only_the_journal_knows_are_answered_and_harm_no_neighbour(database) {
+        let host = TestHost::start(database).await;
+        host.settle(&["ann"]).await;
+        host.load(component("mischief")).await;
+        for activity in ["a", "b"] {
+            host.begin(json!({"id": activity, "plugin": "mischief", "config": {}})).await;
+        }
+        let mut first = Vec::new();
+        for number in 0..40 {
+            first.push(host.act("ann", "a", "count", &number.to_string(), json!({})).await);
+        }
+        let refused = host.act("ann", "a", "refuse", "no", json!({})).await;
+        let clock = host.clock.clone();
+        host.stop().await;
+        // A new host has no answer in its memory: it runs a retry again, and the journal refuses to have it twice.
+        let host = TestHost::start_at(database, clock).await;
+        let send = |activity: &'static str, action: &'static str, key: String| {
+            let client = host.client.clone();
+            tokio::spawn(async move { client.act("ann", activity, action, &key, json!({})).await })
+        };
+        let retries: Vec<_> = (0..40).map(|number| send("a", "count", number.to_string())).collect();
+        let fresh: Vec<_> = (0..40).map(|number| send("b", "count", number.to_string())).collect();
+        for (retry, first) in retries.into_iter().zip(&first) {
+            assert_eq!(retry.await.expect("joins").text, first.text);
+        }
+        for fresh in fresh {
+            fresh.await.expect("joins").ok();
+        }
+        assert_eq!(send("a", "refuse", "no".into()).await.expect("joins").text.len(), refused.text.len());
+        assert_eq!((host.journal("a").await.len(), host.journal("b").await.len()), (42, 41));
+        assert_eq!(host.ask("a", "counted").await.ok(), 40);
+        assert_eq!(host.ask("b", "counted").await.ok(), 40);
+        // What has ended takes no actions, and answers its retries all the same.
+        host.post(&format!("{HOME}/activities/a/stop"), json!({})).await;
+        assert_eq!(host.act("ann", "a", "count", "new", json!({})).await.code(), "common.ended");
+        host.stop().await;
+        let host = TestHost::start(database).await;
+        assert_eq!(host.act("ann", "a", "count", "7", json!({})).await.text, first[7].text);
+        assert_eq!(host.act("ann", "a", "count", "newer", json!({})).await.code(), "common.ended");
+    }
+}
+
+both! {
     async fn two_hosts_on_one_database_agree(database) {
         // One SQLite file has one host.
         if !database.is_postgres {

@@ -1,5 +1,7 @@
 //! Guests that do what none should: each ends in the right answer, nothing of it is kept, and the host lives on.
 
+use std::time::{Duration, Instant};
+
 use fairground_tests::{client::HOME, component, database::Database, host::TestHost, program::Program};
 use serde_json::{Value, json};
 
@@ -105,13 +107,17 @@ async fn the_process_stays_the_same() {
     client.begin(json!({"id": "m", "plugin": "mischief", "config": {}})).await;
     let process = program.id();
     for action in ["spin", "hoard", "recurse", "break", "flood-host", "flood-log", "flood-storage"] {
-        let begun = std::time::Instant::now();
-        let reply = client.act("ann", "m", action, action, json!({})).await;
-        assert_eq!(reply.problem(), (500, "common.plugin-fault"), "{action}");
-        // The guest's own limit is 250 ms; this only tells an answer from a hang.
-        assert!(begun.elapsed().as_secs() < 30, "{action} took {:?}", begun.elapsed());
+        let mut quickest = Duration::MAX;
+        for attempt in 0..3 {
+            let begun = Instant::now();
+            let reply = client.act("ann", "m", action, &format!("{action}{attempt}"), json!({})).await;
+            assert_eq!(reply.problem(), (500, "common.plugin-fault"), "{action}");
+            quickest = quickest.min(begun.elapsed());
+        }
+        // A guest's own limit is 250 ms. Whoever else uses the machine does not slow down all three.
+        assert!(quickest < Duration::from_secs(1), "{action} took {quickest:?}");
+        client.act("ann", "m", "count", action, json!({})).await.ok();
     }
-    client.act("ann", "m", "count", "1", json!({})).await.ok();
     assert_eq!(program.id(), process);
     assert!(program.terminate().success());
 }

@@ -42,6 +42,11 @@ pub(crate) fn build_plugins() -> anyhow::Result<()> {
     names.iter().try_for_each(|name| encode(name, PLUGINS))
 }
 
+pub(crate) fn build_plugin(name: &str) -> anyhow::Result<()> {
+    build(&["--package", name], &format!("building the plugin {name}"))?;
+    encode(name, PLUGINS)
+}
+
 /// The guest that the tests suffer from; it is kept apart from what operators load.
 pub(crate) fn build_test_guest() -> anyhow::Result<()> {
     build(&["--package", TEST_GUEST], "building the tests' guest")?;

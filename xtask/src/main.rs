@@ -45,7 +45,7 @@ enum Chore {
         #[arg(long, default_value = "sqlite")]
         database: String,
     },
-    /// What a change must pass: format, clippy, tidy, test.
+    /// What a change must pass: format, clippy, tidy, a new plugin, test.
     Ci,
     /// Checks the rules of the house: who may import whom, sizes of files and functions, names.
     Tidy,
@@ -118,5 +118,6 @@ fn ci() -> anyhow::Result<()> {
         .say("clippy")
         .run()?;
     tidy::check()?;
+    new_plugin::try_out()?;
     test(&[])
 }

@@ -1,8 +1,10 @@
 //! `cargo xtask new-plugin NAME`: a plugin that builds and passes, to be changed into what is wanted.
 
-use std::{fs, path::Path};
+use std::{fs, io::ErrorKind, path::Path};
 
 use anyhow::{bail, ensure};
+
+use crate::{guest, process::Run};
 
 const CARGO_TOML: &str = r#"[package]
 name = "%NAME%"
@@ -137,9 +139,25 @@ pub(crate) fn make(name: &str) -> anyhow::Result<()> {
     }
     println!("{} is ready. Next:", folder.display());
     println!("  cargo test -p {name}        # its rules, natively");
-    println!("  cargo xtask plugins         # builds {}/{name}.wasm", crate::guest::PLUGINS);
+    println!("  cargo xtask plugins         # builds {}/{name}.wasm", guest::PLUGINS);
     println!("  cargo xtask serve           # loads it; upload, grant and start it as docs/plugins.md says");
     Ok(())
+}
+
+/// What a new developer does first, done once: a new plugin builds, natively and as a component, and passes. It is gone afterwards.
+pub(crate) fn try_out() -> anyhow::Result<()> {
+    const NAME: &str = "brand-new";
+    let lock = fs::read("Cargo.lock")?;
+    make(NAME)?;
+    let tried = Run::cargo(["test", "--package", NAME])
+        .say("a new plugin's tests")
+        .run()
+        .and_then(|()| guest::build_plugin(NAME));
+    fs::remove_dir_all(Path::new("plugins").join(NAME))?;
+    fs::remove_file(Path::new(guest::PLUGINS).join(NAME).with_extension("wasm"))
+        .or_else(|error| if error.kind() == ErrorKind::NotFound { Ok(()) } else { Err(error) })?;
+    fs::write("Cargo.lock", lock)?;
+    tried
 }
 
 /// `spring-raffle` → `SpringRaffle`.

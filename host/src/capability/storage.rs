@@ -26,6 +26,11 @@ impl RunningCall {
     /// Writes a key, the host's own ones included, and answers its version.
     pub(super) fn set(&mut self, key: &str, value: Option<Vec<u8>>) -> wasmtime::Result<i64> {
         let before = self.written(key)?;
+        self.replace(key, &before, value)
+    }
+
+    /// Writes a key that was read a moment ago.
+    fn replace(&mut self, key: &str, before: &Written, value: Option<Vec<u8>>) -> wasmtime::Result<i64> {
         let counted = self.quota.write(key.len() + value.as_ref().map_or(0, Vec::len));
         self.within(counted)?;
         let size = |value: Option<usize>| value.map_or(0, |bytes| (key.len() + bytes) as i64);
@@ -70,10 +75,11 @@ impl Host for RunningCall {
         if value.len() > VALUE_BYTES_MAX {
             return self.misuse("a value is at most 64 KiB");
         }
-        if let Err(mismatch) = expected(&self.written(&key)?, expect) {
+        let before = self.written(&key)?;
+        if let Err(mismatch) = expected(&before, expect) {
             return Ok(Err(mismatch));
         }
-        Ok(Ok(self.set(&key, Some(value))?.unsigned_abs()))
+        Ok(Ok(self.replace(&key, &before, Some(value))?.unsigned_abs()))
     }
 
     fn delete(&mut self, key: String, expect: Option<u64>) -> wasmtime::Result<Result<bool, WriteError>> {
@@ -84,7 +90,7 @@ impl Host for RunningCall {
             return Ok(Err(mismatch));
         }
         if before.value.is_some() {
-            self.set(&key, None)?;
+            self.replace(&key, &before, None)?;
         }
         Ok(Ok(before.value.is_some()))
     }
@@ -117,16 +123,17 @@ impl Host for RunningCall {
     fn add(&mut self, key: String, delta: i64, low: i64, high: i64) -> wasmtime::Result<Result<i64, AddError>> {
         self.writing()?;
         self.key(&key)?;
-        let value = match self.written(&key)?.value {
+        let before = self.written(&key)?;
+        let value = match &before.value {
             None => 0,
-            Some(bytes) => match counter(&bytes) {
+            Some(bytes) => match counter(bytes) {
                 Some(value) => value,
                 None => return Ok(Err(AddError::NotACounter)),
             },
         };
         match value.checked_add(delta).filter(|sum| (low..=high).contains(sum)) {
             Some(sum) => {
-                self.set(&key, Some([COUNTER, sum.to_string().as_bytes()].concat()))?;
+                self.replace(&key, &before, Some([COUNTER, sum.to_string().as_bytes()].concat()))?;
                 Ok(Ok(sum))
             }
             None => Ok(Err(AddError::OutOfBounds(value))),

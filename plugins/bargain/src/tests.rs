@@ -170,7 +170,9 @@ fn a_session_ends_with_its_activity() {
     let mut town = Town::<Bargain>::new(config(fixed(5), json!({}))).ending_at(ends_at).started();
     town.act("ann", "start", json!({})).expect("a session");
     town.pass(1_000);
-    assert_eq!(code(help(&mut town, "bob", "1-ann")), "bargain.session-over");
+    assert_eq!(code(help(&mut town, "bob", "1-ann")), "common.ended");
+    let session: Value = town.ask("bob", "session", json!({"session": "1-ann"})).expect("a session");
+    assert_eq!(session["state"], "expired");
 }
 
 #[test]

@@ -110,7 +110,7 @@ pub(crate) fn notify(notice: &Notice) {
 }
 
 pub(crate) fn log(line: &str) {
-    println!("{line}");
+    with(|world| world.log(line));
 }
 
 pub(crate) fn budget() -> Option<Budget> {

@@ -1,6 +1,7 @@
 //! A double of the host, for tests of an activity's rules: natively, in milliseconds, with the host's own semantics. A refused
 //! call leaves nothing behind, budgets and limits count, and time is turned by hand.
 
+mod quota;
 pub(crate) mod world;
 
 use std::{
@@ -14,6 +15,7 @@ use serde_json::Value;
 use crate::{
     Activity, Answer, Blueprint, Call, HoldState, HostEvent, Issue, Offers, Report, StopReason,
     blueprint::{Function, run},
+    expired,
 };
 
 pub use world::World;
@@ -28,6 +30,7 @@ pub struct Town<A: Activity> {
     world: World,
     started_at: i64,
     ends_at: Option<i64>,
+    has_stopped: bool,
     activity: std::marker::PhantomData<A>,
 }
 
@@ -41,7 +44,7 @@ impl<A: Activity> Town<A> {
         }
         let mut world = World::default();
         world.now = BEGINNING;
-        Self { config, world, started_at: 0, ends_at: None, activity: std::marker::PhantomData }
+        Self { config, world, started_at: 0, ends_at: None, has_stopped: false, activity: std::marker::PhantomData }
     }
 
     /// What the activity says of the config, as the host asks it.
@@ -71,6 +74,14 @@ impl<A: Activity> Town<A> {
         self
     }
 
+    /// At most so many grants in all.
+    #[must_use]
+    pub fn grants(mut self, most: u64) -> Self {
+        let budget = self.world.budget.get_or_insert_with(world::BudgetState::default);
+        budget.max_grants = Some(most);
+        self
+    }
+
     /// At most so many grants to one member.
     #[must_use]
     pub fn grants_per_member(mut self, most: u64) -> Self {
@@ -95,9 +106,12 @@ impl<A: Activity> Town<A> {
         self
     }
 
-    /// A member acts; who is not known yet joins as an ordinary member.
+    /// A member acts; who is not known yet joins as an ordinary member. What has ended takes no actions.
     pub fn act(&mut self, member: &str, action: &str, input: impl Serialize) -> Answer<Value> {
         self.world.join(member);
+        if self.has_stopped || self.ends_at.is_some_and(|end| self.world.now >= end) {
+            return Err(expired("common.ended", "The activity has ended."));
+        }
         let text = serde_json::to_string(&input).expect("an input is JSON");
         let actions = A::blueprint().actions;
         assert!(!find(&actions, action).operator_only, "{action} is for operators");
@@ -160,6 +174,7 @@ impl<A: Activity> Town<A> {
 
     /// Stops the activity and settles it.
     pub fn stop(&mut self) {
+        self.has_stopped = true;
         let _ = self.play(|call| A::stop(call, StopReason::Stopped));
         for batch in 0.. {
             if self.play(|call| A::settle(call, batch)).expect("it settles") {
@@ -246,5 +261,6 @@ fn find<'a, C>(functions: &'a [Function<C>], name: &str) -> &'a Function<C> {
 }
 
 fn json(text: String) -> Value {
+    assert!(text.len() <= quota::OUTPUT_BYTES_MAX, "an output is at most 256 KiB");
     serde_json::from_str(&text).expect("an output is JSON")
 }

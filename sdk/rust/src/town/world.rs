@@ -13,12 +13,16 @@ use crate::{
     Risk, Verdict,
 };
 
+use super::quota::Quota;
+
 /// As in the host.
 pub(crate) const PAGE_ROWS_MAX: u32 = 256;
-const HOST_CALLS_MAX: u32 = 2_000;
 const VALUE_BYTES_MAX: usize = 64 << 10;
 const KEY_BYTES_MAX: usize = 256;
 const TIMERS_PENDING_MAX: usize = 10_000;
+const TIMER_PAYLOAD_BYTES_MAX: usize = 4 << 10;
+const EVENT_PAYLOAD_BYTES_MAX: usize = 16 << 10;
+const HORIZON_MS: i64 = 400 * 86_400_000;
 const NOTICES_PER_DAY: usize = 5;
 const DAY_MS: i64 = 86_400_000;
 pub(crate) const HOLD_TIMER: &str = "\0hold\0";
@@ -36,6 +40,8 @@ pub struct BudgetState {
     pub held: i64,
     pub captured: i64,
     pub grants: u64,
+    /// Always: grants ≤ max_grants.
+    pub max_grants: Option<u64>,
     pub per_member: Option<u64>,
     pub member_grants: BTreeMap<String, u64>,
 }
@@ -64,7 +70,7 @@ pub struct World {
     pub(crate) read_only: bool,
     spent: BTreeMap<String, (String, String, u64)>,
     draws: u64,
-    host_calls: u32,
+    quota: Quota,
     emits: &'static [&'static str],
 }
 
@@ -85,8 +91,7 @@ pub(crate) fn with<T>(run: impl FnOnce(&mut World) -> T) -> T {
     WORLD.with(|place| {
         let mut place = place.borrow_mut();
         let world = place.as_mut().expect("a host function was called outside a call of a town");
-        world.host_calls += 1;
-        assert!(world.host_calls <= HOST_CALLS_MAX, "too many host calls");
+        world.quota.host_call();
         run(world)
     })
 }
@@ -94,7 +99,7 @@ pub(crate) fn with<T>(run: impl FnOnce(&mut World) -> T) -> T {
 impl World {
     pub(super) fn begin(&mut self, emits: &'static [&'static str]) {
         self.emits = emits;
-        self.host_calls = 0;
+        self.quota = Quota::default();
     }
 
     /// An ordinary member, unless there is one of this id.
@@ -121,14 +126,17 @@ impl World {
         assert!(fits, "a key is 1 to 256 bytes without control characters");
     }
 
-    pub(crate) fn get(&self, key: &str) -> Option<Vec<u8>> {
+    pub(crate) fn get(&mut self, key: &str) -> Option<Vec<u8>> {
         Self::key(key);
-        self.entries.get(key).cloned()
+        let value = self.entries.get(key).cloned();
+        self.quota.read(1, value.as_ref().map_or(0, Vec::len));
+        value
     }
 
     pub(crate) fn put(&mut self, key: &str, value: Option<Vec<u8>>) -> bool {
         self.writing();
         Self::key(key);
+        self.quota.write(key.len() + value.as_ref().map_or(0, Vec::len));
         match value {
             Some(value) => {
                 assert!(value.len() <= VALUE_BYTES_MAX, "a value is at most 64 KiB");
@@ -138,10 +146,12 @@ impl World {
         }
     }
 
-    pub(crate) fn scan(&self, prefix: &str, after: Option<&str>, limit: u32) -> Vec<(String, Vec<u8>)> {
+    pub(crate) fn scan(&mut self, prefix: &str, after: Option<&str>, limit: u32) -> Vec<(String, Vec<u8>)> {
         let wanted = |key: &str| key.starts_with(prefix) && after.is_none_or(|after| key > after);
         let rows = self.entries.iter().filter(|(key, _)| wanted(key)).take(limit.min(PAGE_ROWS_MAX) as usize);
-        rows.map(|(key, value)| (key.clone(), value.clone())).collect()
+        let rows: Vec<_> = rows.map(|(key, value)| (key.clone(), value.clone())).collect();
+        self.quota.read(rows.len(), rows.iter().map(|(key, value)| key.len() + value.len()).sum());
+        rows
     }
 
     pub(crate) fn counter(&self, key: &str) -> i64 {
@@ -164,11 +174,13 @@ impl World {
 
     pub(crate) fn rank_put(&mut self, board: &str, key: &str, score: i64, at: i64) {
         self.writing();
+        self.quota.write(key.len());
         self.boards.entry(board.into()).or_default().insert(key.into(), (score, at));
     }
 
     pub(crate) fn rank_remove(&mut self, board: &str, key: &str) -> bool {
         self.writing();
+        self.quota.write(key.len());
         self.boards.get_mut(board).is_some_and(|board| board.remove(key).is_some())
     }
 
@@ -202,6 +214,9 @@ impl World {
     pub(crate) fn schedule(&mut self, key: &str, when: i64, payload: &str) -> bool {
         self.writing();
         Self::key(key);
+        self.quota.timer();
+        assert!(payload.len() <= TIMER_PAYLOAD_BYTES_MAX, "a timer's payload is at most 4 KiB");
+        assert!(when <= self.now.saturating_add(HORIZON_MS), "a timer is due within 400 days");
         let room = self.timers.len() < TIMERS_PENDING_MAX || self.timers.contains_key(key);
         if room {
             self.timers.insert(key.into(), (when, payload.into()));
@@ -227,13 +242,21 @@ impl World {
 
     pub(crate) fn emit(&mut self, topic: &str, subject: &str, payload: &str) {
         self.writing();
+        self.quota.outgoing();
+        assert!(payload.len() <= EVENT_PAYLOAD_BYTES_MAX, "an event's payload is at most 16 KiB");
         assert!(self.emits.contains(&topic), "{topic} is not among the blueprint's topics");
         assert!(serde_json::from_str::<serde_json::Value>(payload).is_ok(), "a payload is JSON");
         self.events.push((topic.into(), subject.into()));
     }
 
+    pub(crate) fn log(&mut self, line: &str) {
+        self.quota.log(line.len());
+        println!("{line}");
+    }
+
     pub(crate) fn notify(&mut self, notice: &Notice) {
         self.writing();
+        self.quota.outgoing();
         let of_member = self.notices.iter().filter(|(_, before)| before.member == notice.member);
         let within = |at: i64, before: &Notice| self.now < at.saturating_add_unsigned(before.dedupe_window);
         let duplicate =
@@ -245,12 +268,16 @@ impl World {
     }
 
     pub(crate) fn budget_left(&self) -> Option<Budget> {
-        self.budget.as_ref().map(|budget| Budget { money: budget.limit - budget.held - budget.captured, grants: None })
+        self.budget.as_ref().map(|budget| Budget {
+            money: budget.limit - budget.held - budget.captured,
+            grants: budget.max_grants.map(|most| most - budget.grants),
+        })
     }
 
     pub(crate) fn place_hold(&mut self, key: &str, offer: &str, member: &str, ttl: u64) -> Placed {
         self.writing();
         Self::key(key);
+        self.quota.grant();
         if let Some((known, _)) = self.holds.get(key) {
             let same = known.offer == offer && known.beneficiary == member;
             return if same { Ok(known.clone()) } else { Err(Refused::Mismatch) };
@@ -265,6 +292,9 @@ impl World {
             Some(budget) => {
                 if budget.held + budget.captured + cost > budget.limit {
                     return Err(Refused::Exhausted(Limit::Money));
+                }
+                if budget.max_grants.is_some_and(|most| budget.grants >= most) {
+                    return Err(Refused::Exhausted(Limit::Grants));
                 }
                 let grants = budget.member_grants.entry(member.into()).or_default();
                 if budget.per_member.is_some_and(|most| *grants >= most) {
