@@ -6,6 +6,7 @@ mod answered;
 mod batch;
 mod committer;
 mod creation;
+mod exchange;
 mod lifecycle;
 mod runner;
 mod timers;

@@ -47,6 +47,8 @@ pub(crate) struct State {
     /// How to take back what was written since [`State::mark`], the last first.
     undo: Vec<Undo>,
     timers: OrdMap<Arc<str>, Timer>,
+    /// How many of them are the plugin's: the host's own keys begin with NUL.
+    plugin_timers: usize,
     /// The timers' keys by when they are due.
     due: OrdSet<(i64, Arc<str>)>,
     /// Every key known. One without a value is known to be absent.
@@ -98,11 +100,13 @@ impl State {
             }
         }
         let due = timers.iter().map(|(key, timer)| (timer.due, key.clone())).collect();
+        let plugin_timers = timers.iter().filter(|(key, _)| is_plugins(key)).count();
         let timers = timers.into_iter().collect();
         Ok(Self {
             head,
             undo: Vec::new(),
             timers,
+            plugin_timers,
             due,
             entries,
             whole,
@@ -280,8 +284,8 @@ impl State {
         self.timers.contains_key(key)
     }
 
-    pub(crate) fn timer_count(&self) -> usize {
-        self.timers.len()
+    pub(crate) fn plugin_timers(&self) -> usize {
+        self.plugin_timers
     }
 
     pub(crate) fn set_timer(&mut self, key: Arc<str>, timer: Option<Timer>) {
@@ -291,6 +295,9 @@ impl State {
 
     fn replace_timer(&mut self, key: Arc<str>, timer: Option<Timer>) -> Option<Timer> {
         let before = self.timers.remove(&key);
+        if is_plugins(&key) {
+            self.plugin_timers = self.plugin_timers + usize::from(timer.is_some()) - usize::from(before.is_some());
+        }
         if let Some(before) = &before {
             self.due.remove(&(before.due, key.clone()));
         }
@@ -323,6 +330,10 @@ impl State {
             self.whole = false;
         }
     }
+}
+
+fn is_plugins(key: &str) -> bool {
+    !key.starts_with('\0')
 }
 
 fn put_back<V: Clone>(map: &mut OrdMap<Arc<str>, V>, key: Arc<str>, before: Option<V>) -> Option<V> {

@@ -50,6 +50,33 @@ both! {
 }
 
 both! {
+    async fn what_fails_among_calls_that_do_not_leaves_nothing(database) {
+        let host = mischief(database).await;
+        let calls: Vec<_> = (0..90)
+            .map(|number| {
+                let client = host.client.clone();
+                let action = ["count", "refuse", "break"][number % 3];
+                tokio::spawn(async move { client.act("ann", "m", action, &number.to_string(), json!({})).await.status.as_u16() })
+            })
+            .collect();
+        let mut counted = 0;
+        for (number, call) in calls.into_iter().enumerate() {
+            match (number % 3, call.await.expect("joins")) {
+                (0, 200) => counted += 1,
+                // So many failures in a row make it rest.
+                (1, 409) | (2, 500) | (_, 503) => {}
+                (kind, status) => panic!("call {number} of kind {kind} got {status}"),
+            }
+        }
+        assert!(counted > 0);
+        assert_eq!(host.ask("m", "counted").await.ok(), counted);
+        let clock = host.clock.clone();
+        host.stop().await;
+        assert_eq!(TestHost::start_at(database, clock).await.ask("m", "counted").await.ok(), counted);
+    }
+}
+
+both! {
     async fn a_fault_is_not_an_answer_so_a_retry_tries_again(database) {
         let host = mischief(database).await;
         for _ in 0..2 {

@@ -35,8 +35,8 @@ use crate::{
 };
 
 use super::{
-    batch::{context, output_json, refusal},
     committer::Committer,
+    exchange::{context, output_json, refusal},
     runner::{QUEUE_MAX, RETRY_AFTER_MS, Runner},
     work::{Act, Answer, Control, Queued, Work},
 };

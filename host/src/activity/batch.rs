@@ -16,9 +16,8 @@ use crate::{
         bindings::{
             Activity as Bindings,
             exports::fairground::activity::guest::{ActionCall, ActivityContext},
-            fairground::activity::types::{Problem, ProblemKind},
+            fairground::activity::types::Problem,
         },
-        quota::OUTPUT_BYTES_MAX,
         shared::Shared,
     },
     domain::{
@@ -39,16 +38,13 @@ use crate::{
 
 use super::{
     answered::Answered,
+    exchange::{context, output_json, refusal},
     work::{Act, Actor, Answer, Queued, Work},
 };
 
 /// A slice that has run this long ends; what is left runs in the next. It bounds how long a slow plugin keeps the first of its
 /// callers waiting for the last.
 pub(super) const SLICE: Duration = Duration::from_millis(20);
-
-const MESSAGE_BYTES_MAX: usize = 500;
-const CODE_BYTES_MAX: usize = 64;
-const PARAMS_MAX: usize = 16;
 
 pub(super) struct Batch {
     pub(super) sandbox: Sandbox,
@@ -424,51 +420,4 @@ pub(super) fn set_timer(state: &mut State, effects: &mut Effects, key: &str, tim
     let key: Arc<str> = key.into();
     state.set_timer(key.clone(), timer.clone());
     effects.timers.insert(key, timer);
-}
-
-/// What a plugin is told of its activity.
-pub(super) fn context(activity: &Activity, head: &Head, kind: CallKind, now: i64) -> ActivityContext {
-    ActivityContext {
-        activity: activity.id.activity.to_string(),
-        config: activity.config.clone(),
-        config_version: u32::try_from(activity.config_version).unwrap_or(u32::MAX),
-        started_at: if kind == CallKind::Start { now } else { head.started_at },
-        ends_at: activity.ends_at,
-    }
-}
-
-/// A plugin's output, once it is known to be JSON of a bearable size.
-pub(super) fn output_json(output: String) -> Result<Json, Fault> {
-    if output.len() > OUTPUT_BYTES_MAX {
-        return Err(Fault::Plugin("its output is over 256 KiB".into()));
-    }
-    Json::parse(output).ok_or_else(|| Fault::Plugin("its output is no JSON".into()))
-}
-
-/// A plugin's refusal, cut to size and printable.
-pub(super) fn refusal(problem: Problem) -> Refusal {
-    let kind = match problem.kind {
-        ProblemKind::InvalidArgument => RefusalKind::InvalidArgument,
-        ProblemKind::NotFound => RefusalKind::NotFound,
-        ProblemKind::NotAllowed => RefusalKind::NotAllowed,
-        ProblemKind::Conflict => RefusalKind::Conflict,
-        ProblemKind::LimitReached => RefusalKind::LimitReached,
-        ProblemKind::Expired => RefusalKind::Expired,
-        ProblemKind::InsufficientBudget => RefusalKind::InsufficientBudget,
-        ProblemKind::InsufficientStock => RefusalKind::InsufficientStock,
-        ProblemKind::RiskRejected => RefusalKind::RiskRejected,
-    };
-    let cut = |text: &str, most: usize| crate::capability::printable(&text[..text.floor_char_boundary(most)]);
-    Refusal {
-        kind,
-        code: cut(&problem.code, CODE_BYTES_MAX),
-        message: cut(&problem.message, MESSAGE_BYTES_MAX),
-        retryable: problem.retryable,
-        params: problem
-            .params
-            .iter()
-            .take(PARAMS_MAX)
-            .map(|(name, value)| (cut(name, CODE_BYTES_MAX), cut(value, MESSAGE_BYTES_MAX)))
-            .collect(),
-    }
 }

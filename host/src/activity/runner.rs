@@ -245,11 +245,13 @@ impl Runner {
 
     /// Runs what is waiting, for a slice of time. A panic loses what ran: who waits for it is told that the host failed.
     async fn run_slice(&mut self) {
-        if self.wants_refresh() && self.open.is_none() && self.flight.is_none() {
-            if let Err(error) = self.catch_up().await {
-                let waiting = std::mem::take(&mut self.waiting);
-                return self.fail(waiting, &error);
-            }
+        if self.wants_refresh()
+            && self.open.is_none()
+            && self.flight.is_none()
+            && let Err(error) = self.catch_up().await
+        {
+            let waiting = std::mem::take(&mut self.waiting);
+            return self.fail(waiting, &error);
         }
         let begun = Instant::now();
         let mut batch = match self.prepare().await {

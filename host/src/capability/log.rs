@@ -10,9 +10,9 @@ const LINE_BYTES_MAX: usize = 1_024;
 
 impl Host for RunningCall {
     fn write(&mut self, level: Level, message: String) -> wasmtime::Result<()> {
-        let counted = self.quota.host_call().and_then(|()| self.quota.log(message.len()));
-        self.within(counted)?;
         let end = message.floor_char_boundary(LINE_BYTES_MAX);
+        let counted = self.quota.host_call().and_then(|()| self.quota.log(end));
+        self.within(counted)?;
         self.log.push((level, printable(&message[..end])));
         Ok(())
     }

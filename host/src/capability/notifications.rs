@@ -22,6 +22,11 @@ fn count_key(audience: &str, channel: Channel, now: i64) -> String {
     format!("\0notices\0{channel:?}\0{audience}\0{}", now.div_euclid(DAY_MS))
 }
 
+/// A member and a group of the same name are told apart.
+fn member_audience(id: &str) -> String {
+    format!("member\0{id}")
+}
+
 fn fits(notice: &Notice) -> bool {
     let texts = notice.params.iter().flat_map(|(name, value)| [name, value]).chain([&notice.template]);
     notice.params.len() <= PARAMS_MAX
@@ -67,15 +72,15 @@ impl Host for RunningCall {
         if !fits(&notice) {
             return Ok(Err(NoticeError::TooLarge));
         }
-        let (subject, known) = match &notice.audience {
-            Audience::Member(id) => (id.clone(), self.member(id)?.is_some()),
-            Audience::Group(id) => (id.clone(), self.group(id)?.is_some()),
+        let (subject, audience, known) = match &notice.audience {
+            Audience::Member(id) => (id.clone(), member_audience(id), self.member(id)?.is_some()),
+            Audience::Group(id) => (id.clone(), format!("group\0{id}"), self.group(id)?.is_some()),
         };
         self.reading_again()?.note("notifications.known", &subject, known);
         if !known {
             return Ok(Err(NoticeError::UnknownAudience));
         }
-        let disposition = self.disposition(&notice, &subject)?;
+        let disposition = self.disposition(&notice, &audience)?;
         if disposition == Disposition::Queued {
             let payload = json!({
                 "audience": notice.audience, "params": notice.params, "channel": notice.channel, "urgency": notice.urgency,
@@ -90,7 +95,7 @@ impl Host for RunningCall {
 
     fn remaining(&mut self, member: String, channel: Channel) -> wasmtime::Result<u32> {
         let now = self.reading()?.now;
-        let sent = self.own_number(&count_key(&member, channel, now))?;
+        let sent = self.own_number(&count_key(&member_audience(&member), channel, now))?;
         Ok(NOTICES_PER_DAY.saturating_sub(u32::try_from(sent).unwrap_or(u32::MAX)))
     }
 }

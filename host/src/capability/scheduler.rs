@@ -33,7 +33,7 @@ impl Host for RunningCall {
         if when > call.now.saturating_add(HORIZON_MS) {
             return Ok(Err(ScheduleError::TooFar));
         }
-        if call.state.timer_count() >= TIMERS_PENDING_MAX && !call.state.has_timer(&key) {
+        if call.state.plugin_timers() >= TIMERS_PENDING_MAX && !call.state.has_timer(&key) {
             return Ok(Err(ScheduleError::TooMany));
         }
         if payload.len() > PAYLOAD_BYTES_MAX {

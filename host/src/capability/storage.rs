@@ -61,6 +61,17 @@ fn expected(written: &Written, expect: Option<u64>) -> Result<(), WriteError> {
     }
 }
 
+/// Where a scan starts. The host's own keys begin with a control character and come first of all: a scan of everything starts
+/// behind them, whatever the plugin says.
+fn scan_start(prefix: &str, start_after: Option<String>) -> Option<String> {
+    const OWN_KEYS_END: &str = "\u{1f}";
+    if prefix.is_empty() && start_after.as_deref().unwrap_or_default() < OWN_KEYS_END {
+        Some(OWN_KEYS_END.to_owned())
+    } else {
+        start_after
+    }
+}
+
 impl Host for RunningCall {
     fn get(&mut self, key: String) -> wasmtime::Result<Option<Entry>> {
         self.reading()?;
@@ -97,13 +108,8 @@ impl Host for RunningCall {
 
     fn scan(&mut self, prefix: String, start_after: Option<String>, limit: u32) -> wasmtime::Result<Vec<Entry>> {
         let limit = (limit as usize).min(PAGE_ROWS_MAX);
-        // The host's own keys begin with a control character and come first of all: a scan of everything starts behind them.
-        let prefix_is_all = prefix.is_empty();
-        let after = match start_after {
-            None if prefix_is_all => Some("\u{1f}".to_owned()),
-            after => after,
-        };
-        if !prefix_is_all {
+        let after = scan_start(&prefix, start_after);
+        if !prefix.is_empty() {
             self.key(&prefix)?;
         }
         let found = self.reading()?.state.scan(&prefix, after.as_deref(), limit);
@@ -143,4 +149,20 @@ impl Host for RunningCall {
 
 fn counter(bytes: &[u8]) -> Option<i64> {
     std::str::from_utf8(bytes.strip_prefix(COUNTER)?).ok()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scan_of_everything_starts_behind_the_hosts_own_keys() {
+        for after in [None, Some(""), Some("\0"), Some("\0spent\0x"), Some("\u{1e}")] {
+            let start = scan_start("", after.map(Into::into)).expect("a start");
+            assert!(start.as_str() > "\0\u{10ffff}" && start.as_str() < " ", "{after:?}: {start:?}");
+        }
+        assert_eq!(scan_start("", Some("a".into())).as_deref(), Some("a"));
+        assert_eq!(scan_start("help/", Some(String::new())).as_deref(), Some(""));
+        assert_eq!(scan_start("help/", None), None);
+    }
 }

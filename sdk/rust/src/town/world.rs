@@ -22,6 +22,7 @@ const KEY_BYTES_MAX: usize = 256;
 const TIMERS_PENDING_MAX: usize = 10_000;
 const TIMER_PAYLOAD_BYTES_MAX: usize = 4 << 10;
 const EVENT_PAYLOAD_BYTES_MAX: usize = 16 << 10;
+const LOG_LINE_BYTES_MAX: usize = 1_024;
 const HORIZON_MS: i64 = 400 * 86_400_000;
 const NOTICES_PER_DAY: usize = 5;
 const DAY_MS: i64 = 86_400_000;
@@ -217,7 +218,8 @@ impl World {
         self.quota.timer();
         assert!(payload.len() <= TIMER_PAYLOAD_BYTES_MAX, "a timer's payload is at most 4 KiB");
         assert!(when <= self.now.saturating_add(HORIZON_MS), "a timer is due within 400 days");
-        let room = self.timers.len() < TIMERS_PENDING_MAX || self.timers.contains_key(key);
+        let pending = self.timers.keys().filter(|key| !key.starts_with('\0')).count();
+        let room = pending < TIMERS_PENDING_MAX || self.timers.contains_key(key);
         if room {
             self.timers.insert(key.into(), (when, payload.into()));
         }
@@ -250,7 +252,7 @@ impl World {
     }
 
     pub(crate) fn log(&mut self, line: &str) {
-        self.quota.log(line.len());
+        self.quota.log(line.len().min(LOG_LINE_BYTES_MAX));
         println!("{line}");
     }
 
