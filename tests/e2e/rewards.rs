@@ -23,6 +23,38 @@ fn limit(minor: i64) -> Value {
 }
 
 both! {
+    async fn who_brought_whom_stays_a_forest_however_many_bind_at_once(database) {
+        const PAIRS: usize = 24;
+        let host = TestHost::start(database).await;
+        let names: Vec<String> = (0..2 * PAIRS).map(|number| format!("m{number}")).collect();
+        host.settle(&names.iter().map(String::as_str).collect::<Vec<_>>()).await;
+        host.load(component("mischief")).await;
+        for activity in ["a", "b"] {
+            host.begin(json!({"id": activity, "plugin": "mischief", "config": {}})).await;
+        }
+        // Each says in one activity that the other brought them, and the other says so in another activity.
+        let bind = |activity: &'static str, member: usize, inviter: usize| {
+            let client = host.client.clone();
+            tokio::spawn(async move {
+                let inviter = json!({"inviter": format!("m{inviter}")});
+                client.act(&format!("m{member}"), activity, "join-by", "1", inviter).await.ok()
+            })
+        };
+        let calls: Vec<_> = (0..PAIRS).map(|pair| (bind("a", 2 * pair, 2 * pair + 1), bind("b", 2 * pair + 1, 2 * pair))).collect();
+        for (pair, (first, second)) in calls.into_iter().enumerate() {
+            let bound = [first.await.expect("joins"), second.await.expect("joins")];
+            assert_eq!(bound.iter().filter(|bound| bound["output"] == true).count(), 1, "pair {pair}: {bound:?}");
+            let mut inviters = 0;
+            for member in [2 * pair, 2 * pair + 1] {
+                let seen = host.get(&format!("{HOME}/members/m{member}")).await.ok();
+                inviters += usize::from(!seen["inviter"].is_null());
+            }
+            assert_eq!(inviters, 1, "pair {pair}");
+        }
+    }
+}
+
+both! {
     async fn no_race_takes_more_than_the_budget_has(database) {
         let host = givers(database, limit(20 * 500 + 499), &["a", "b", "c"]).await;
         let gifts: Vec<_> = (0..90)

@@ -52,7 +52,7 @@ pub(crate) enum Trouble {
     Fault(anyhow::Error),
 }
 
-/// The data of a guest's store. Without a call, as while it describes itself, every host function but `log` traps.
+/// The data of a guest's store. Without a call, as while it describes itself, every host function traps but `log` and what only computes.
 pub(crate) struct RunningCall {
     pub limits: StoreLimits,
     pub quota: Quota,

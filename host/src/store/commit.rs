@@ -19,7 +19,7 @@ use super::{
     columns::{Columns, word},
     database::Transaction,
     points,
-    rows::{Column, Rows, Script},
+    rows::{Column, Rows, Script, number},
 };
 
 /// What one activity did in a row, from the head it was run on to the next.
@@ -101,7 +101,7 @@ impl Store {
         tx.commit().await.context("the commit failed")?;
         // Those of refused parts too: what they counted on was old.
         for part in parts {
-            for member in part.effects.inviters.keys() {
+            for member in part.effects.inviters.iter().flat_map(|(invitee, bound)| [invitee, &bound.inviter]) {
                 self.members.invalidate(&(part.id.community.clone(), member.clone()));
             }
         }
@@ -194,7 +194,17 @@ async fn try_shared(tx: &mut Transaction, part: &Part) -> anyhow::Result<bool> {
             return Ok(false);
         }
     }
+    if !effects.inviters.is_empty() {
+        // One at a time in a community: two that bind each other must not both find the way free.
+        sqlx::query("UPDATE communities SET id = id WHERE id = $1")
+            .bind(id.community.as_str())
+            .execute(&mut **tx)
+            .await?;
+    }
     for (invitee, bound) in &effects.inviters {
+        if is_above(tx, &id.community, invitee, &bound.inviter).await? {
+            return Ok(false);
+        }
         let bound = sqlx::query(
             "UPDATE members SET inviter = $3, inviter_source = $4 WHERE community = $1 AND id = $2 AND inviter IS NULL",
         )
@@ -210,6 +220,23 @@ async fn try_shared(tx: &mut Transaction, part: &Part) -> anyhow::Result<bool> {
         }
     }
     Ok(true)
+}
+
+/// Whether a member is another one, or brought them, or whoever brought them, and so on.
+async fn is_above(tx: &mut Transaction, community: &Id, member: &Id, other: &Id) -> anyhow::Result<bool> {
+    let found = sqlx::query(
+        "WITH RECURSIVE above (id) AS (
+            SELECT id FROM members WHERE community = $1 AND id = $2
+            UNION SELECT members.inviter FROM members JOIN above ON members.id = above.id
+            WHERE members.community = $1 AND members.inviter IS NOT NULL
+         ) SELECT COUNT(*) FROM above WHERE id = $3",
+    )
+    .bind(community.as_str())
+    .bind(other.as_str())
+    .bind(member.as_str())
+    .fetch_one(&mut **tx)
+    .await?;
+    Ok(number(&found)? > 0)
 }
 
 async fn write_versions(tx: &mut Transaction, parts: &[&Part]) -> anyhow::Result<()> {

@@ -3,8 +3,8 @@
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    Budget, Day, Hold, Limit, Member, Newness, Notice, OutOfBounds, Placed, Problem, Ranked, Refused, Risk, host,
-    problem::Kind,
+    Budget, Day, Hold, Limit, Member, Newness, NotBound, Notice, OutOfBounds, Placed, Problem, Ranked, Refused, Risk,
+    host, problem::Kind,
 };
 
 /// One call of an activity. What it writes is kept when it answers, and gone when it refuses or panics.
@@ -190,6 +190,11 @@ impl<C> Call<C> {
     /// A group's members by id, 256 at most, and the cursor of the next page.
     pub fn members_of(&self, group: &str, cursor: Option<&str>) -> (Vec<String>, Option<String>) {
         host::members_of(group, cursor)
+    }
+
+    /// Binds `invitee` to `inviter` once and for ever; `source` says where, in at most 128 bytes.
+    pub fn bind_inviter(&mut self, invitee: &str, inviter: &str, source: &str) -> Result<(), NotBound> {
+        host::bind_inviter(invitee, inviter, source)
     }
 
     pub fn is_new(&self, member: &str, definition: Newness, since: i64) -> bool {

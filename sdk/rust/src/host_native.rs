@@ -1,7 +1,7 @@
 //! The host, as tests reach it: the world of the [`crate::town::Town`] that is playing on this thread.
 
 use crate::{
-    Budget, Day, Hold, HoldState, Member, Newness, Notice, OutOfBounds, Placed, Ranked, Risk,
+    Budget, Day, Hold, HoldState, Member, Newness, NotBound, Notice, OutOfBounds, Placed, Ranked, Risk,
     town::world::{self, with},
 };
 
@@ -147,6 +147,10 @@ pub(crate) fn spend_points(key: &str, member: &str, account: &str, points: u64, 
 
 pub(crate) fn member(id: &str) -> Option<Member> {
     with(|world| world.members.get(id).map(|(member, _)| member.clone()))
+}
+
+pub(crate) fn bind_inviter(invitee: &str, inviter: &str, _source: &str) -> Result<(), NotBound> {
+    with(|world| world.bind_inviter(invitee, inviter))
 }
 
 pub(crate) fn is_new(member: &str, definition: Newness, since: i64) -> bool {

@@ -3,11 +3,11 @@
 use std::sync::OnceLock;
 
 use crate::{
-    Budget, Day, Hold, HoldState, Limit, Member, MemberStatus, Newness, Notice, OutOfBounds, Placed, Ranked, Refused,
-    Risk, Verdict,
+    Budget, Day, Hold, HoldState, Limit, Member, MemberStatus, Newness, NotBound, Notice, OutOfBounds, Placed, Ranked,
+    Refused, Risk, Verdict,
     component::fairground::activity::{
-        clock, events, groups, log as wit_log, members, notifications, points as wit_points, random, ranking, rewards,
-        risk, scheduler, storage, types,
+        clock, events, groups, invitations, log as wit_log, members, notifications, points as wit_points, random,
+        ranking, rewards, risk, scheduler, storage, types,
     },
 };
 
@@ -218,6 +218,15 @@ pub(crate) fn member(id: &str) -> Option<Member> {
         first_order_at: member.first_order_at,
         time_zone: member.time_zone,
         inviter: member.inviter,
+    })
+}
+
+pub(crate) fn bind_inviter(invitee: &str, inviter: &str, source: &str) -> Result<(), NotBound> {
+    invitations::bind(invitee, inviter, source).map_err(|error| match error {
+        invitations::BindError::UnknownMember => NotBound::UnknownMember,
+        invitations::BindError::SelfInvitation => NotBound::SelfInvitation,
+        invitations::BindError::AlreadyBound => NotBound::AlreadyBound,
+        invitations::BindError::Cycle => NotBound::Cycle,
     })
 }
 

@@ -36,8 +36,8 @@ pub use problem::{
     Answer, Kind, Problem, conflict, expired, invalid, limit_reached, not_allowed, not_found, risk_rejected,
 };
 pub use types::{
-    Budget, Hold, HoldState, HostEvent, Limit, Member, MemberStatus, Newness, Notice, Offers, OutOfBounds, Placed,
-    Ranked, Refused, Risk, Verdict,
+    Budget, Hold, HoldState, HostEvent, Limit, Member, MemberStatus, Newness, NotBound, Notice, Offers, OutOfBounds,
+    Placed, Ranked, Refused, Risk, Verdict,
 };
 
 /// What an activity's `lib.rs` begins with.

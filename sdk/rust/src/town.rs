@@ -1,6 +1,7 @@
 //! A double of the host, for tests of an activity's rules: natively, in milliseconds, with the host's own semantics. A refused
 //! call leaves nothing behind, budgets and limits count, and time is turned by hand.
 
+mod invitations;
 mod quota;
 pub(crate) mod world;
 

@@ -88,6 +88,16 @@ pub enum Refused {
 /// A hold, or why there is none.
 pub type Placed = Result<Hold, Refused>;
 
+/// Why a member was not bound to an inviter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotBound {
+    UnknownMember,
+    SelfInvitation,
+    AlreadyBound,
+    /// The invitee is above the inviter, or the chain is longer than 64.
+    Cycle,
+}
+
 /// What the activity's budget still allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Budget {

@@ -25,6 +25,13 @@ struct Gift {
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+struct Inviter {
+    #[schemars(length(max = 128))]
+    inviter: String,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 struct In {
     ms: i64,
 }
@@ -65,6 +72,10 @@ impl Activity for Mischief {
                     Some(ms) => call.hold(&key, &input.offer, &input.to, ms).map(drop).map_err(fairground_sdk::refused),
                     None => call.give(&key, &input.offer, &input.to),
                 }
+            })
+            .action("join-by", "Say who brought you", |call, input: Inviter| {
+                let member = call.actor.clone();
+                Ok(call.bind_inviter(&member, &input.inviter, "mischief").is_ok())
             })
             .query("counted", "How often was counted", |call, _: Nothing| Ok(call.counter("count")))
             .query("write", "A query that writes", |call, _: Nothing| Ok(count(call)))
@@ -119,11 +130,11 @@ fn stopped_by_the_host(blueprint: Blueprint<Mischief>) -> Blueprint<Mischief> {
 /// What the host counts: calls, bytes, writes.
 fn floods(blueprint: Blueprint<Mischief>) -> Blueprint<Mischief> {
     blueprint
-        .action("flood-host", "Call the host without end", |call, _: Nothing| -> Answer<i64> {
+        .action("flood-host", "Call the host without end", |call, _: Nothing| -> Answer<u64> {
             count(call);
-            let mut sum = 0i64;
+            let mut sum = 0u64;
             loop {
-                sum = sum.wrapping_add(call.now());
+                sum = sum.wrapping_add(u64::from(call.minute_of_day(0, "UTC")));
             }
         })
         .action("flood-log", "Log without end", |call, _: Nothing| -> Answer<()> {
