@@ -263,9 +263,13 @@ impl Activities {
     }
 
     async fn open(&self, id: &ActivityId) -> anyhow::Result<Option<Resident>> {
-        let Some((activity, _)) = self.store.activity(id).await? else { return Ok(None) };
+        if self.store.activity(id).await?.is_none() {
+            return Ok(None);
+        }
         let source = Arc::new(Source { store: self.store.clone(), runtime: Handle::current(), id: id.clone() });
         let state = State::load(source.clone()).await?;
+        // Read after the state: an old version never meets a newer shape of it.
+        let Some((activity, _)) = self.store.activity(id).await? else { return Ok(None) };
         let committed = Arc::new(Mutex::new(state.clone()));
         let (queue, waiting) = mpsc::channel(QUEUE_MAX);
         let activity = Arc::new(activity);

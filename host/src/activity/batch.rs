@@ -22,7 +22,7 @@ use crate::{
     },
     domain::{
         activity::{Activity, Head, Lifecycle},
-        journal::{CallKind, JournalRow, Outcome, Recorded},
+        journal::{CallKind, JournalRow, Outcome, Recorded, RetryKey},
         json::Json,
         refusal::{Refusal, RefusalKind},
     },
@@ -56,6 +56,8 @@ pub(super) struct Batch {
     /// Timers that failed a moment ago and are tried again later.
     pub(super) resting: HashSet<Arc<str>>,
     pub(super) answered: Answered,
+    /// Keys that the journal was asked for before the slice began.
+    pub(super) looked_up: HashSet<RetryKey>,
     pub(super) shared: Shared,
     /// None while a call has it.
     state: Option<State>,
@@ -117,6 +119,7 @@ impl Batch {
             now: state.head.now,
             resting: HashSet::new(),
             answered: Answered::default(),
+            looked_up: HashSet::new(),
             shared,
             from: state.head,
             state: Some(state),
@@ -226,7 +229,7 @@ impl Batch {
             return Ok(answer);
         }
         if let Err(refusal) = act.standing.clone().and_then(|()| self.open()) {
-            return Ok(Answer::Rejected(refusal));
+            return Ok(self.look_up(act)?.unwrap_or(Answer::Rejected(refusal)));
         }
         if let Some(wait) = self.plugin.breaker.open_for(self.now) {
             return Ok(Answer::Busy(wait));
@@ -250,16 +253,26 @@ impl Batch {
             }
             Err(Fault::Plugin(_)) => {
                 // A retry that was answered once is answered again, whatever becomes of it now.
-                let Source { store, runtime, id } = &*self.source;
-                let recorded = runtime.block_on(store.recorded(id, &[act.retry_key()])).map_err(Fault::Host)?;
-                if !recorded.is_empty() {
-                    recorded.into_iter().for_each(|(key, recorded)| self.answered.insert(key, recorded));
-                    return self.answer_again(act).map_or(answer, Ok);
+                if let Some(before) = self.look_up(act)? {
+                    return Ok(before);
                 }
             }
             _ => {}
         }
         answer
+    }
+
+    /// The answer that this key has had, as the journal knows it; nothing where it was asked before the slice began.
+    fn look_up(&mut self, act: &Act) -> Result<Option<Answer>, Fault> {
+        let key = act.retry_key();
+        if self.looked_up.contains(&key) {
+            return Ok(None);
+        }
+        let Source { store, runtime, id } = &*self.source;
+        for (key, recorded) in runtime.block_on(store.recorded(id, &[key])).map_err(Fault::Host)? {
+            self.answered.insert(key, recorded);
+        }
+        Ok(self.answer_again(act))
     }
 
     /// The answer that this key has had, where it is known here. A retry that is not known here would be written twice, which

@@ -12,7 +12,10 @@ use std::{
 };
 
 use anyhow::Context;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{
+    mpsc,
+    oneshot::{self, error::TryRecvError},
+};
 
 use crate::{
     capability::shared::Shared,
@@ -171,13 +174,12 @@ impl Runner {
 
     /// Sends the open batch on its way, if nothing is in flight.
     async fn depart(&mut self) {
-        if let Some(flight) = &mut self.flight
-            && let Ok(fate) = flight.fate.try_recv()
-        {
-            self.land(fate).await;
-        }
-        if self.flight.is_some() {
-            return;
+        if let Some(flight) = &mut self.flight {
+            match flight.fate.try_recv() {
+                Ok(fate) => self.land(fate).await,
+                Err(TryRecvError::Closed) => self.land(Err(anyhow::anyhow!("the committer has stopped"))).await,
+                Err(TryRecvError::Empty) => return,
+            }
         }
         let Some(open) = self.open.take() else { return };
         let is_last = open.is_last();
@@ -185,13 +187,25 @@ impl Runner {
         match batch.part.take() {
             Some(part) => match self.committer.submit(part).await {
                 Ok(fate) => self.flight = Some(Flight { fate, batch, is_last }),
-                Err(error) => self.fail(batch.answers.into_iter().map(|(queued, _)| queued), &error),
+                Err(error) => {
+                    self.fail(batch.answers.into_iter().map(|(queued, _)| queued), &error);
+                    self.again(Vec::new()).await;
+                }
             },
+            None if is_no(&batch) && self.is_behind(&batch).await => {
+                self.again(batch.answers.into_iter().map(|(queued, _)| queued).collect()).await;
+            }
             None => {
                 self.rest(batch.failed_timers);
                 answer(batch.answers);
             }
         }
+    }
+
+    /// Whether another host has moved the activity on since. A store that does not answer is found out by the next commit.
+    async fn is_behind(&self, batch: &Closed) -> bool {
+        let head = self.source.store.head(&self.activity.id).await;
+        head.is_ok_and(|head| head.seq != batch.state.head.seq)
     }
 
     /// The batch in flight has been committed, or has not.
@@ -325,6 +339,7 @@ impl Runner {
             _ => None,
         });
         let unknown: Vec<RetryKey> = unknown.filter(|key| batch.answered.get(key).is_none()).collect();
+        batch.looked_up = unknown.iter().cloned().collect();
         if !unknown.is_empty() {
             for (key, recorded) in self.source.store.recorded(&self.activity.id, &unknown).await? {
                 batch.answered.insert(key, recorded);
@@ -353,14 +368,14 @@ impl Runner {
             return Ok(());
         }
         let state = State::load(self.source.clone()).await?;
-        self.publish(state);
-        // Another host may have moved it to another version as well.
+        // Another host may have moved it to another version as well. Read after the state: an old version never meets a newer shape.
         if let Some((activity, _)) = self.source.store.activity(&self.activity.id).await?
             && activity.version != self.activity.version
         {
             self.is_retiring = true;
             self.activity = Arc::new(activity);
         }
+        self.publish(state);
         Ok(())
     }
 
@@ -385,6 +400,11 @@ impl Runner {
             let _ = queued.reply.send(Answer::Failed);
         }
     }
+}
+
+/// Whether somebody is told no without a row in the journal: no commit will find out that the state was old.
+fn is_no(batch: &Closed) -> bool {
+    batch.answers.iter().any(|(_, answer)| matches!(answer, Answer::Rejected(_) | Answer::Faulted(_)))
 }
 
 /// What becomes of the flight. Never ends where there is none.

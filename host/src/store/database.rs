@@ -5,7 +5,7 @@ use std::{path::Path, time::Duration};
 use anyhow::{Context, bail};
 use moka::sync::Cache;
 use sqlx::{
-    AnyPool, Executor, Row,
+    AnyPool, Connection, Executor, Row,
     any::AnyPoolOptions,
     migrate::{Migration, MigrationType, Migrator},
 };
@@ -129,6 +129,8 @@ async fn sqlite_pool(path: &str, mode: &str, connections: u32, read_only: bool) 
         .max_lifetime(None)
         .test_before_acquire(false)
         .after_connect(move |connection, _| Box::pin(async move { connection.execute(pragmas).await.map(drop) }))
+        // A COMMIT that failed leaves sqlx counting a transaction that SQLite has ended: such a connection takes no other.
+        .after_release(|connection, _| Box::pin(async move { Ok(!connection.is_in_transaction()) }))
         .connect(&format!("sqlite://{path}?mode={mode}"))
         .await
         .with_context(|| format!("cannot open the SQLite file {path:?}"))

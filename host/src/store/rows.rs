@@ -17,6 +17,9 @@ use super::database::{BEGIN_SQLITE, Kind, Store, Transaction};
 const SIZES: [usize; 7] = [1, 2, 4, 8, 16, 32, 64];
 const SIZE_MAX: usize = 64;
 
+/// A text that is longer is prepared anew each time. A full list of each of the usual three tables takes about 6 KiB.
+const KEPT_TEXT_BYTES_MAX: usize = 16 << 10;
+
 /// A statement over a list of rows.
 pub(super) struct Rows {
     /// Has `{rows}` where the list goes: its columns are `rows.column1`, `rows.column2` and so on. What fills it up has NULL in
@@ -125,7 +128,9 @@ impl Script {
 
 impl Text {
     async fn run(self, connection: &mut AnyConnection) -> sqlx::Result<Vec<AnyRow>> {
-        let query = sqlx::query_with::<Any, _>(AssertSqlSafe(self.sql), self.values.0);
+        // A connection keeps a hundred texts prepared; large ones are rare, and would take megabytes each.
+        let is_kept = self.sql.len() <= KEPT_TEXT_BYTES_MAX;
+        let query = sqlx::query_with::<Any, _>(AssertSqlSafe(self.sql), self.values.0).persistent(is_kept);
         let mut steps = connection.fetch_many(query);
         let mut returned = Vec::new();
         while let Some(step) = steps.try_next().await? {
