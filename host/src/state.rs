@@ -132,9 +132,9 @@ impl State {
         for undo in std::mem::take(&mut self.undo).into_iter().rev() {
             match undo {
                 Undo::Head(head) => self.head = head,
-                Undo::Entry(key, before) => drop(put_back(&mut self.entries, key, before)),
+                Undo::Entry(key, before) => put_back(&mut self.entries, key, before),
                 Undo::Timer(key, before) => drop(self.replace_timer(key, before)),
-                Undo::Hold(key, before) => drop(put_back(&mut self.holds, key, before)),
+                Undo::Hold(key, before) => put_back(&mut self.holds, key, before),
                 Undo::Score { board, key, before } => {
                     if let Some(board) = self.boards.get_mut(&board) {
                         match before {
@@ -336,10 +336,10 @@ fn is_plugins(key: &str) -> bool {
     !key.starts_with('\0')
 }
 
-fn put_back<V: Clone>(map: &mut OrdMap<Arc<str>, V>, key: Arc<str>, before: Option<V>) -> Option<V> {
+fn put_back<V: Clone>(map: &mut OrdMap<Arc<str>, V>, key: Arc<str>, before: Option<V>) {
     match before {
-        Some(before) => map.insert(key, before),
-        None => map.remove(&key),
+        Some(before) => drop(map.insert(key, before)),
+        None => drop(map.remove(&key)),
     }
 }
 

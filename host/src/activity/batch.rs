@@ -80,6 +80,13 @@ pub(super) struct Closed {
     pub(super) upgraded: Option<String>,
 }
 
+impl Closed {
+    /// The calls of the batch, for another try.
+    pub(super) fn into_queued(self) -> impl Iterator<Item = Queued> {
+        self.answers.into_iter().map(|(queued, _)| queued)
+    }
+}
+
 /// One call as the journal will have it.
 #[derive(Clone, Copy)]
 pub(super) struct Entry<'a> {

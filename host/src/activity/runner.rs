@@ -188,12 +188,12 @@ impl Runner {
             Some(part) => match self.committer.submit(part).await {
                 Ok(fate) => self.flight = Some(Flight { fate, batch, is_last }),
                 Err(error) => {
-                    self.fail(batch.answers.into_iter().map(|(queued, _)| queued), &error);
+                    self.fail(batch.into_queued(), &error);
                     self.again(Vec::new()).await;
                 }
             },
             None if is_no(&batch) && self.is_behind(&batch).await => {
-                self.again(batch.answers.into_iter().map(|(queued, _)| queued).collect()).await;
+                self.again(batch.into_queued().collect()).await;
             }
             None => {
                 self.rest(batch.failed_timers);
@@ -226,11 +226,11 @@ impl Runner {
             Ok(fate) => {
                 metrics::counter!("fairground_commit_retries_total").increment(1);
                 tracing::debug!(?fate, activity = %self.activity.id.activity, "run again");
-                self.again(batch.answers.into_iter().map(|(queued, _)| queued).collect()).await;
+                self.again(batch.into_queued().collect()).await;
             }
             Err(error) => {
                 // It is not known what was written: the next batch begins with what the store says.
-                self.fail(batch.answers.into_iter().map(|(queued, _)| queued), &error);
+                self.fail(batch.into_queued(), &error);
                 self.again(Vec::new()).await;
             }
         }
@@ -252,8 +252,7 @@ impl Runner {
             all.into_iter().rev().for_each(|queued| self.waiting.push_front(queued));
         }
         if let Err(error) = self.catch_up().await {
-            let waiting = std::mem::take(&mut self.waiting);
-            self.fail(waiting, &error);
+            self.fail_waiting(&error);
         }
     }
 
@@ -264,15 +263,13 @@ impl Runner {
             && self.flight.is_none()
             && let Err(error) = self.catch_up().await
         {
-            let waiting = std::mem::take(&mut self.waiting);
-            return self.fail(waiting, &error);
+            return self.fail_waiting(&error);
         }
         let begun = Instant::now();
         let mut batch = match self.prepare().await {
             Ok(batch) => batch,
             Err(error) => {
-                let waiting = std::mem::take(&mut self.waiting);
-                return self.fail(waiting, &error);
+                return self.fail_waiting(&error);
             }
         };
         metrics::histogram!("fairground_batch_seconds", "phase" => "prepare").record(begun.elapsed());
@@ -392,6 +389,11 @@ impl Runner {
         let now = self.clock.now();
         self.resting.retain(|_, until| now < *until);
         self.resting.extend(failed.into_iter().map(|key| (key, now + TIMER_REST_MS)));
+    }
+
+    fn fail_waiting(&mut self, error: &anyhow::Error) {
+        let waiting = std::mem::take(&mut self.waiting);
+        self.fail(waiting, error);
     }
 
     fn fail(&self, queue: impl IntoIterator<Item = Queued>, error: &anyhow::Error) {

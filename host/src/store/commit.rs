@@ -140,8 +140,7 @@ fn move_heads(script: &mut Script, parts: &[&Part], or_fail: OrFail) {
     // In one order everywhere, so that two hosts never wait for each other.
     ordered.sort_by(|a, b| a.id.cmp(&b.id));
     script.add(heads, &ordered, |values, part| {
-        values.text(part.id.community.as_str());
-        values.text(part.id.activity.as_str());
+        values.activity(&part.id);
         values.int(part.from.seq);
         values.int(part.to.seq);
         values.text(word(part.to.lifecycle).as_str());
@@ -273,8 +272,7 @@ fn write_journal(script: &mut Script, parts: &[&Part]) {
     let rows: Vec<(&ActivityId, &JournalRow)> =
         parts.iter().flat_map(|part| part.journal.iter().map(|row| (&part.id, row))).collect();
     script.add(&JOURNAL, &rows, |values, (id, row)| {
-        values.text(id.community.as_str());
-        values.text(id.activity.as_str());
+        values.activity(id);
         values.int(row.seq);
         values.text(row.kind.as_str());
         values.text(row.actor.as_str());
@@ -302,8 +300,7 @@ fn write_entries(script: &mut Script, parts: &[&Part]) {
         .flat_map(|part| part.effects.entries.iter().map(|(key, written)| (*part, key.as_ref(), written)))
         .collect();
     script.add(&ENTRIES, &rows, |values, (part, key, written)| {
-        values.text(part.id.community.as_str());
-        values.text(part.id.activity.as_str());
+        values.activity(&part.id);
         values.bytes(key.as_bytes());
         values.bytes(written.value.as_deref());
         values.int(written.version);
@@ -326,8 +323,7 @@ fn write_boards(script: &mut Script, parts: &[&Part]) {
         })
         .collect();
     script.add(&BOARDS, &rows, |values, (part, board, key, score)| {
-        values.text(part.id.community.as_str());
-        values.text(part.id.activity.as_str());
+        values.activity(&part.id);
         values.text(*board);
         values.bytes(key.as_bytes());
         values.int(score.map(|score| score.score));
@@ -353,14 +349,12 @@ fn write_timers(script: &mut Script, parts: &[&Part]) {
         .collect();
     let gone: Vec<_> = all.iter().filter(|(_, _, timer)| timer.is_none()).collect();
     script.add(&GONE, &gone, |values, (id, key, _)| {
-        values.text(id.community.as_str());
-        values.text(id.activity.as_str());
+        values.activity(id);
         values.bytes(key.as_bytes());
     });
     let set: Vec<_> = all.iter().filter_map(|(id, key, timer)| Some((*id, *key, (*timer)?))).collect();
     script.add(&SET, &set, |values, (id, key, timer)| {
-        values.text(id.community.as_str());
-        values.text(id.activity.as_str());
+        values.activity(id);
         values.bytes(key.as_bytes());
         values.int(timer.due);
         values.text(timer.payload.as_str());
@@ -392,8 +386,7 @@ fn write_holds(script: &mut Script, parts: &[&Part]) {
     };
     let rows: Vec<_> = parts.iter().flat_map(|part| part.effects.holds.values().map(|hold| (*part, hold))).collect();
     script.add(&HOLDS, &rows, |values, (part, hold)| {
-        values.text(part.id.community.as_str());
-        values.text(part.id.activity.as_str());
+        values.activity(&part.id);
         values.bytes(hold.key.as_bytes());
         values.text(hold.offer.as_str());
         values.text(hold.beneficiary.as_str());
@@ -433,8 +426,7 @@ fn write_outbox(script: &mut Script, parts: &[&Part]) {
         }
     }
     script.add(&OUTBOX, &rows, |values, (part, seq, ordinal, outgoing)| {
-        values.text(part.id.community.as_str());
-        values.text(part.id.activity.as_str());
+        values.activity(&part.id);
         values.int(*seq);
         values.int(*ordinal);
         values.text(outgoing.kind.as_str());

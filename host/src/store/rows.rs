@@ -11,10 +11,11 @@ use std::{
 use futures_util::TryStreamExt;
 use sqlx::{Any, AnyConnection, Arguments, AssertSqlSafe, Executor, Row, any::AnyArguments, any::AnyRow};
 
+use crate::domain::activity::ActivityId;
+
 use super::database::{BEGIN_SQLITE, Kind, Store, Transaction};
 
 /// Rows of one statement. 64 rows of 13 columns stay far below the limits of 32 766 (SQLite) and 65 535 (PostgreSQL) parameters.
-const SIZES: [usize; 7] = [1, 2, 4, 8, 16, 32, 64];
 const SIZE_MAX: usize = 64;
 
 /// A text that is longer is prepared anew each time. A full list of each of the usual three tables takes about 6 KiB.
@@ -41,6 +42,12 @@ pub(super) enum Column {
 pub(super) struct Values(AnyArguments);
 
 impl Values {
+    /// The two columns that every key of an activity's own begins with.
+    pub(super) fn activity(&mut self, id: &ActivityId) {
+        self.text(id.community.as_str());
+        self.text(id.activity.as_str());
+    }
+
     pub(super) fn text<'q>(&mut self, value: impl Into<Option<&'q str>>) {
         self.0.add(value.into()).expect("a text is a value");
     }
@@ -75,7 +82,7 @@ impl Script {
     /// Adds a statement over these rows.
     pub(super) fn add<T>(&mut self, rows: &Rows, all: &[T], row: impl Fn(&mut Values, &T)) {
         for chunk in all.chunks(SIZE_MAX) {
-            let size = SIZES.into_iter().find(|size| *size >= chunk.len()).unwrap_or(SIZE_MAX);
+            let size = chunk.len().next_power_of_two();
             if self.kind == Kind::Postgres || self.texts.is_empty() {
                 self.texts.push(Text::default());
             }
