@@ -1,6 +1,6 @@
 //! End to end: real components, real sockets, real databases. Each test of `both!` runs on SQLite and on PostgreSQL.
 
-/// Runs a test on each database. It is skipped on PostgreSQL, with a loud line, only where none is installed.
+/// Runs a test on each database, and then `fairground verify`. It is skipped on PostgreSQL, with a loud line, only where none is installed.
 macro_rules! both {
     ($(#[$meta:meta])* async fn $name:ident($database:ident) $body:block) => {
         mod $name {
@@ -12,7 +12,9 @@ macro_rules! both {
             $(#[$meta])*
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn on_sqlite() {
-                run(&fairground_tests::database::Database::sqlite()).await;
+                let database = fairground_tests::database::Database::sqlite();
+                run(&database).await;
+                fairground_tests::verified(&database).await;
             }
 
             $(#[$meta])*
@@ -20,6 +22,7 @@ macro_rules! both {
             async fn on_postgres() {
                 if let Some(database) = fairground_tests::database::Database::postgres().await {
                     run(&database).await;
+                    fairground_tests::verified(&database).await;
                 }
             }
         }
@@ -42,5 +45,13 @@ mod identity;
 mod lifecycle;
 #[path = "e2e/plugins.rs"]
 mod plugins;
+#[path = "e2e/purse.rs"]
+mod purse;
+#[path = "e2e/races.rs"]
+mod races;
 #[path = "e2e/rewards.rs"]
 mod rewards;
+#[path = "e2e/shop.rs"]
+mod shop;
+#[path = "e2e/webhooks.rs"]
+mod webhooks;

@@ -7,11 +7,14 @@ mod batch;
 mod committer;
 mod creation;
 mod exchange;
+mod hearing;
 mod lifecycle;
+mod reception;
 mod runner;
 mod timers;
 mod work;
 
 pub(crate) use activities::{Activities, AskError, Asked};
 pub(crate) use creation::{CreateError, Creation, Issue};
+pub(crate) use reception::Received;
 pub(crate) use work::{Act, Actor, Answer, Control};

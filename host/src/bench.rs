@@ -88,6 +88,7 @@ impl SandboxBench {
             draws: 0,
         });
         let context = ActivityContext {
+            currency: "CNY".into(),
             activity: "bench".into(),
             config: self.activity.config.clone(),
             config_version: 1,

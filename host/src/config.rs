@@ -16,6 +16,21 @@ pub struct Config {
 pub enum Command {
     /// Runs a host.
     Serve(Serve),
+    /// Checks that everything in a database adds up, while hosts run on it; names each row that does not.
+    Verify(Verify),
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct Verify {
+    /// `sqlite:PATH` or `postgres://USER:PASSWORD@HOST/NAME`.
+    #[arg(
+        long,
+        env = "FAIRGROUND_DATABASE",
+        default_value = "sqlite:data/fairground.db",
+        value_name = "URL",
+        hide_env_values = true
+    )]
+    pub database: String,
 }
 
 #[derive(Debug, Clone, Args)]
@@ -49,6 +64,15 @@ pub struct Serve {
     /// The operator's key: 24 visible ASCII characters or more. Made up and printed at the first start where it is left out.
     #[arg(long, env = "FAIRGROUND_OPERATOR_KEY", value_name = "SECRET", hide_env_values = true)]
     pub operator_key: Option<String>,
+
+    /// A host name or address of the operator's own network that webhooks and the shop may be on, also without encryption. Given
+    /// as often as needed, or with commas between.
+    #[arg(long, env = "FAIRGROUND_ALLOW_HOSTS", value_name = "HOST", value_delimiter = ',')]
+    pub allow_host: Vec<String>,
+
+    /// Milliseconds that the receiver of a webhook has to answer.
+    #[arg(long, env = "FAIRGROUND_WEBHOOK_TIMEOUT_MS", value_name = "MS", default_value_t = 20_000)]
+    pub webhook_timeout_ms: u64,
 
     /// How the log is written to standard error.
     #[arg(long, env = "FAIRGROUND_LOG_FORMAT", default_value = "text")]

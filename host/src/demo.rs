@@ -89,7 +89,7 @@ async fn people(activities: &Activities, community: &Id) -> anyhow::Result<()> {
     }
     let limit = Money { minor: 100_000, currency };
     let budget = BudgetProfile { limit, max_grants: None, per_member_grants: None, refundable: true };
-    store.put_budget(community, &id("treats")?, &budget).await?;
+    store.put_budget(community, &id("treats")?, &budget, now).await?;
     Ok(())
 }
 

@@ -2,7 +2,14 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use crate::domain::{hold::Hold, id::Id, json::Json};
+use crate::domain::{
+    hold::Hold,
+    id::Id,
+    json::Json,
+    ledger::Transfer,
+    order::{Order, Refund},
+    stock::Reservation,
+};
 
 /// A stored value and how often its key was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,6 +52,8 @@ pub(crate) enum OutgoingKind {
     Notice,
     Proposal,
     Metric,
+    /// What the shop is asked to do.
+    Shop,
 }
 
 impl OutgoingKind {
@@ -54,6 +63,7 @@ impl OutgoingKind {
             Self::Notice => "notice",
             Self::Proposal => "proposal",
             Self::Metric => "metric",
+            Self::Shop => "shop",
         }
     }
 }
@@ -81,6 +91,43 @@ pub(crate) struct Inviter {
     pub source: String,
 }
 
+/// How a stock pool moves.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct StockChange {
+    pub reserved: i64,
+    pub sold: i64,
+}
+
+/// Points that can be spent only so long.
+#[derive(Debug, Clone)]
+pub(crate) struct PointBatch {
+    pub account: PointAccount,
+    /// The key of the hold that earned them.
+    pub key: Arc<str>,
+    pub points: i64,
+    pub expires_at: i64,
+}
+
+/// What becomes of the coupon that a hold is.
+#[derive(Debug, Clone)]
+pub(crate) enum CouponMove {
+    Issue { id: Id, member: Id, template: Id, at: i64, expires_at: Option<i64> },
+    Revoke { id: Id },
+}
+
+/// What becomes of the code that a hold is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CodeMove {
+    /// One that is free is kept for the hold.
+    Lock,
+    /// It is free again.
+    Free,
+    /// The member sees it.
+    Reveal,
+    /// It was seen, and counts for nothing.
+    Void,
+}
+
 /// The effects of one call, or of the calls of a batch in a row: the last word on each key.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Effects {
@@ -92,7 +139,24 @@ pub(crate) struct Effects {
     pub holds: BTreeMap<Arc<str>, Hold>,
     pub budget: BudgetChange,
     pub points: BTreeMap<PointAccount, i64>,
+    pub point_batches: Vec<PointBatch>,
+    /// Cash by the member who is to be paid.
+    pub payables: BTreeMap<Id, i64>,
+    pub stock: BTreeMap<Id, StockChange>,
+    pub reservations: BTreeMap<Arc<str>, Reservation>,
+    /// By pool and the key of the hold, in order.
+    pub codes: Vec<(Id, Arc<str>, CodeMove)>,
+    /// By the key of the hold, in order.
+    pub coupons: Vec<(Arc<str>, CouponMove)>,
+    pub orders: BTreeMap<Arc<str>, Order>,
+    pub refunds: BTreeMap<Arc<str>, Refund>,
+    /// Members who have paid an order, and when.
+    pub ordered: BTreeMap<Id, i64>,
     pub inviters: BTreeMap<Id, Inviter>,
+    /// Places in the inbox of what was heard.
+    pub heard: Vec<i64>,
+    /// With the journal number of the call.
+    pub ledger: Vec<(i64, Transfer)>,
     /// With the journal number of the call.
     pub outbox: Vec<(i64, Outgoing)>,
 }
@@ -104,8 +168,19 @@ impl Effects {
         self.boards.extend(later.boards);
         self.timers.extend(later.timers);
         self.holds.extend(later.holds);
+        self.reservations.extend(later.reservations);
+        self.orders.extend(later.orders);
+        self.refunds.extend(later.refunds);
         self.inviters.extend(later.inviters);
+        self.point_batches.extend(later.point_batches);
+        self.codes.extend(later.codes);
+        self.coupons.extend(later.coupons);
+        self.heard.extend(later.heard);
+        self.ledger.extend(later.ledger);
         self.outbox.extend(later.outbox);
+        for (member, at) in later.ordered {
+            self.ordered.entry(member).or_insert(at);
+        }
         self.budget.held += later.budget.held;
         self.budget.captured += later.budget.captured;
         self.budget.grants += later.budget.grants;
@@ -115,10 +190,21 @@ impl Effects {
         for (account, points) in later.points {
             *self.points.entry(account).or_default() += points;
         }
+        for (member, minor) in later.payables {
+            *self.payables.entry(member).or_default() += minor;
+        }
+        for (pool, change) in later.stock {
+            let pool = self.stock.entry(pool).or_default();
+            pool.reserved += change.reserved;
+            pool.sold += change.sold;
+        }
     }
 
-    /// Whether rows are touched that other activities touch too, so that a commit may be refused.
+    /// Whether rows are touched that others touch too, so that a commit may be refused.
     pub(crate) fn is_shared(&self) -> bool {
-        self.budget != BudgetChange::default() || !self.points.is_empty() || !self.inviters.is_empty()
+        self.budget != BudgetChange::default()
+            || !(self.points.is_empty() && self.payables.is_empty() && self.stock.is_empty() && self.codes.is_empty())
+            || !(self.coupons.is_empty() && self.ordered.is_empty() && self.inviters.is_empty())
+            || !self.heard.is_empty()
     }
 }

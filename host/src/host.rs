@@ -14,6 +14,7 @@ use crate::{
     activity::Activities,
     clock::Clock,
     config::Serve,
+    delivery::Delivery,
     demo,
     domain::id::Id,
     http::{self, App, Health, Identity},
@@ -27,6 +28,9 @@ use crate::{
 
 /// How often the store is asked for timers of activities that nobody acts in.
 const TIMER_POLL: Duration = Duration::from_millis(250);
+
+/// How often the store is asked for what is to be told, once everything has been told.
+const DELIVERY_POLL: Duration = Duration::from_millis(100);
 
 const METRICS_FOLD: Duration = Duration::from_secs(5);
 
@@ -69,9 +73,15 @@ impl Host {
         let address = listener.local_addr()?;
         let (stop, draining) = watch::channel(false);
         let health = Health { store: store.clone(), metrics: recorder(), draining: draining.clone() };
-        let router = http::router(App::new(activities.clone(), identity), health);
+        let delivery = Delivery::new(
+            activities.clone(),
+            &config.allow_host,
+            Duration::from_millis(config.webhook_timeout_ms),
+        )?;
+        let router = http::router(App::new(activities.clone(), identity, delivery.clone()), health);
         let server = tokio::spawn(http::serve(listener, router, until(draining.clone())));
         tokio::spawn(poll_timers(activities.clone(), draining.clone()));
+        tokio::spawn(poll_deliveries(delivery, draining.clone()));
         tokio::spawn(fold_metrics(recorder(), draining.clone()));
         println!("fairground listens on http://{address}");
 
@@ -88,7 +98,7 @@ impl Host {
 
     /// Runs what is due now; for tests that turn the clock by hand.
     pub async fn run_due_timers(&self) -> anyhow::Result<()> {
-        self.activities.run_due_timers().await
+        run_due(&self.activities).await
     }
 
     /// Takes no more calls, answers those it took, and closes the database.
@@ -119,13 +129,33 @@ async fn until(mut draining: watch::Receiver<bool>) {
     let _ = draining.wait_for(|draining| *draining).await;
 }
 
+/// Timers of activities, and points that nobody spent in time.
+async fn run_due(activities: &Activities) -> anyhow::Result<()> {
+    activities.run_due_timers().await?;
+    while activities.store.expire_points(activities.clock.now()).await? {}
+    Ok(())
+}
+
 async fn poll_timers(activities: Activities, draining: watch::Receiver<bool>) {
     let mut round = tokio::time::interval(TIMER_POLL);
     round.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     while !*draining.borrow() {
         round.tick().await;
-        if let Err(error) = activities.run_due_timers().await {
+        if let Err(error) = run_due(&activities).await {
             tracing::error!(error = format!("{error:#}"), "due timers could not be run; they are tried again");
+        }
+    }
+}
+
+async fn poll_deliveries(delivery: Delivery, draining: watch::Receiver<bool>) {
+    while !*draining.borrow() {
+        match delivery.round().await {
+            Ok(true) => {}
+            Ok(false) => tokio::time::sleep(DELIVERY_POLL).await,
+            Err(error) => {
+                tracing::error!(error = format!("{error:#}"), "deliveries could not be looked for; they are looked for again");
+                tokio::time::sleep(DELIVERY_POLL).await;
+            }
         }
     }
 }

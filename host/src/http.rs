@@ -3,20 +3,27 @@
 mod activities;
 mod budgets;
 mod communities;
+mod coupons;
 mod edge;
+mod events;
 mod extract;
 mod groups;
 mod health;
 mod identity;
 mod keys;
+mod ledger;
 mod members;
+mod orders;
 mod participation;
 mod plugins;
 mod problem;
 mod rewards;
 mod router;
 mod server;
+mod shop;
+mod stock;
 mod tokens;
+mod webhooks;
 
 pub(crate) use health::Health;
 pub(crate) use identity::{Identity, secret_hash};

@@ -4,7 +4,7 @@ use std::{io::IsTerminal, process::ExitCode, time::Duration};
 
 use anyhow::Context;
 use clap::Parser;
-use fairground::{Clock, Command, Config, Host, LogFormat, Serve};
+use fairground::{Clock, Command, Config, Host, LogFormat, Serve, Verify};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
@@ -12,8 +12,11 @@ use tracing_subscriber::EnvFilter;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let Config { command: Command::Serve(serve) } = Config::parse();
-    match start(serve) {
+    let done = match Config::parse().command {
+        Command::Serve(serve) => start(serve),
+        Command::Verify(wish) => check(wish),
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("fairground: {error:#}");
@@ -29,6 +32,11 @@ fn start(serve: Serve) -> anyhow::Result<()> {
     // An upload that is still being compiled is not waited for.
     runtime.shutdown_timeout(Duration::from_millis(500));
     ended
+}
+
+fn check(wish: Verify) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(fairground::verify(wish))
 }
 
 async fn run(serve: Serve) -> anyhow::Result<()> {

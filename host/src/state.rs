@@ -3,6 +3,7 @@
 //! A batch runs on a clone and becomes the committed state only after the commit; a query runs on a clone and is thrown away.
 
 pub(crate) mod board;
+mod records;
 
 use std::{ops::Bound, sync::Arc};
 
@@ -10,14 +11,13 @@ use imbl::{OrdMap, OrdSet};
 use tokio::runtime::Handle;
 
 use crate::{
-    domain::{
-        activity::{ActivityId, Head},
-        hold::Hold,
-    },
+    domain::activity::{ActivityId, Head},
     effects::{Entry, Score, Timer, Written},
     state::board::Board,
     store::Store,
 };
+
+use records::{Before, Records};
 
 /// An activity with no more keys than this is kept in memory whole, so that nothing it asks for needs the database. It is a
 /// few megabytes; larger ones are read key by key.
@@ -56,8 +56,7 @@ pub(crate) struct State {
     /// True when a key that is not known does not exist.
     whole: bool,
     boards: OrdMap<Arc<str>, Board>,
-    /// None: known to be absent.
-    holds: OrdMap<Arc<str>, Option<Hold>>,
+    records: Records,
     source: Arc<Source>,
 }
 
@@ -67,7 +66,7 @@ enum Undo {
     Head(Head),
     Entry(Arc<str>, Option<Written>),
     Timer(Arc<str>, Option<Timer>),
-    Hold(Arc<str>, Option<Option<Hold>>),
+    Record(Arc<str>, Before),
     Score { board: Arc<str>, key: Arc<str>, before: Option<Score> },
 }
 
@@ -111,7 +110,7 @@ impl State {
             entries,
             whole,
             boards: OrdMap::new(),
-            holds: OrdMap::new(),
+            records: Records::default(),
             source,
         })
     }
@@ -134,7 +133,7 @@ impl State {
                 Undo::Head(head) => self.head = head,
                 Undo::Entry(key, before) => put_back(&mut self.entries, key, before),
                 Undo::Timer(key, before) => drop(self.replace_timer(key, before)),
-                Undo::Hold(key, before) => put_back(&mut self.holds, key, before),
+                Undo::Record(key, before) => self.records.put_back(key, before),
                 Undo::Score { board, key, before } => {
                     if let Some(board) = self.boards.get_mut(&board) {
                         match before {
@@ -256,28 +255,6 @@ impl State {
         }
         self.undo.push(Undo::Score { board: board.clone(), key: key.clone(), before });
         Ok(before)
-    }
-
-    pub(crate) fn hold(&mut self, key: &str) -> anyhow::Result<Option<Hold>> {
-        if let Some(known) = self.holds.get(key) {
-            return Ok(known.clone());
-        }
-        let Source { store, runtime, id } = &*self.source;
-        let hold = match runtime.block_on(store.hold(id, key))? {
-            Some((hold, seq)) => {
-                check(seq, self.head)?;
-                Some(hold)
-            }
-            None => None,
-        };
-        self.holds.insert(key.into(), hold.clone());
-        Ok(hold)
-    }
-
-    pub(crate) fn set_hold(&mut self, hold: Hold) {
-        let key: Arc<str> = hold.key.as_str().into();
-        let before = self.holds.insert(key.clone(), Some(hold));
-        self.undo.push(Undo::Hold(key, before));
     }
 
     pub(crate) fn has_timer(&self, key: &str) -> bool {

@@ -130,6 +130,7 @@ impl BareLoop {
         store.set_epoch_deadline(u64::MAX / 2);
         let guest: Activity = self.plugin.instantiate(&mut store)?;
         let context = ActivityContext {
+            currency: "CNY".into(),
             activity: "bench".into(),
             config: CONFIG.into(),
             config_version: 1,

@@ -33,6 +33,8 @@ pub fn settings(database: &Database) -> Serve {
         watch: None,
         demo: false,
         operator_key: Some(OPERATOR_KEY.into()),
+        allow_host: vec!["127.0.0.1".into()],
+        webhook_timeout_ms: 300,
         log_format: LogFormat::Text,
         log: "warn".into(),
     }

@@ -4,8 +4,12 @@ pub mod client;
 pub mod database;
 pub mod host;
 pub mod program;
+pub mod receiver;
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 /// The repository.
 pub fn root() -> PathBuf {
@@ -17,4 +21,20 @@ pub fn component(name: &str) -> Vec<u8> {
     let path = root().join("target").join(if name == "mischief" { "test-plugins" } else { "plugins" });
     let path = path.join(format!("{name}.wasm"));
     std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}; run `cargo xtask test`", path.display()))
+}
+
+/// Looks again and again until something is so; a minute is for ever.
+pub async fn eventually(mut is_so: impl AsyncFnMut() -> bool) {
+    for _ in 0..6_000 {
+        if is_so().await {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("it never came to be");
+}
+
+/// Everything in a database adds up: `fairground verify` says so.
+pub async fn verified(database: &database::Database) {
+    fairground::verify(fairground::Verify { database: database.url.clone() }).await.expect("everything adds up");
 }

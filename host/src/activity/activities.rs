@@ -229,7 +229,7 @@ impl Activities {
             .await
     }
 
-    async fn ask_runner(&self, id: &ActivityId, work: impl Fn() -> Work) -> anyhow::Result<Option<Answer>> {
+    pub(super) async fn ask_runner(&self, id: &ActivityId, work: impl Fn() -> Work) -> anyhow::Result<Option<Answer>> {
         loop {
             let Some(resident) = self.resident(id).await? else { return Ok(None) };
             let (reply, answer) = oneshot::channel();

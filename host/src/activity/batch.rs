@@ -33,7 +33,7 @@ use crate::{
         guest::{Ended, Fault, GuestResult, GuestStore},
     },
     state::{Source, State},
-    store::commit::Part,
+    store::{commit::Part, inbox::Heard},
 };
 
 use super::{
@@ -59,6 +59,8 @@ pub(super) struct Batch {
     /// Keys that the journal was asked for before the slice began.
     pub(super) looked_up: HashSet<RetryKey>,
     pub(super) shared: Shared,
+    /// What is still to be heard, in order.
+    pub(super) inbox: VecDeque<Heard>,
     /// None while a call has it.
     state: Option<State>,
     from: Head,
@@ -128,6 +130,7 @@ impl Batch {
             answered: Answered::default(),
             looked_up: HashSet::new(),
             shared,
+            inbox: VecDeque::new(),
             from: state.head,
             state: Some(state),
             journal: Vec::new(),
@@ -155,7 +158,7 @@ impl Batch {
         self.now = self.now.max(self.state().head.now);
         // Due timers run before new actions. Where they take the whole slice, most actions wait for the next batch; one does not,
         // so that a plugin whose timers never end cannot keep an operator from stopping it.
-        let timers_done = self.run_timers(begun)?;
+        let timers_done = self.run_timers(begun)? && self.hear_all(begun)?;
         while let Some(queued) = waiting.pop_front() {
             let answer = match &queued.work {
                 Work::Act(act) => self.act(act),

@@ -12,7 +12,7 @@ use crate::{
         activity::{Activity, ActivityId, ConfigReport, Head, Lifecycle, Scope},
         community::Community,
         id::Id,
-        offer::{OFFERS_MAX, Offers},
+        offer::{OFFERS_MAX, OfferKind, Offers},
         plugin::{Plugin, PluginState},
     },
     sandbox::{catalog::Loaded, guest::Fault},
@@ -99,6 +99,7 @@ impl Activities {
         let loaded = self.catalog.load(&plugin.name, &plugin.version).await?.context("the plugin was just found")?;
         check_schema(&loaded, &wish.config)?;
         let offers = offer_terms(community, &wish.offers)?;
+        self.check_offers(community, &wish.offers).await?;
         let config = wish.config.to_string();
         let report = self.check_config(&community.id, &loaded, config.clone(), offers.clone()).await?;
         self.check_budget(community, &wish, &offers, &report).await?;
@@ -139,6 +140,28 @@ impl Activities {
                     "scope.unknown-group",
                     format!("there is no group {group:?}"),
                 );
+            }
+        }
+        Ok(())
+    }
+
+    /// What offers are made of must be there: stock pools and coupon templates.
+    async fn check_offers(&self, community: &Community, offers: &Offers) -> Result<(), CreateError> {
+        for (name, offer) in offers {
+            let pointer = format!("/offers/{name}");
+            if let Some(pool) = offer.pool() {
+                let of_codes = matches!(offer.kind, OfferKind::VirtualGood { .. });
+                let found = self.store.pool(&community.id, pool).await?;
+                if found.is_none_or(|pool| pool.is_of_codes != of_codes) {
+                    let what = if of_codes { "stock pool of codes" } else { "stock pool of goods" };
+                    return invalid(&pointer, "offers.unknown-pool", format!("there is no {what} {pool:?}"));
+                }
+            }
+            if let OfferKind::Coupon { template, .. } = &offer.kind
+                && self.store.template(&community.id, template).await?.is_none()
+            {
+                let message = format!("there is no coupon template {template:?}");
+                return invalid(&pointer, "offers.unknown-template", message);
             }
         }
         Ok(())

@@ -27,6 +27,7 @@ pub(super) fn context(activity: &Activity, head: &Head, kind: CallKind, now: i64
         activity: activity.id.activity.to_string(),
         config: activity.config.clone(),
         config_version: u32::try_from(activity.config_version).unwrap_or(u32::MAX),
+        currency: activity.currency.as_str().into(),
         started_at: if kind == CallKind::Start { now } else { head.started_at },
         ends_at: activity.ends_at,
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
-    capability::{bindings::exports::fairground::activity::guest::StopReason, rewards::HOLD_TIMER},
+    capability::bindings::exports::fairground::activity::guest::StopReason,
     domain::{
         activity::Lifecycle,
         journal::{CallKind, Outcome},
@@ -16,7 +16,7 @@ use crate::{
 
 use super::{
     batch::{Batch, Entry, Prepare, set_timer},
-    timers::{END_TIMER, SETTLE_TIMER, START_TIMER},
+    timers::{END_TIMER, SETTLE_TIMER, START_TIMER, promise},
     work::{Answer, Control},
 };
 
@@ -146,8 +146,8 @@ impl Batch {
         if finished {
             self.state_mut().head.lifecycle = Lifecycle::Settled;
             for key in self.state().timer_keys() {
-                // What is still held is put back when its time comes.
-                if !key.starts_with(HOLD_TIMER) {
+                // What is still held, reserved or unpaid ends when its time comes.
+                if promise(&key).is_none() {
                     self.set_timer(&key, None);
                 }
             }

@@ -48,7 +48,10 @@ const CAREFUL_SLICES: u32 = 64;
 /// A runner that nobody needs lets go of its memory.
 const IDLE: Duration = Duration::from_secs(600);
 
-/// A timer that failed is tried again after so long.
+/// Events from outside that one batch hears.
+const INBOX_MAX: i64 = 64;
+
+/// A timer or an event that failed is tried again after so long.
 const TIMER_REST_MS: i64 = 5_000;
 
 /// What a busy activity tells its callers.
@@ -331,6 +334,10 @@ impl Runner {
         batch.resting =
             self.resting.iter().filter(|(_, until)| batch.now < **until).map(|(key, _)| key.clone()).collect();
         batch.answered = std::mem::take(&mut self.answered);
+        // Nothing runs on top of a batch that has heard something, so whatever is there now was not heard yet.
+        if self.waiting.iter().any(|queued| matches!(queued.work, Work::Wake)) && batch.effects.heard.is_empty() {
+            batch.inbox = self.source.store.inbox(&self.activity.id, INBOX_MAX).await?.into();
+        }
         let unknown = self.waiting.iter().filter_map(|queued| match &queued.work {
             Work::Act(act) if self.careful > 0 || !batch.leaves_rows(act) => Some(act.retry_key()),
             _ => None,

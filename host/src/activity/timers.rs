@@ -3,7 +3,12 @@
 use std::{sync::Arc, time::Instant};
 
 use crate::{
-    capability::{bindings::exports::fairground::activity::guest::StopReason, rewards::HOLD_TIMER},
+    capability::{
+        Call,
+        bindings::exports::fairground::activity::guest::StopReason,
+        commerce::{ORDER_TIMER, RESERVATION_TIMER},
+        purse::HOLD_TIMER,
+    },
     domain::{
         journal::{CallKind, Outcome},
         json::Json,
@@ -22,6 +27,19 @@ use super::{
 pub(super) const START_TIMER: &str = "\0start";
 pub(super) const END_TIMER: &str = "\0end";
 pub(super) const SETTLE_TIMER: &str = "\0settle";
+
+/// What ends a thing that was promised for a time; false where it has ended already.
+type Expire = fn(&mut Call, &str) -> anyhow::Result<bool>;
+
+/// What the host itself has a timer for: the name of the call in the journal, what it does, and the key of the thing promised.
+pub(super) fn promise(timer: &str) -> Option<(&'static str, Expire, &str)> {
+    let all: [(&str, &str, Expire); 3] = [
+        (HOLD_TIMER, "hold-expired", Call::expire_hold),
+        (RESERVATION_TIMER, "reservation-expired", Call::expire_reservation),
+        (ORDER_TIMER, "order-expired", Call::expire_order),
+    ];
+    all.into_iter().find_map(|(prefix, name, expire)| Some((name, expire, timer.strip_prefix(prefix)?)))
+}
 
 impl Batch {
     /// True when no timer is due any more.
@@ -54,8 +72,8 @@ impl Batch {
             START_TIMER => self.start(Entry::own(CallKind::Start, "start", "null"), fired),
             END_TIMER => self.stop(Entry::own(CallKind::Stop, "end", "null"), StopReason::Ended, fired),
             SETTLE_TIMER => self.settle(&timer.payload, fired),
-            _ => match key.strip_prefix(HOLD_TIMER) {
-                Some(hold) => self.expire_hold(hold, fired),
+            _ => match promise(key) {
+                Some((name, expire, kept)) => self.expire(name, expire, kept, fired),
                 None => {
                     let entry = Entry::own(CallKind::Timer, key, &timer.payload);
                     self.call(entry, fired, |guest, store, context| {
@@ -73,9 +91,10 @@ impl Batch {
         }
     }
 
-    fn expire_hold(&mut self, key: &str, fired: Prepare<'_>) -> Result<Answer, Fault> {
+    /// The host puts back what nobody has taken up in time.
+    fn expire(&mut self, name: &str, expire: Expire, key: &str, fired: Prepare<'_>) -> Result<Answer, Fault> {
         let mut call = self.begin(fired);
-        let expired = match call.expire_hold(key) {
+        let expired = match expire(&mut call, key) {
             Ok(expired) => expired,
             Err(error) => {
                 self.forget(*call);
@@ -84,7 +103,7 @@ impl Batch {
         };
         self.keep(*call);
         let input = Json::of(key);
-        let entry = Entry::own(CallKind::Timer, "hold-expired", input.as_str());
+        let entry = Entry::own(CallKind::Timer, name, input.as_str());
         Ok(self.journal(entry, Outcome::Ok, Json::of(&expired), "[]".into()))
     }
 }

@@ -14,7 +14,7 @@ const SOURCE_BYTES_MAX: usize = 128;
 
 impl RunningCall {
     /// The member's inviter, counting those bound in this batch.
-    fn inviter_of(&mut self, id: &Id) -> wasmtime::Result<Option<Id>> {
+    pub(super) fn inviter_of(&mut self, id: &Id) -> wasmtime::Result<Option<Id>> {
         if let Some(bound) = self.reading_again()?.shared.inviters.get(id) {
             return Ok(Some(bound.clone()));
         }

@@ -16,7 +16,7 @@ impl RunningCall {
     pub(super) fn balance_of(&mut self, account: &PointAccount) -> wasmtime::Result<i64> {
         let call = self.reading_again()?;
         let source = call.source.clone();
-        let balance = call.shared.balance(&source, account);
+        let balance = call.shared.balance(&source, account, call.now);
         self.host(balance)
     }
 }
@@ -51,8 +51,7 @@ impl Host for RunningCall {
             None if points > balance => Err(SpendError::Insufficient(balance)),
             None => {
                 self.set(&spent, Some(arguments))?;
-                let call = self.reading_again()?;
-                call.shared.move_points(&mut call.effects, place, -i64::try_from(points).unwrap_or(i64::MAX));
+                self.reading_again()?.spend(place, i64::try_from(points).unwrap_or(i64::MAX), &key);
                 Ok(balance - points)
             }
         };

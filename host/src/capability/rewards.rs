@@ -5,12 +5,14 @@ use crate::{
         hold::{Hold, HoldState},
         id::Id,
         money::Money,
+        offer::{Offer, OfferKind},
     },
-    effects::{PointAccount, Timer, Written},
+    effects::Timer,
 };
 
 use super::{
-    Call, RunningCall,
+    RunningCall,
+    purse::{HOLD_TIMER, grants_key},
     quota::HORIZON_MS,
     wit::{
         rewards::{self as wit, Allowance, HoldChangeError, HoldError, Host, Limit},
@@ -20,8 +22,18 @@ use super::{
 
 const REASON_BYTES_MAX: usize = 500;
 
-/// Keys of the timers that put back what nobody captured.
-pub(crate) const HOLD_TIMER: &str = "\0hold\0";
+/// Whoever brought a member, and whoever brought them: a third level would be a pyramid.
+const COMMISSION_LEVELS: usize = 2;
+
+/// A hold that a plugin asks for.
+struct Wish {
+    key: String,
+    offer: String,
+    member: String,
+    /// Of a commission, whom it is for.
+    source: Option<String>,
+    ttl: u64,
+}
 
 fn money(money: &Money) -> WitMoney {
     WitMoney { minor: money.minor, currency: money.currency.as_str().into() }
@@ -49,50 +61,10 @@ fn hold(hold: &Hold) -> wit::Hold {
     }
 }
 
-/// Where the host counts a member's grants of an offer, out of the plugin's sight.
-fn grants_key(offer: &str, member: &Id) -> String {
-    format!("\0grants\0{offer}\0{member}")
-}
-
-impl Call {
-    /// Puts back a hold that nobody captured in time. False where there is nothing to put back.
-    pub(crate) fn expire_hold(&mut self, key: &str) -> anyhow::Result<bool> {
-        let Some(mut hold) = self.state.hold(key)?.filter(|hold| hold.state == HoldState::Held) else {
-            return Ok(false);
-        };
-        hold.state = HoldState::Expired;
-        self.shared.move_budget(&mut self.effects, &hold.beneficiary, -hold.cost.minor, 0, -1);
-        self.uncount_grant(&hold)?;
-        self.keep(hold);
-        Ok(true)
-    }
-
-    /// Takes one from the member's grants of the offer. The entry stays as small as it was, so the storage used does too.
-    fn uncount_grant(&mut self, hold: &Hold) -> anyhow::Result<()> {
-        let key = grants_key(&hold.offer, &hold.beneficiary);
-        let before = self.state.written(&key)?;
-        let Some(grants) = before.value.as_deref().and_then(|text| std::str::from_utf8(text).ok()?.parse::<i64>().ok())
-        else {
-            return Ok(());
-        };
-        let width = before.value.map_or(0, |value| value.len());
-        let fewer = format!("{:0width$}", (grants - 1).max(0));
-        let written = Written { value: Some(fewer.into_bytes().into()), version: before.version + 1 };
-        self.state.write(key.as_str().into(), written.clone());
-        self.effects.entries.insert(key.into(), written);
-        Ok(())
-    }
-
-    fn keep(&mut self, hold: Hold) {
-        self.effects.holds.insert(hold.key.as_str().into(), hold.clone());
-        self.state.set_hold(hold);
-    }
-}
-
 impl RunningCall {
     fn find_hold(&mut self, key: &str) -> wasmtime::Result<Option<Hold>> {
         self.key(key)?;
-        let found = self.reading_again()?.state.hold(key);
+        let found = self.reading_again()?.state.record(key);
         self.host(found)
     }
 
@@ -125,27 +97,31 @@ impl RunningCall {
         self.set_own_number(&key, grants + change)
     }
 
-    fn place(
-        &mut self,
-        key: String,
-        offer: String,
-        member: &str,
-        ttl: u64,
-    ) -> wasmtime::Result<Result<Hold, HoldError>> {
+    fn place(&mut self, wish: Wish) -> wasmtime::Result<Result<Hold, HoldError>> {
+        let Wish { key, offer, member, source, ttl } = wish;
         if let Some(known) = self.find_hold(&key)? {
             let same = known.offer == offer && known.beneficiary.as_str() == member;
             return Ok(if same { Ok(known) } else { Err(HoldError::Mismatch) });
         }
         let call = self.reading_again()?;
-        let now = call.now;
-        let currency = call.activity.currency;
-        let Some(cost) = call.activity.offers.get(offer.as_str()).and_then(|offer| offer.cost(currency)) else {
+        let (now, currency) = (call.now, call.activity.currency);
+        let Some(promised) = call.activity.offers.get(offer.as_str()).cloned() else {
             return Ok(Err(HoldError::UnknownOffer));
         };
-        let Some(member) = self.member(member)? else { return Ok(Err(HoldError::UnknownMember)) };
+        let Some(cost) = promised.cost(currency) else { return Ok(Err(HoldError::UnknownOffer)) };
+        let Some(member) = self.member(&member)? else { return Ok(Err(HoldError::UnknownMember)) };
+        if let Err(refused) = self.check_source(&promised, source.as_deref(), &member.id)? {
+            return Ok(Err(refused));
+        }
         if let Err(limit) = self.exceeded(cost.minor, &member.id)? {
             return Ok(Err(limit));
         }
+        if let Some(pool) = promised.pool()
+            && self.pool(pool)?.is_none_or(|pool| pool.available < 1)
+        {
+            return Ok(Err(HoldError::Exhausted(Limit::Stock)));
+        }
+        self.learn_coupon(&promised)?;
         let counted = self.quota.grant();
         self.within(counted)?;
         let ttl = i64::try_from(ttl).unwrap_or(i64::MAX).min(HORIZON_MS);
@@ -162,10 +138,43 @@ impl RunningCall {
         self.count_grant(&hold, 1)?;
         let timer = Timer { due: hold.expires_at, payload: "null".into() };
         self.set_timer(&format!("{HOLD_TIMER}{}", hold.key), Some(timer))?;
-        let call = self.reading_again()?;
-        call.shared.move_budget(&mut call.effects, &hold.beneficiary, hold.cost.minor, 0, 1);
-        call.keep(hold.clone());
+        self.reading_again()?.set_aside(hold.clone());
         Ok(Ok(hold))
+    }
+
+    /// A commission goes to whoever brought the source, or brought them: two levels up the forest of inviters, never more.
+    fn check_source(
+        &mut self,
+        offer: &Offer,
+        source: Option<&str>,
+        beneficiary: &Id,
+    ) -> wasmtime::Result<Result<(), HoldError>> {
+        let is_commission = matches!(offer.kind, OfferKind::Commission { .. });
+        let Some(source) = source else {
+            return Ok(if is_commission { Err(HoldError::NeedsSource) } else { Ok(()) });
+        };
+        if !is_commission {
+            return Ok(Err(HoldError::UnknownOffer));
+        }
+        let Some(source) = self.member(source)? else { return Ok(Err(HoldError::UnknownMember)) };
+        let mut above = source.id;
+        for _ in 0..COMMISSION_LEVELS {
+            match self.inviter_of(&above)? {
+                Some(inviter) if inviter == *beneficiary => return Ok(Ok(())),
+                Some(inviter) => above = inviter,
+                None => break,
+            }
+        }
+        Ok(Err(HoldError::TooDeep))
+    }
+
+    /// How long coupons of the offer's template are valid, so that a capture knows.
+    fn learn_coupon(&mut self, offer: &Offer) -> wasmtime::Result<()> {
+        let OfferKind::Coupon { template, .. } = &offer.kind else { return Ok(()) };
+        let call = self.reading_again()?;
+        let source = call.source.clone();
+        let learnt = call.shared.learn_coupon(&source, template);
+        self.host(learnt)
     }
 
     /// Moves a hold from one of the states allowed, or says in which state it is.
@@ -178,7 +187,7 @@ impl RunningCall {
         })
     }
 
-    fn reason(&mut self, reason: &str) -> wasmtime::Result<()> {
+    pub(super) fn reason(&mut self, reason: &str) -> wasmtime::Result<()> {
         if reason.len() > REASON_BYTES_MAX || reason.contains('\0') {
             self.misuse("a reason is at most 500 bytes, without NUL")
         } else {
@@ -186,13 +195,28 @@ impl RunningCall {
         }
     }
 
-    /// The points that a hold's offer is made of, and whose.
-    fn points_of(&mut self, hold: &Hold) -> wasmtime::Result<Option<(PointAccount, i64)>> {
-        let call = self.reading_again()?;
-        let points = call.activity.offers.get(hold.offer.as_str()).and_then(|offer| offer.points());
-        Ok(points.map(|(account, points)| {
-            (PointAccount { member: hold.beneficiary.clone(), account: account.to_string() }, points)
-        }))
+    /// Gives what is held under a key, at the price that is asked for, where it may be.
+    fn capture_at(
+        &mut self,
+        key: &str,
+        price: impl FnOnce(&Hold, Option<&Offer>) -> Option<i64>,
+    ) -> wasmtime::Result<Result<wit::Hold, HoldChangeError>> {
+        let taken = match self.take(key, HoldState::Held)? {
+            Ok(taken) => taken,
+            Err(HoldChangeError::WrongState(wit::HoldState::Captured)) => {
+                let captured = self.find_hold(key)?.expect("its state was just read");
+                return Ok(Ok(hold(&captured)));
+            }
+            Err(error) => return Ok(Err(error)),
+        };
+        let offer = self.reading_again()?.activity.offers.get(taken.offer.as_str()).cloned();
+        let Some(amount) = price(&taken, offer.as_ref()) else { return Ok(Err(HoldChangeError::BadAmount)) };
+        if let Some(offer) = &offer {
+            self.learn_coupon(offer)?;
+        }
+        self.set_timer(&format!("{HOLD_TIMER}{key}"), None)?;
+        let given = self.reading_again()?.give(taken, amount);
+        Ok(Ok(hold(&given)))
     }
 }
 
@@ -224,32 +248,38 @@ impl Host for RunningCall {
         ttl: u64,
     ) -> wasmtime::Result<Result<wit::Hold, HoldError>> {
         self.writing()?;
-        let placed = self.place(key.clone(), offer.clone(), &beneficiary, ttl)?.map(|placed| hold(&placed));
+        let wish = Wish { key: key.clone(), offer: offer.clone(), member: beneficiary.clone(), source: None, ttl };
+        let placed = self.place(wish)?.map(|placed| hold(&placed));
         self.reading_again()?.note("rewards.place-hold", (key, offer, beneficiary), &placed);
         Ok(placed)
     }
 
+    fn place_commission(
+        &mut self,
+        key: String,
+        offer: String,
+        source: String,
+        beneficiary: String,
+        ttl: u64,
+    ) -> wasmtime::Result<Result<wit::Hold, HoldError>> {
+        self.writing()?;
+        let asked = (key.clone(), offer.clone(), source.clone(), beneficiary.clone());
+        let placed = self.place(Wish { key, offer, member: beneficiary, source: Some(source), ttl })?;
+        let placed = placed.map(|placed| hold(&placed));
+        self.reading_again()?.note("rewards.place-commission", asked, &placed);
+        Ok(placed)
+    }
+
     fn capture(&mut self, key: String) -> wasmtime::Result<Result<wit::Hold, HoldChangeError>> {
-        let mut taken = match self.take(&key, HoldState::Held)? {
-            Ok(taken) => taken,
-            Err(HoldChangeError::WrongState(wit::HoldState::Captured)) => {
-                let captured = self.find_hold(&key)?.expect("its state was just read");
-                return Ok(Ok(hold(&captured)));
-            }
-            Err(error) => return Ok(Err(error)),
-        };
-        taken.state = HoldState::Captured;
-        self.set_timer(&format!("{HOLD_TIMER}{key}"), None)?;
-        if let Some((account, points)) = self.points_of(&taken)? {
-            let call = self.reading_again()?;
-            call.shared.move_points(&mut call.effects, account, points);
-        }
-        let call = self.reading_again()?;
-        let cost = taken.cost.minor;
-        call.shared.move_budget(&mut call.effects, &taken.beneficiary, -cost, cost, 0);
-        let answer = hold(&taken);
-        call.keep(taken);
-        Ok(Ok(answer))
+        self.capture_at(&key, |held, _| Some(held.cost.minor))
+    }
+
+    fn capture_part(&mut self, key: String, amount: WitMoney) -> wasmtime::Result<Result<wit::Hold, HoldChangeError>> {
+        self.capture_at(&key, |held, offer| {
+            let is_packet = offer.is_some_and(|offer| matches!(offer.kind, OfferKind::RandomPacket { .. }));
+            let fits = amount.currency == held.cost.currency.as_str() && (0..=held.cost.minor).contains(&amount.minor);
+            (is_packet && fits).then_some(amount.minor)
+        })
     }
 
     fn release(&mut self, key: String, reason: String) -> wasmtime::Result<Result<wit::Hold, HoldChangeError>> {
@@ -262,10 +292,8 @@ impl Host for RunningCall {
         taken.reason = reason;
         self.set_timer(&format!("{HOLD_TIMER}{key}"), None)?;
         self.count_grant(&taken, -1)?;
-        let call = self.reading_again()?;
-        call.shared.move_budget(&mut call.effects, &taken.beneficiary, -taken.cost.minor, 0, -1);
         let answer = hold(&taken);
-        call.keep(taken);
+        self.reading_again()?.put_back(taken);
         Ok(Ok(answer))
     }
 
@@ -279,22 +307,16 @@ impl Host for RunningCall {
             Ok(taken) => taken,
             Err(error) => return Ok(Err(error)),
         };
+        let back = self.reading_again()?.take_back(&taken);
+        let back = self.host(back)?;
         taken.state = HoldState::Revoked;
         taken.reason = reason;
-        // What was spent meanwhile cannot be taken back: a balance never falls below zero.
-        if let Some((account, points)) = self.points_of(&taken)? {
-            let back = points.min(self.balance_of(&account)?);
-            let call = self.reading_again()?;
-            call.shared.move_points(&mut call.effects, account, -back);
-        }
         self.count_grant(&taken, -1)?;
         let call = self.reading_again()?;
-        let refundable = call.shared.budget.as_ref().is_some_and(|budget| budget.refundable);
-        let recovered = Money { minor: if refundable { taken.cost.minor } else { 0 }, currency: taken.cost.currency };
-        let grants = if refundable { -1 } else { 0 };
-        call.shared.move_budget(&mut call.effects, &taken.beneficiary, 0, -recovered.minor, grants);
+        let is_refundable = call.shared.budget.as_ref().is_some_and(|budget| budget.refundable);
+        let recovered = Money { minor: if is_refundable { back } else { 0 }, currency: taken.cost.currency };
         let answer = (hold(&taken), money(&recovered));
-        call.keep(taken);
+        call.refund_budget(taken, recovered.minor);
         call.note("rewards.revoke", key, &answer.1);
         Ok(Ok(answer))
     }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::{
-    domain::id::Id,
+    domain::{id::Id, stock::StockPool},
     effects::{Effects, PointAccount},
     state::Source,
     store::budgets::Budget,
@@ -18,6 +18,13 @@ pub(crate) struct Shared {
     /// What this batch has moved so far: the store does not know of it yet.
     moved_grants: HashMap<Id, i64>,
     moved_points: HashMap<PointAccount, i64>,
+    payables: HashMap<Id, i64>,
+    moved_payables: HashMap<Id, i64>,
+    pools: HashMap<Id, Option<StockPool>>,
+    /// Reserved and sold.
+    moved_stock: HashMap<Id, (i64, i64)>,
+    /// How long coupons of a template are valid.
+    pub coupon_valid_ms: HashMap<Id, Option<i64>>,
     pub inviters: HashMap<Id, Id>,
 }
 
@@ -36,11 +43,11 @@ impl Shared {
         Ok(grants)
     }
 
-    pub(crate) fn balance(&mut self, source: &Source, account: &PointAccount) -> anyhow::Result<i64> {
+    pub(crate) fn balance(&mut self, source: &Source, account: &PointAccount, now: i64) -> anyhow::Result<i64> {
         if let Some(known) = self.balances.get(account) {
             return Ok(*known);
         }
-        let balance = source.runtime.block_on(source.store.balance(&source.id.community, account))?;
+        let balance = source.runtime.block_on(source.store.balance(&source.id.community, account, now))?;
         let balance = balance + self.moved_points.get(account).copied().unwrap_or_default();
         self.balances.insert(account.clone(), balance);
         Ok(balance)
@@ -72,4 +79,64 @@ impl Shared {
         *self.moved_points.entry(account.clone()).or_default() += points;
         *effects.points.entry(account).or_default() += points;
     }
+
+    /// What a member is to be paid.
+    pub(crate) fn payable(&mut self, source: &Source, member: &Id) -> anyhow::Result<i64> {
+        if let Some(known) = self.payables.get(member) {
+            return Ok(*known);
+        }
+        let payable = source.runtime.block_on(source.store.payable(&source.id.community, member))?;
+        let payable = payable + self.moved_payables.get(member).copied().unwrap_or_default();
+        self.payables.insert(member.clone(), payable);
+        Ok(payable)
+    }
+
+    /// Moves what a member is to be paid, as the commit will.
+    pub(crate) fn move_payable(&mut self, effects: &mut Effects, member: &Id, minor: i64) {
+        if let Some(known) = self.payables.get_mut(member) {
+            *known += minor;
+        }
+        *self.moved_payables.entry(member.clone()).or_default() += minor;
+        *effects.payables.entry(member.clone()).or_default() += minor;
+    }
+
+    /// A stock pool, if there is one.
+    pub(crate) fn pool(&mut self, source: &Source, id: &Id) -> anyhow::Result<Option<StockPool>> {
+        if let Some(known) = self.pools.get(id) {
+            return Ok(known.clone());
+        }
+        let mut pool = source.runtime.block_on(source.store.pool(&source.id.community, id))?;
+        if let (Some(pool), Some((reserved, sold))) = (&mut pool, self.moved_stock.get(id)) {
+            move_pool(pool, *reserved, *sold);
+        }
+        self.pools.insert(id.clone(), pool.clone());
+        Ok(pool)
+    }
+
+    /// Moves a stock pool as the commit will.
+    pub(crate) fn move_stock(&mut self, effects: &mut Effects, id: &Id, reserved: i64, sold: i64) {
+        if let Some(Some(pool)) = self.pools.get_mut(id) {
+            move_pool(pool, reserved, sold);
+        }
+        let moved = self.moved_stock.entry(id.clone()).or_default();
+        *moved = (moved.0 + reserved, moved.1 + sold);
+        let change = effects.stock.entry(id.clone()).or_default();
+        change.reserved += reserved;
+        change.sold += sold;
+    }
+
+    /// Learns how long coupons of a template are valid.
+    pub(crate) fn learn_coupon(&mut self, source: &Source, template: &Id) -> anyhow::Result<()> {
+        if !self.coupon_valid_ms.contains_key(template) {
+            let terms = source.runtime.block_on(source.store.template(&source.id.community, template))?;
+            self.coupon_valid_ms.insert(template.clone(), terms.and_then(|terms| terms.valid_ms));
+        }
+        Ok(())
+    }
+}
+
+fn move_pool(pool: &mut StockPool, reserved: i64, sold: i64) {
+    pool.reserved += reserved;
+    pool.sold += sold;
+    pool.available -= reserved + sold;
 }

@@ -36,8 +36,11 @@ pub(crate) enum OfferKind {
         /// What one point costs, in millionths of a minor unit.
         #[serde(default)]
         unit_cost_micro: u64,
+        /// How long they can be spent, in milliseconds; for ever where it is left out.
+        #[serde(default)]
+        valid_ms: Option<u32>,
     },
-    /// A coupon of the platform.
+    /// A coupon of one of the community's templates.
     Coupon {
         #[schema(value_type = String)]
         template: Id,
@@ -45,9 +48,11 @@ pub(crate) enum OfferKind {
     },
     /// Cash to the member's balance.
     RedPacket { amount_minor: i64 },
-    /// Cash for having brought somebody.
+    /// Cash of an amount that the plugin draws: `max_minor` is held, and what was not drawn goes back.
+    RandomPacket { max_minor: i64 },
+    /// Cash for having brought somebody, or whoever brought them; no further up.
     Commission { amount_minor: i64 },
-    /// Goods that are shipped.
+    /// Goods that are shipped: units of the stock pool of this name.
     Physical {
         #[schema(value_type = String)]
         sku: Id,
@@ -55,7 +60,7 @@ pub(crate) enum OfferKind {
         #[serde(default)]
         shipping_cost_minor: i64,
     },
-    /// A code or a subscription.
+    /// A code of the stock pool of this name.
     VirtualGood {
         #[schema(value_type = String)]
         sku: Id,
@@ -74,6 +79,7 @@ impl Offer {
             }
             OfferKind::Coupon { cost_minor: minor, .. }
             | OfferKind::RedPacket { amount_minor: minor }
+            | OfferKind::RandomPacket { max_minor: minor }
             | OfferKind::Commission { amount_minor: minor }
             | OfferKind::VirtualGood { unit_cost_minor: minor, .. } => *minor,
             OfferKind::Physical { unit_cost_minor, shipping_cost_minor, .. } => {
@@ -87,12 +93,20 @@ impl Offer {
         (0..=MINOR_MAX).contains(&minor).then_some(Money { minor, currency })
     }
 
-    /// The account and the points that a capture credits.
-    pub(crate) fn points(&self) -> Option<(&Id, i64)> {
+    /// The stock pool that a unit is taken from.
+    pub(crate) fn pool(&self) -> Option<&Id> {
         match &self.kind {
-            OfferKind::Points { account, points, .. } => Some((account, i64::from(*points))),
+            OfferKind::Physical { sku, .. } | OfferKind::VirtualGood { sku, .. } => Some(sku),
             _ => None,
         }
+    }
+
+    /// Whether a capture is cash that the member is to be paid.
+    pub(crate) fn is_cash(&self) -> bool {
+        matches!(
+            self.kind,
+            OfferKind::RedPacket { .. } | OfferKind::RandomPacket { .. } | OfferKind::Commission { .. }
+        )
     }
 }
 
@@ -109,7 +123,7 @@ mod tests {
     fn a_part_of_a_minor_unit_costs_a_whole_one() {
         let account = Id::new("points").expect("an id");
         let of =
-            |points, unit_cost_micro| cost(OfferKind::Points { account: account.clone(), points, unit_cost_micro });
+            |points, unit_cost_micro| cost(OfferKind::Points { account: account.clone(), points, unit_cost_micro, valid_ms: None });
         assert_eq!(of(10, 100_000), Some(1));
         assert_eq!(of(11, 100_000), Some(2));
         assert_eq!(of(u32::MAX, u64::MAX), None);

@@ -47,7 +47,7 @@ pub(crate) async fn put(
     if !(0..=MINOR_MAX).contains(&profile.limit.minor) {
         return Err(Problem::unprocessable("budget.limit", format!("A limit is 0 to {MINOR_MAX} minor units.")));
     }
-    if !app.activities.store.put_budget(&community, &budget, &profile).await? {
+    if !app.activities.store.put_budget(&community, &budget, &profile, app.activities.clock.now()).await? {
         return Err(Problem::conflict("budget.below-granted", "More than that is held and captured already."));
     }
     Ok(Json(find(&app, &community, &budget).await?))

@@ -80,21 +80,22 @@ pub(crate) struct Body<T>(pub T);
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     type Rejection = Problem;
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
-        let bytes = body(request, BODY_BYTES_MAX).await?;
-        let malformed = |error: serde_json::Error| {
-            Problem::new(StatusCode::BAD_REQUEST, "http.malformed", format!("The body is no JSON: {error}."))
-        };
-        let value: serde_json::Value = serde_json::from_slice(&bytes).map_err(malformed)?;
-        if depth(&value, DEPTH_MAX).is_none() {
-            return Err(Problem::unprocessable(
-                "http.too-deep",
-                format!("JSON here is at most {DEPTH_MAX} levels deep."),
-            ));
-        }
-        serde_json::from_value(value)
-            .map(Self)
-            .map_err(|error| Problem::unprocessable("http.invalid", format!("The body does not fit: {error}.")))
+        read(&body(request, BODY_BYTES_MAX).await?).map(Self)
     }
+}
+
+/// What a body says.
+fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    let malformed = |error: serde_json::Error| {
+        Problem::new(StatusCode::BAD_REQUEST, "http.malformed", format!("The body is no JSON: {error}."))
+    };
+    let value: serde_json::Value = serde_json::from_slice(bytes).map_err(malformed)?;
+    if depth(&value, DEPTH_MAX).is_none() {
+        let detail = format!("JSON here is at most {DEPTH_MAX} levels deep.");
+        return Err(Problem::unprocessable("http.too-deep", detail));
+    }
+    serde_json::from_value(value)
+        .map_err(|error| Problem::unprocessable("http.invalid", format!("The body does not fit: {error}.")))
 }
 
 /// None where it is deeper than allowed.
@@ -104,6 +105,21 @@ fn depth(value: &serde_json::Value, left: usize) -> Option<()> {
         serde_json::Value::Array(items) => items.iter().try_for_each(|item| depth(item, left)),
         serde_json::Value::Object(fields) => fields.values().try_for_each(|field| depth(field, left)),
         _ => Some(()),
+    }
+}
+
+/// A JSON body whose bytes somebody signed: they are looked at first, and only then whether they fit.
+pub(crate) struct Signed<T> {
+    pub bytes: Bytes,
+    pub body: Result<T, Problem>,
+}
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Signed<T> {
+    type Rejection = Problem;
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        let bytes = body(request, BODY_BYTES_MAX).await?;
+        let body = read(&bytes);
+        Ok(Self { bytes, body })
     }
 }
 

@@ -1,6 +1,6 @@
 //! `/v1/communities/{community}/members`.
 
-use axum::{Json, extract::State};
+use axum::{Json, extract::State, http::StatusCode};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -12,6 +12,7 @@ use crate::domain::{
 use super::{
     communities::{self, check_name, check_time_zone},
     extract::{Body, CommunityPath, Ids, Listing, Paging, PagingQuery},
+    identity::Principal,
     problem::Problem,
     router::App,
 };
@@ -26,6 +27,19 @@ pub(crate) struct MemberPath {
     pub community: Id,
     #[param(value_type = String)]
     pub member: Id,
+}
+
+impl MemberPath {
+    /// Lets in the platform, and members to what is their own; the member must exist.
+    pub(crate) async fn of(&self, app: &App, principal: &Principal) -> Result<(), Problem> {
+        if matches!(principal, Principal::Member(own) if *own != self.member) {
+            return Err(Problem::new(StatusCode::FORBIDDEN, "http.forbidden", "A member sees what is their own."));
+        }
+        match app.activities.store.member(&self.community, &self.member).await? {
+            Some(_) => Ok(()),
+            None => Err(Problem::not_found("member")),
+        }
+    }
 }
 
 /// Creates or updates a member. What is left out keeps its value.

@@ -1,6 +1,8 @@
 //! `/v1/communities/{community}/members/{member}/rewards`.
 
-use axum::{Json, extract::State, http::StatusCode};
+use std::collections::HashMap;
+
+use axum::{Json, extract::State};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -11,6 +13,7 @@ use crate::domain::{
 };
 
 use super::{
+    communities,
     extract::{Ids, Paging, PagingQuery},
     identity::Principal,
     members::MemberPath,
@@ -32,6 +35,8 @@ pub(crate) struct Reward {
     created_at: i64,
     /// UTC milliseconds; when a hold that is not captured is put back.
     expires_at: i64,
+    /// Of a virtual good that was given.
+    code: Option<String>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -46,11 +51,13 @@ pub(crate) struct Rewards {
     items: Vec<Reward>,
     next_cursor: Option<String>,
     points: Vec<Points>,
+    /// Cash that the member has been given and not been paid yet.
+    payable: Money,
 }
 
-fn reward((activity, hold): (Id, Hold)) -> Reward {
+fn reward((activity, hold): (Id, Hold), code: Option<String>) -> Reward {
     let Hold { key, offer, state, cost, created_at, expires_at, .. } = hold;
-    Reward { activity, key, offer, state, cost, created_at, expires_at }
+    Reward { activity, key, offer, state, cost, created_at, expires_at, code }
 }
 
 /// A member's rewards by activity, and the balances of their points. A member sees their own.
@@ -59,21 +66,26 @@ fn reward((activity, hold): (Id, Hold)) -> Reward {
 pub(crate) async fn list(
     State(app): State<App>,
     principal: Principal,
-    Ids(MemberPath { community, member }): Ids<MemberPath>,
+    Ids(path): Ids<MemberPath>,
     Paging(page): Paging,
 ) -> Result<Json<Rewards>, Problem> {
-    if matches!(&principal, Principal::Member(own) if *own != member) {
-        return Err(Problem::new(StatusCode::FORBIDDEN, "http.forbidden", "A member sees their own rewards."));
-    }
+    path.of(&app, &principal).await?;
+    let MemberPath { community, member } = path;
     let store = &app.activities.store;
-    if store.member(&community, &member).await?.is_none() {
-        return Err(Problem::not_found("member"));
-    }
     let holds = store.holds_of(&community, &member, &page).await?;
-    let balances = store.balances(&community, &member).await?;
+    let mut codes: HashMap<_, _> = store.revealed_codes(&community, &member).await?.into_iter().collect();
+    let items = holds.items.into_iter().map(|held| {
+        let code = codes.remove(&(held.0.clone(), held.1.key.clone()));
+        reward(held, code)
+    });
+    let items = items.collect();
+    let points = store.balances(&community, &member, app.activities.clock.now()).await?;
+    let home = communities::find(&app, &community).await?;
+    let minor = store.payable(&community, &member).await?;
     Ok(Json(Rewards {
-        items: holds.items.into_iter().map(reward).collect(),
+        items,
         next_cursor: holds.next,
-        points: balances.into_iter().map(|(account, balance)| Points { account, balance }).collect(),
+        points: points.into_iter().map(|(account, balance)| Points { account, balance }).collect(),
+        payable: Money { minor, currency: home.currency },
     }))
 }

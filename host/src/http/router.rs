@@ -15,28 +15,30 @@ use utoipa_axum::{
 };
 use utoipa_swagger_ui::SwaggerUi;
 
-use crate::activity::Activities;
+use crate::{activity::Activities, delivery::Delivery};
 
 use super::{
-    activities, budgets, communities, edge, groups, health,
+    activities, budgets, communities, coupons, edge, events, groups, health,
     identity::{Identity, Who, require},
-    keys, members, participation, plugins,
+    keys, ledger, members, orders, participation, plugins,
     problem::Problem,
-    rewards, tokens,
+    rewards, shop, stock, tokens, webhooks,
 };
 
-/// What handlers share. A third field must be argued for. Behind one `Arc`: each layer of each request clones it.
+/// What handlers share. Another field must be argued for. Behind one `Arc`: each layer of each request clones it.
 pub(crate) struct Shared {
     pub activities: Activities,
     pub identity: Identity,
+    /// Whom the host may speak to, and the demo shop.
+    pub delivery: Delivery,
 }
 
 #[derive(Clone)]
 pub(crate) struct App(Arc<Shared>);
 
 impl App {
-    pub(crate) fn new(activities: Activities, identity: Identity) -> Self {
-        Self(Arc::new(Shared { activities, identity }))
+    pub(crate) fn new(activities: Activities, identity: Identity, delivery: Delivery) -> Self {
+        Self(Arc::new(Shared { activities, identity, delivery }))
     }
 }
 
@@ -80,6 +82,39 @@ fn table(app: &App) -> OpenApiRouter<App> {
         (OPERATOR_OR_APP, routes!(budgets::put)),
         (OPERATOR_OR_APP, routes!(budgets::show)),
         (OPERATOR_OR_APP, routes!(budgets::list)),
+        (OPERATOR, routes!(ledger::list)),
+        (APP, routes!(ledger::pay_out)),
+        (OPERATOR_OR_APP, routes!(stock::put)),
+        (OPERATOR_OR_APP, routes!(stock::show)),
+        (OPERATOR_OR_APP, routes!(stock::list)),
+        (OPERATOR_OR_APP, routes!(stock::add_codes)),
+        (OPERATOR_OR_APP, routes!(coupons::put_template)),
+        (OPERATOR_OR_APP, routes!(coupons::list_templates)),
+        (ANYBODY_KNOWN, routes!(coupons::list)),
+        (APP, routes!(coupons::reserve)),
+        (APP, routes!(coupons::use_up)),
+        (APP, routes!(coupons::give_back)),
+        (APP, routes!(coupons::quote)),
+        (OPERATOR_OR_APP, routes!(orders::put_sku)),
+        (OPERATOR_OR_APP, routes!(orders::list_skus)),
+        (ANYBODY_KNOWN, routes!(orders::list)),
+        (OPERATOR_OR_APP, routes!(orders::show)),
+        (OPERATOR, routes!(shop::put)),
+        (OPERATOR, routes!(shop::show)),
+        (OPERATOR_OR_APP, routes!(shop::demo_orders)),
+        (OPERATOR_OR_APP, routes!(shop::demo_pay)),
+        (OPERATOR_OR_APP, routes!(shop::demo_fail)),
+        (OPERATOR_OR_APP, routes!(shop::demo_refund)),
+        (OPERATOR_OR_APP, routes!(events::take)),
+        (OPERATOR, routes!(webhooks::create)),
+        (OPERATOR, routes!(webhooks::list)),
+        (OPERATOR, routes!(webhooks::show)),
+        (OPERATOR, routes!(webhooks::remove)),
+        (OPERATOR, routes!(webhooks::rotate)),
+        (OPERATOR, routes!(webhooks::enable)),
+        (OPERATOR, routes!(webhooks::disable)),
+        (OPERATOR, routes!(webhooks::replay)),
+        (OPERATOR, routes!(webhooks::deliveries)),
         (APP, routes!(tokens::create)),
         (OPERATOR, routes!(activities::create)),
         (OPERATOR, routes!(activities::list)),
@@ -97,20 +132,32 @@ fn table(app: &App) -> OpenApiRouter<App> {
         (MEMBER_OR_OPERATOR, routes!(participation::page)),
         (ANYBODY_KNOWN, routes!(rewards::list)),
     ];
-    all.into_iter().fold(begin, |router, (who, route)| router.routes(guard(app, who, route)))
+    let guarded = all.into_iter().fold(begin, |router, (who, route)| router.routes(guard(app, who, route)));
+    // The shop has no key of ours: its messages are signed, which the handler checks.
+    guarded.routes(document_guard(vec!["shop"], routes!(shop::hear)))
 }
 
 /// Puts the guard before a route, and whom it lets in into its documentation.
-fn guard(app: &App, who: Who, (schemas, mut paths, route): UtoipaMethodRouter<App>) -> UtoipaMethodRouter<App> {
+fn guard(app: &App, who: Who, route: UtoipaMethodRouter<App>) -> UtoipaMethodRouter<App> {
+    let (schemas, paths, route) = document_guard(who.names(), route);
+    (schemas, paths, route.route_layer(middleware::from_fn_with_state((app.clone(), who), require)))
+}
+
+fn document_guard(
+    who: Vec<&'static str>,
+    (schemas, mut paths, route): UtoipaMethodRouter<App>,
+) -> UtoipaMethodRouter<App> {
     for item in paths.paths.values_mut() {
         let operations = [&mut item.get, &mut item.put, &mut item.post, &mut item.delete];
         for operation in operations.into_iter().flatten() {
-            operation.security = Some(vec![SecurityRequirement::new("bearer", Vec::<String>::new())]);
-            operation.extensions = Some(ExtensionsBuilder::new().add("x-who", who.names()).build());
+            if who != ["shop"] {
+                operation.security = Some(vec![SecurityRequirement::new("bearer", Vec::<String>::new())]);
+            }
+            operation.extensions = Some(ExtensionsBuilder::new().add("x-who", who.clone()).build());
             operation.responses.responses.insert("default".into(), RefOr::Ref(Ref::from_response_name("Problem")));
         }
     }
-    (schemas, paths, route.route_layer(middleware::from_fn_with_state((app.clone(), who), require)))
+    (schemas, paths, route)
 }
 
 fn document() -> OpenApi {

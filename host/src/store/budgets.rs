@@ -7,12 +7,13 @@ use utoipa::ToSchema;
 use crate::{
     domain::{
         id::Id,
+        ledger::{Account, Transfer},
         money::{Currency, Money},
     },
     effects::BudgetChange,
 };
 
-use super::{Page, PageRequest, Store, columns::Columns, database::Transaction};
+use super::{Page, PageRequest, Store, columns::Columns, database::Transaction, ledger};
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct Budget {
@@ -44,8 +45,22 @@ pub(crate) struct BudgetProfile {
 
 impl Store {
     /// Creates or updates. False where the new limits are below what is granted already; nothing changed then.
-    pub(crate) async fn put_budget(&self, community: &Id, id: &Id, profile: &BudgetProfile) -> anyhow::Result<bool> {
+    pub(crate) async fn put_budget(
+        &self,
+        community: &Id,
+        id: &Id,
+        profile: &BudgetProfile,
+        now: i64,
+    ) -> anyhow::Result<bool> {
         let mut tx = self.begin().await?;
+        // One at a time in a community, so that the ledger has what the limit has grown by.
+        sqlx::query("UPDATE communities SET id = id WHERE id = $1").bind(community.as_str()).execute(&mut *tx).await?;
+        let before = sqlx::query("SELECT limit_minor FROM budgets WHERE community = $1 AND id = $2")
+            .bind(community.as_str())
+            .bind(id.as_str())
+            .fetch_optional(&mut *tx)
+            .await?;
+        let grown = profile.limit.minor - before.map_or(Ok(0), |row| row.int("limit_minor"))?;
         let written = sqlx::query(
             "INSERT INTO budgets (community, id, limit_minor, currency, max_grants, per_member_grants, refundable)
              VALUES ($1, $2, $3, $4, $5, $6, $7)
@@ -62,6 +77,12 @@ impl Store {
         .execute(&mut *tx)
         .await?
         .rows_affected();
+        if written == 1 && grown != 0 {
+            let (operator, available) = (Account::Operator, Account::Available(id.clone()));
+            let (debit, credit) = if grown > 0 { (operator, available) } else { (available, operator) };
+            let transfer = Transfer::money(profile.limit.currency, debit, credit, grown.abs(), "limit");
+            ledger::append(&mut tx, community, &[transfer], now).await?;
+        }
         tx.commit().await?;
         Ok(written == 1)
     }

@@ -2,7 +2,7 @@
 
 use std::{path::Path, time::Duration};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use moka::sync::Cache;
 use sqlx::{
     AnyPool, Connection, Executor, Row,
@@ -14,7 +14,10 @@ use crate::domain::{id::Id, member::Member};
 
 pub(super) type Transaction = sqlx::Transaction<'static, sqlx::Any>;
 
-const MIGRATIONS: &[(i64, &str, &str)] = &[(1, "begin", include_str!("../../migrations/0001_begin.sql"))];
+const MIGRATIONS: &[(i64, &str, &str)] = &[
+    (1, "begin", include_str!("../../migrations/0001_begin.sql")),
+    (2, "purse and shop", include_str!("../../migrations/0002_purse_and_shop.sql")),
+];
 
 /// Older ones can lose committed writes of the WAL (a race in 3.7.0 to 3.51.2).
 const SQLITE_VERSION_MIN: (u32, u32, u32) = (3, 51, 3);
@@ -60,17 +63,35 @@ impl Store {
     pub(crate) async fn open(url: &str) -> anyhow::Result<Self> {
         sqlx::any::install_default_drivers();
         let members = Cache::builder().max_capacity(MEMBER_CACHE_MAX).time_to_live(MEMBER_CACHE_TTL).build();
-        let (reader, writer, kind) = if let Some(path) = url.strip_prefix("sqlite:") {
-            let path = path.split('?').next().unwrap_or_default();
-            let (reader, writer) = open_sqlite(path.strip_prefix("//").unwrap_or(path)).await?;
+        let (reader, writer, kind) = if let Some(path) = sqlite_path(url) {
+            let (reader, writer) = open_sqlite(path).await?;
             (reader, writer, Kind::Sqlite)
-        } else if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-            let pool = open_postgres(url).await?;
-            (pool.clone(), pool, Kind::Postgres)
         } else {
-            bail!("a database is sqlite:PATH or postgres://USER@HOST/NAME, not {url:?}");
+            let pool = postgres_pool(url).await?;
+            migrate(&pool, Kind::Postgres).await?;
+            (pool.clone(), pool, Kind::Postgres)
         };
         Ok(Self { reader, writer, kind, members })
+    }
+
+    /// Opens a database that is there, only to look at it.
+    pub(crate) async fn look(url: &str) -> anyhow::Result<Self> {
+        sqlx::any::install_default_drivers();
+        let (pool, kind) = if let Some(path) = sqlite_path(url) {
+            ensure!(Path::new(path).exists(), "there is no SQLite file {path:?}");
+            (sqlite_pool(path, "rw", 1, true).await?, Kind::Sqlite)
+        } else {
+            (postgres_pool(url).await?, Kind::Postgres)
+        };
+        let known = sqlx::query("SELECT COUNT(*) FROM _sqlx_migrations").fetch_one(&pool).await;
+        let known = known.ok().and_then(|row| row.try_get::<i64, _>(0).ok()).unwrap_or_default();
+        ensure!(
+            known == MIGRATIONS.len() as i64,
+            "its tables are of another version ({known} instead of {}): start a host of this version on it first",
+            MIGRATIONS.len()
+        );
+        let members = Cache::builder().max_capacity(0).build();
+        Ok(Self { reader: pool.clone(), writer: pool, kind, members })
     }
 
     /// Begins a write. Never call it in a future that may be dropped: sqlx 0.9.0 would hand the open transaction to the next
@@ -93,6 +114,12 @@ impl Store {
         self.reader.close().await;
         self.writer.close().await;
     }
+}
+
+/// The file of `sqlite:PATH`.
+fn sqlite_path(url: &str) -> Option<&str> {
+    let path = url.strip_prefix("sqlite:")?.split('?').next().unwrap_or_default();
+    Some(path.strip_prefix("//").unwrap_or(path))
 }
 
 async fn open_sqlite(path: &str) -> anyhow::Result<(AnyPool, AnyPool)> {
@@ -141,8 +168,11 @@ fn sqlite_version(text: &str) -> Option<(u32, u32, u32)> {
     Some((parts.next()??, parts.next()??, parts.next()??))
 }
 
-async fn open_postgres(url: &str) -> anyhow::Result<AnyPool> {
-    let pool = AnyPoolOptions::new()
+async fn postgres_pool(url: &str) -> anyhow::Result<AnyPool> {
+    if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
+        bail!("a database is sqlite:PATH or postgres://USER@HOST/NAME, not {url:?}");
+    }
+    AnyPoolOptions::new()
         .max_connections(POSTGRES_CONNECTIONS_MAX)
         .min_connections(1)
         .after_connect(|connection, _| {
@@ -156,9 +186,7 @@ async fn open_postgres(url: &str) -> anyhow::Result<AnyPool> {
         })
         .connect(url)
         .await
-        .context("cannot connect to PostgreSQL")?;
-    migrate(&pool, Kind::Postgres).await?;
-    Ok(pool)
+        .context("cannot connect to PostgreSQL")
 }
 
 /// Runs the migrations that are missing; a database of a newer host is refused.
@@ -169,7 +197,7 @@ async fn migrate(pool: &AnyPool, kind: Kind) -> anyhow::Result<()> {
             let sql = match kind {
                 Kind::Sqlite => sql.replace("--sqlite ", ""),
                 // Byte order, as in SQLite: a listing has the same order on both, whatever locale the database was made with.
-                Kind::Postgres => sql.replace(" TEXT", " TEXT COLLATE \"C\""),
+                Kind::Postgres => sql.replace("--postgres ", "").replace(" TEXT", " TEXT COLLATE \"C\""),
             };
             let sql = sqlx::SqlSafeStr::into_sql_str(sqlx::AssertSqlSafe(sql));
             Migration::new(*version, (*name).into(), MigrationType::Simple, sql, false)

@@ -6,7 +6,12 @@ use sqlx::any::AnyRow;
 
 use crate::{domain::activity::ActivityId, effects::Written};
 
-use super::{Store, columns::Columns};
+use super::{
+    Store,
+    columns::Columns,
+    commit::Part,
+    rows::{Column, Rows, Script},
+};
 
 pub(crate) struct EntryRow {
     pub key: Arc<str>,
@@ -65,6 +70,28 @@ impl Store {
         .await?;
         rows.iter().map(read).collect()
     }
+}
+
+/// The last word on each key.
+pub(super) fn write(script: &mut Script, parts: &[&Part]) {
+    const ENTRIES: Rows = Rows {
+        text: "INSERT INTO entries (community, activity, key, value, version, seq)
+               SELECT * FROM {rows} WHERE column1 IS NOT NULL
+               ON CONFLICT (community, activity, key) DO UPDATE SET value = excluded.value, version = excluded.version,
+                 seq = excluded.seq",
+        columns: &[Column::Text, Column::Text, Column::Bytes, Column::Bytes, Column::Int, Column::Int],
+    };
+    let rows: Vec<(&Part, &str, &Written)> = parts
+        .iter()
+        .flat_map(|part| part.effects.entries.iter().map(|(key, written)| (*part, key.as_ref(), written)))
+        .collect();
+    script.add(&ENTRIES, &rows, |values, (part, key, written)| {
+        values.activity(&part.id);
+        values.bytes(key.as_bytes());
+        values.bytes(written.value.as_deref());
+        values.int(written.version);
+        values.int(part.to.seq);
+    });
 }
 
 fn read(row: &AnyRow) -> anyhow::Result<EntryRow> {

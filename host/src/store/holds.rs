@@ -9,7 +9,12 @@ use crate::domain::{
     money::{Currency, Money},
 };
 
-use super::{Page, PageRequest, Store, columns::Columns};
+use super::{
+    Page, PageRequest, Store,
+    columns::{Columns, word},
+    commit::Part,
+    rows::{Column, Rows, Script},
+};
 
 impl Store {
     /// The hold and the journal number of its last change.
@@ -45,6 +50,46 @@ impl Store {
         let holds = rows.iter().map(|row| Ok((row.id("activity")?, read(row)?))).collect::<anyhow::Result<_>>()?;
         Ok(Page::of(holds, page.limit, |(activity, hold): &(Id, Hold)| format!("{activity}/{}", hold.key)))
     }
+}
+
+/// Holds as they are now.
+pub(super) fn write(script: &mut Script, parts: &[&Part]) {
+    const HOLDS: Rows = Rows {
+        text:
+            "INSERT INTO holds (community, activity, key, offer, beneficiary, cost_minor, currency, state, created_at,
+                 expires_at, reason, seq)
+               SELECT * FROM {rows} WHERE column1 IS NOT NULL
+               ON CONFLICT (community, activity, key) DO UPDATE SET cost_minor = excluded.cost_minor, state = excluded.state, reason = excluded.reason,
+                 expires_at = excluded.expires_at, seq = excluded.seq",
+        columns: &[
+            Column::Text,
+            Column::Text,
+            Column::Bytes,
+            Column::Text,
+            Column::Text,
+            Column::Int,
+            Column::Text,
+            Column::Text,
+            Column::Int,
+            Column::Int,
+            Column::Text,
+            Column::Int,
+        ],
+    };
+    let rows: Vec<_> = parts.iter().flat_map(|part| part.effects.holds.values().map(|hold| (*part, hold))).collect();
+    script.add(&HOLDS, &rows, |values, (part, hold)| {
+        values.activity(&part.id);
+        values.bytes(hold.key.as_bytes());
+        values.text(hold.offer.as_str());
+        values.text(hold.beneficiary.as_str());
+        values.int(hold.cost.minor);
+        values.text(hold.cost.currency.as_str());
+        values.text(word(hold.state).as_str());
+        values.int(hold.created_at);
+        values.int(hold.expires_at);
+        values.text(hold.reason.as_str());
+        values.int(part.to.seq);
+    });
 }
 
 fn read(row: &AnyRow) -> anyhow::Result<Hold> {

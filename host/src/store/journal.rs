@@ -10,17 +10,22 @@ use utoipa::ToSchema;
 
 use crate::domain::{
     activity::ActivityId,
-    journal::{Outcome, Recorded, RetryKey},
+    journal::{JournalRow, Outcome, Recorded, RetryKey},
     json::Json,
 };
 
-use super::{Page, PageRequest, Store, columns::Columns};
+use super::{
+    Page, PageRequest, Store,
+    columns::Columns,
+    commit::Part,
+    rows::{Column, Rows, Script},
+};
 
 /// One answered call, as operators see it.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct JournalEntry {
     pub seq: i64,
-    /// `action`, `start`, `timer`, `pause`, `resume`, `stop` or `settle`.
+    /// `action`, `start`, `timer`, `event`, `pause`, `resume`, `stop`, `settle` or `migrate`.
     pub kind: String,
     /// The member, or the operator's key; empty for the host's own calls.
     pub actor: String,
@@ -127,4 +132,30 @@ fn lookup(size: usize) -> String {
          AND name = wanted.column2 AND idempotency_key = wanted.column3",
     );
     sql
+}
+
+/// The rows of calls that were answered.
+pub(super) fn write(script: &mut Script, parts: &[&Part]) {
+    const JOURNAL: Rows = Rows {
+        text: "INSERT INTO journal (community, activity, seq, kind, actor, name, idempotency_key, input, now, outcome, answer,
+                 facts, version)
+               SELECT * FROM {rows} WHERE column1 IS NOT NULL",
+        columns: &[Column::Text, Column::Text, Column::Int, Column::Text, Column::Text, Column::Text, Column::Text, Column::Text, Column::Int, Column::Text, Column::Text, Column::Text, Column::Text],
+    };
+    let rows: Vec<(&ActivityId, &JournalRow)> =
+        parts.iter().flat_map(|part| part.journal.iter().map(|row| (&part.id, row))).collect();
+    script.add(&JOURNAL, &rows, |values, (id, row)| {
+        values.activity(id);
+        values.int(row.seq);
+        values.text(row.kind.as_str());
+        values.text(row.actor.as_str());
+        values.text(row.name.as_str());
+        values.text(row.idempotency_key.as_deref());
+        values.text(row.input.as_str());
+        values.int(row.now);
+        values.text(row.outcome.as_str());
+        values.text(row.answer.as_str());
+        values.text(row.facts.as_str());
+        values.text(row.version.as_str());
+    });
 }

@@ -2,11 +2,18 @@
 
 use serde::Serialize;
 use serde_json::value::RawValue;
+use sqlx::any::AnyRow;
 use utoipa::ToSchema;
 
 use crate::domain::id::Id;
 
-use super::{Page, PageRequest, Store, columns::Columns};
+use super::{
+    Page, PageRequest, Store,
+    columns::Columns,
+    commit::Part,
+    ledger::numbered,
+    rows::{Column, Rows, Script},
+};
 
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct OutboxRow {
@@ -16,7 +23,7 @@ pub(crate) struct OutboxRow {
     pub seq: i64,
     /// Counts the effects of one call.
     pub ordinal: i64,
-    /// `event`, `notice`, `proposal` or `metric`.
+    /// `event`, `notice`, `proposal`, `metric` or `shop`.
     pub kind: String,
     pub topic: String,
     pub subject: String,
@@ -46,21 +53,53 @@ impl Store {
         .bind(page.fetch())
         .fetch_all(&self.reader)
         .await?;
-        let effects = rows
-            .iter()
-            .map(|row| {
-                Ok(OutboxRow {
-                    activity: row.id("activity")?,
-                    seq: row.int("seq")?,
-                    ordinal: row.int("ordinal")?,
-                    kind: row.text("kind")?,
-                    topic: row.text("topic")?,
-                    subject: row.text("subject")?,
-                    payload: RawValue::from_string(row.text("payload")?)?,
-                    at: row.int("at")?,
-                })
-            })
-            .collect::<anyhow::Result<_>>()?;
+        let effects = rows.iter().map(read).collect::<anyhow::Result<_>>()?;
         Ok(Page::of(effects, page.limit, |effect: &OutboxRow| format!("{}.{}", effect.seq, effect.ordinal)))
     }
+}
+
+/// What leaves the house, by the call that had it.
+pub(super) fn write(script: &mut Script, parts: &[&Part]) {
+    const OUTBOX: Rows = Rows {
+        text: "INSERT INTO outbox (community, activity, seq, ordinal, kind, topic, subject, payload, at)
+               SELECT * FROM {rows} WHERE column1 IS NOT NULL",
+        columns: &[
+            Column::Text,
+            Column::Text,
+            Column::Int,
+            Column::Int,
+            Column::Text,
+            Column::Text,
+            Column::Text,
+            Column::Text,
+            Column::Int,
+        ],
+    };
+    let mut rows = Vec::new();
+    for part in parts {
+        rows.extend(numbered(&part.effects.outbox).map(|(seq, ordinal, outgoing)| (*part, seq, ordinal, outgoing)));
+    }
+    script.add(&OUTBOX, &rows, |values, (part, seq, ordinal, outgoing)| {
+        values.activity(&part.id);
+        values.int(*seq);
+        values.int(*ordinal);
+        values.text(outgoing.kind.as_str());
+        values.text(outgoing.topic.as_str());
+        values.text(outgoing.subject.as_str());
+        values.text(outgoing.payload.as_str());
+        values.int(part.to.now);
+    });
+}
+
+pub(super) fn read(row: &AnyRow) -> anyhow::Result<OutboxRow> {
+    Ok(OutboxRow {
+        activity: row.id("activity")?,
+        seq: row.int("seq")?,
+        ordinal: row.int("ordinal")?,
+        kind: row.text("kind")?,
+        topic: row.text("topic")?,
+        subject: row.text("subject")?,
+        payload: RawValue::from_string(row.text("payload")?)?,
+        at: row.int("at")?,
+    })
 }

@@ -1,55 +1,199 @@
-//! Balances of points.
+//! Balances of points, and the batches of those that expire. What is left of a batch is part of the balance.
 
-use crate::{domain::id::Id, effects::PointAccount};
+use crate::{
+    domain::{
+        activity::ActivityId,
+        id::Id,
+        ledger::{Account, Transfer},
+    },
+    effects::{PointAccount, PointBatch},
+};
 
-use super::{Store, columns::Columns, database::Transaction};
+use super::{Store, columns::Columns, database::Transaction, ledger};
+
+/// Batches that expire in one transaction.
+const EXPIRING_MAX: i64 = 100;
+
+/// What of a balance has expired by `$4` and was not taken from it yet.
+const EXPIRED: &str = "(SELECT COALESCE(SUM(remaining), 0) FROM point_batches WHERE point_batches.community = $1
+    AND point_batches.member = $2 AND point_batches.account = $3 AND expires_at <= $4)";
 
 impl Store {
-    pub(crate) async fn balance(&self, community: &Id, account: &PointAccount) -> anyhow::Result<i64> {
-        let row =
-            sqlx::query("SELECT balance FROM point_balances WHERE community = $1 AND member = $2 AND account = $3")
-                .bind(community.as_str())
-                .bind(account.member.as_str())
-                .bind(account.account.as_str())
-                .fetch_optional(&self.reader)
-                .await?;
-        row.map_or(Ok(0), |row| row.int("balance"))
+    /// What the member can spend at `now`.
+    pub(crate) async fn balance(&self, community: &Id, account: &PointAccount, now: i64) -> anyhow::Result<i64> {
+        let text = format!(
+            "SELECT CAST(balance - {EXPIRED} AS BIGINT) AS spendable FROM point_balances
+             WHERE community = $1 AND member = $2 AND account = $3"
+        );
+        let row = sqlx::query(sqlx::AssertSqlSafe(text))
+            .bind(community.as_str())
+            .bind(account.member.as_str())
+            .bind(account.account.as_str())
+            .bind(now)
+            .fetch_optional(&self.reader)
+            .await?;
+        row.map_or(Ok(0), |row| row.int("spendable"))
     }
 
-    /// The member's accounts and their balances, by name.
-    pub(crate) async fn balances(&self, community: &Id, member: &Id) -> anyhow::Result<Vec<(String, i64)>> {
-        let rows = sqlx::query(
-            "SELECT account, balance FROM point_balances WHERE community = $1 AND member = $2 ORDER BY account",
+    /// The member's accounts and what can be spent of each at `now`, by name.
+    pub(crate) async fn balances(
+        &self,
+        community: &Id,
+        member: &Id,
+        now: i64,
+    ) -> anyhow::Result<Vec<(String, i64)>> {
+        let rows = sqlx::query("SELECT account FROM point_balances WHERE community = $1 AND member = $2 ORDER BY account")
+            .bind(community.as_str())
+            .bind(member.as_str())
+            .fetch_all(&self.reader)
+            .await?;
+        let mut balances = Vec::with_capacity(rows.len());
+        for row in rows {
+            let account = PointAccount { member: member.clone(), account: row.text("account")? };
+            let balance = self.balance(community, &account, now).await?;
+            balances.push((account.account, balance));
+        }
+        Ok(balances)
+    }
+
+    /// Takes points that nobody spent in time from their balances. True where there may be more of them.
+    pub(crate) async fn expire_points(&self, now: i64) -> anyhow::Result<bool> {
+        let due = sqlx::query(
+            "SELECT * FROM point_batches WHERE expires_at <= $1 AND remaining > 0 ORDER BY community, member, account LIMIT $2",
         )
-        .bind(community.as_str())
-        .bind(member.as_str())
+        .bind(now)
+        .bind(EXPIRING_MAX)
         .fetch_all(&self.reader)
         .await?;
-        rows.iter().map(|row| Ok((row.text("account")?, row.int("balance")?))).collect()
+        for row in &due {
+            let (community, member, account) = (row.id("community")?, row.id("member")?, row.text("account")?);
+            let mut tx = self.begin().await?;
+            // The balance's row first, as in every change of it: nobody spends meanwhile.
+            sqlx::query("UPDATE point_balances SET balance = balance WHERE community = $1 AND member = $2 AND account = $3")
+                .bind(community.as_str())
+                .bind(member.as_str())
+                .bind(account.as_str())
+                .execute(&mut *tx)
+                .await?;
+            let batch = "community = $1 AND member = $2 AND account = $3 AND expires_at = $4 AND activity = $5 AND key = $6";
+            let text = format!("SELECT remaining FROM point_batches WHERE {batch}");
+            let bind = |text: String| {
+                let query = sqlx::query(sqlx::AssertSqlSafe(text));
+                let query = query.bind(community.to_string()).bind(member.to_string()).bind(account.clone());
+                anyhow::Ok(query.bind(row.int("expires_at")?).bind(row.text("activity")?).bind(row.bytes("key")?))
+            };
+            let left = bind(text)?.fetch_one(&mut *tx).await?.int("remaining")?;
+            if left > 0 {
+                bind(format!("UPDATE point_batches SET remaining = 0 WHERE {batch}"))?.execute(&mut *tx).await?;
+                sqlx::query(
+                    "UPDATE point_balances SET balance = balance - $4 WHERE community = $1 AND member = $2 AND account = $3",
+                )
+                .bind(community.as_str())
+                .bind(member.as_str())
+                .bind(account.as_str())
+                .bind(left)
+                .execute(&mut *tx)
+                .await?;
+                let (debit, reference) = (Account::Member(member.clone()), row.key("key")?);
+                let transfer = Transfer::points(&account, debit, Account::Expired, left, &reference);
+                ledger::append(&mut tx, &community, &[transfer], now).await?;
+            }
+            tx.commit().await?;
+        }
+        Ok(due.len() as i64 == EXPIRING_MAX)
     }
 }
 
-/// Adds to a balance, or takes from it what is there: false, and nothing changed, where it is not there.
+/// Points that expire begin to count; the balance is changed with them.
+pub(super) async fn insert_batch(tx: &mut Transaction, id: &ActivityId, batch: &PointBatch) -> anyhow::Result<()> {
+    sqlx::query(
+        "INSERT INTO point_batches (community, member, account, expires_at, activity, key, remaining)
+         VALUES ($1, $2, $3, $4, $5, $6, $7)",
+    )
+    .bind(id.community.as_str())
+    .bind(batch.account.member.as_str())
+    .bind(batch.account.account.as_str())
+    .bind(batch.expires_at)
+    .bind(id.activity.as_str())
+    .bind(batch.key.as_bytes())
+    .bind(batch.points)
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// Adds to a balance, or takes from it what is there and has not expired, the oldest batches first: false, and nothing changed,
+/// where it is not there.
 pub(super) async fn change(
     tx: &mut Transaction,
     community: &Id,
     account: &PointAccount,
     points: i64,
+    now: i64,
 ) -> anyhow::Result<bool> {
     let text = if points >= 0 {
-        "INSERT INTO point_balances (community, member, account, balance) VALUES ($1, $2, $3, $4)
-         ON CONFLICT (community, member, account) DO UPDATE SET balance = point_balances.balance + $4"
+        "INSERT INTO point_balances (community, member, account, balance) VALUES ($1, $2, $3, $5)
+         ON CONFLICT (community, member, account) DO UPDATE SET balance = point_balances.balance + $5"
+            .to_owned()
     } else {
-        "UPDATE point_balances SET balance = balance + $4
-         WHERE community = $1 AND member = $2 AND account = $3 AND balance + $4 >= 0"
+        format!(
+            "UPDATE point_balances SET balance = balance + $5
+             WHERE community = $1 AND member = $2 AND account = $3 AND balance + $5 >= {EXPIRED}"
+        )
     };
-    let changed = sqlx::query(text)
+    let changed = sqlx::query(sqlx::AssertSqlSafe(text))
         .bind(community.as_str())
         .bind(account.member.as_str())
         .bind(account.account.as_str())
+        .bind(now)
         .bind(points)
         .execute(&mut **tx)
         .await?
         .rows_affected();
+    if points < 0 && changed == 1 {
+        spend_batches(tx, community, account, -points, now).await?;
+    }
     Ok(changed == 1)
+}
+
+/// Takes points from the batches that expire first. Beyond them are points that never expire.
+async fn spend_batches(
+    tx: &mut Transaction,
+    community: &Id,
+    account: &PointAccount,
+    mut points: i64,
+    now: i64,
+) -> anyhow::Result<()> {
+    let batches = sqlx::query(
+        "SELECT expires_at, activity, key, remaining FROM point_batches
+         WHERE community = $1 AND member = $2 AND account = $3 AND expires_at > $4 AND remaining > 0
+         ORDER BY expires_at, activity, key",
+    )
+    .bind(community.as_str())
+    .bind(account.member.as_str())
+    .bind(account.account.as_str())
+    .bind(now)
+    .fetch_all(&mut **tx)
+    .await?;
+    for batch in batches {
+        if points == 0 {
+            break;
+        }
+        let spent = points.min(batch.int("remaining")?);
+        points -= spent;
+        sqlx::query(
+            "UPDATE point_batches SET remaining = remaining - $7
+             WHERE community = $1 AND member = $2 AND account = $3 AND expires_at = $4 AND activity = $5 AND key = $6",
+        )
+        .bind(community.as_str())
+        .bind(account.member.as_str())
+        .bind(account.account.as_str())
+        .bind(batch.int("expires_at")?)
+        .bind(batch.text("activity")?)
+        .bind(batch.bytes("key")?)
+        .bind(spent)
+        .execute(&mut **tx)
+        .await?;
+    }
+    Ok(())
 }

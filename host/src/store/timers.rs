@@ -4,7 +4,12 @@ use std::sync::Arc;
 
 use crate::{domain::activity::ActivityId, effects::Timer};
 
-use super::{Store, columns::Columns};
+use super::{
+    Store,
+    columns::Columns,
+    commit::Part,
+    rows::{Column, Rows, Script},
+};
 
 impl Store {
     pub(crate) async fn timers(&self, id: &ActivityId) -> anyhow::Result<Vec<(Arc<str>, Timer)>> {
@@ -18,14 +23,17 @@ impl Store {
             .collect()
     }
 
-    /// Activities with a timer due at `now` or before whose plugin may run, the oldest first; at most `limit`.
+    /// Activities with a timer due at `now` or before, or with something to hear, whose plugin may run, the oldest first; at most
+    /// `limit`.
     pub(crate) async fn due_activities(&self, now: i64, limit: usize) -> anyhow::Result<Vec<ActivityId>> {
         let rows = sqlx::query(
-            "SELECT timers.community, timers.activity FROM timers
-             JOIN activities ON activities.community = timers.community AND activities.id = timers.activity
+            "SELECT waiting.community, waiting.activity FROM
+                (SELECT community, activity, due FROM timers WHERE due <= $1
+                 UNION ALL SELECT community, activity, due FROM inbox WHERE due <= $1) AS waiting
+             JOIN activities ON activities.community = waiting.community AND activities.id = waiting.activity
              JOIN plugins ON plugins.name = activities.plugin AND plugins.version = activities.version
-             WHERE due <= $1 AND plugins.state = 'enabled'
-             GROUP BY timers.community, timers.activity ORDER BY MIN(due) LIMIT $2",
+             WHERE plugins.state = 'enabled'
+             GROUP BY waiting.community, waiting.activity ORDER BY MIN(due) LIMIT $2",
         )
         .bind(now)
         .bind(i64::try_from(limit)?)
@@ -35,4 +43,34 @@ impl Store {
             .map(|row| Ok(ActivityId { community: row.id("community")?, activity: row.id("activity")? }))
             .collect()
     }
+}
+
+/// Timers that were set, and those that ran or were cancelled.
+pub(super) fn write(script: &mut Script, parts: &[&Part]) {
+    const GONE: Rows = Rows {
+        text: "DELETE FROM timers WHERE (community, activity, key) IN (SELECT * FROM {rows})",
+        columns: &[Column::Text, Column::Text, Column::Bytes],
+    };
+    const SET: Rows = Rows {
+        text: "INSERT INTO timers (community, activity, key, due, payload)
+               SELECT * FROM {rows} WHERE column1 IS NOT NULL
+               ON CONFLICT (community, activity, key) DO UPDATE SET due = excluded.due, payload = excluded.payload",
+        columns: &[Column::Text, Column::Text, Column::Bytes, Column::Int, Column::Text],
+    };
+    let all: Vec<(&ActivityId, &str, Option<&Timer>)> = parts
+        .iter()
+        .flat_map(|part| part.effects.timers.iter().map(|(key, timer)| (&part.id, key.as_ref(), timer.as_ref())))
+        .collect();
+    let gone: Vec<_> = all.iter().filter(|(_, _, timer)| timer.is_none()).collect();
+    script.add(&GONE, &gone, |values, (id, key, _)| {
+        values.activity(id);
+        values.bytes(key.as_bytes());
+    });
+    let set: Vec<_> = all.iter().filter_map(|(id, key, timer)| Some((*id, *key, (*timer)?))).collect();
+    script.add(&SET, &set, |values, (id, key, timer)| {
+        values.activity(id);
+        values.bytes(key.as_bytes());
+        values.int(timer.due);
+        values.text(timer.payload.as_str());
+    });
 }

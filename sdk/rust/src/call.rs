@@ -15,6 +15,8 @@ pub struct Call<C> {
     /// The member who acts; an operator's key for an operator's action; empty for the host's own calls.
     pub actor: String,
     pub by_operator: bool,
+    /// The one currency of the community.
+    pub currency: String,
     pub started_at: i64,
     pub ends_at: Option<i64>,
 }
@@ -153,6 +155,17 @@ impl<C> Call<C> {
         host::capture(key)
     }
 
+    /// Sets a commission aside for somebody who has brought `source`, or has brought whoever brought `source`.
+    pub fn hold_commission(&mut self, key: &str, offer: &str, source: &str, member: &str, ttl: u64) -> Placed {
+        host::place_commission(key, offer, source, member, ttl)
+    }
+
+    /// Gives so many minor units of what a random packet holds, and puts the rest back; false where that cannot be.
+    #[must_use]
+    pub fn capture_part(&mut self, key: &str, minor: i64) -> bool {
+        host::capture_part(key, minor, &self.currency)
+    }
+
     /// Puts back what is held; false where there is nothing held.
     pub fn release(&mut self, key: &str, reason: &str) -> bool {
         host::release(key, reason)
@@ -213,10 +226,16 @@ pub fn refused(why: Refused) -> Problem {
         Refused::Exhausted(Limit::MemberGrants) => {
             (Kind::LimitReached, "common.limit-member-total", "This member has had their share.")
         }
+        Refused::Exhausted(Limit::Stock) => {
+            (Kind::InsufficientStock, "common.stock-exhausted", "There is nothing left of it.")
+        }
         Refused::Exhausted(_) | Refused::NoBudget => {
             (Kind::InsufficientBudget, "common.budget-exhausted", "The budget does not allow it.")
         }
         Refused::UnknownOffer => (Kind::NotFound, "common.not-found", "There is no such offer."),
+        Refused::NeedsSource | Refused::TooDeep => {
+            (Kind::NotAllowed, "common.not-eligible", "A commission goes to whoever brought the buyer, or brought them.")
+        }
         Refused::UnknownMember => (Kind::NotFound, "common.not-found", "There is no such member."),
         Refused::Mismatch => {
             (Kind::Conflict, "common.idempotency-mismatch", "This was given before, but not like this.")

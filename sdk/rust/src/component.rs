@@ -27,6 +27,7 @@ fn call<A: Activity>(context: wit::ActivityContext) -> Call<A::Config> {
         config: serde_json::from_str(&context.config).expect("the host keeps configs that fit the schema"),
         actor: String::new(),
         by_operator: false,
+        currency: context.currency,
         started_at: context.started_at,
         ends_at: context.ends_at,
     }
@@ -42,6 +43,7 @@ fn problem(problem: Problem) -> WitProblem {
             Kind::LimitReached => ProblemKind::LimitReached,
             Kind::Expired => ProblemKind::Expired,
             Kind::InsufficientBudget => ProblemKind::InsufficientBudget,
+            Kind::InsufficientStock => ProblemKind::InsufficientStock,
             Kind::RiskRejected => ProblemKind::RiskRejected,
         },
         code: problem.code.into(),

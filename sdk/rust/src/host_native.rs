@@ -1,7 +1,8 @@
 //! The host, as tests reach it: the world of the [`crate::town::Town`] that is playing on this thread.
 
 use crate::{
-    Budget, Day, Hold, HoldState, Member, Newness, NotBound, Notice, OutOfBounds, Placed, Ranked, Risk,
+    Budget, Day, Hold, HoldState, Line, Member, Newness, NotBound, NotTraded, Notice, Order, OutOfBounds, Placed, Ranked,
+    Reservation, ReservationState, Risk,
     town::world::{self, with},
 };
 
@@ -118,7 +119,15 @@ pub(crate) fn budget() -> Option<Budget> {
 }
 
 pub(crate) fn place_hold(key: &str, offer: &str, member: &str, ttl: u64) -> Placed {
-    with(|world| world.place_hold(key, offer, member, ttl))
+    with(|world| world.place_hold(key, offer, None, member, ttl))
+}
+
+pub(crate) fn place_commission(key: &str, offer: &str, source: &str, member: &str, ttl: u64) -> Placed {
+    with(|world| world.place_hold(key, offer, Some(source), member, ttl))
+}
+
+pub(crate) fn capture_part(key: &str, minor: i64, _currency: &str) -> bool {
+    with(|world| world.capture_part(key, minor))
 }
 
 pub(crate) fn capture(key: &str) -> bool {
@@ -159,4 +168,46 @@ pub(crate) fn is_new(member: &str, definition: Newness, since: i64) -> bool {
 
 pub(crate) fn assess_risk(member: &str, counterparty: Option<&str>, _action: &str) -> Risk {
     with(|world| world.assess(member, counterparty))
+}
+
+pub(crate) fn reserve(key: &str, pool: &str, quantity: u64, ttl: u64) -> Result<Reservation, NotTraded> {
+    with(|world| world.reserve(key, pool, quantity, ttl))
+}
+
+pub(crate) fn commit_reservation(key: &str) -> Result<Reservation, NotTraded> {
+    with(|world| world.end_reservation(key, ReservationState::Committed))
+}
+
+pub(crate) fn release_reservation(key: &str) -> Result<Reservation, NotTraded> {
+    with(|world| world.end_reservation(key, ReservationState::Released))
+}
+
+pub(crate) fn sku(sku: &str) -> Option<(i64, u64)> {
+    with(|world| world.skus.get(sku).copied())
+}
+
+pub(crate) fn open_order(
+    key: &str,
+    member: &str,
+    lines: &[Line],
+    pay_within: u64,
+    _currency: &str,
+) -> Result<Order, NotTraded> {
+    with(|world| world.open_order(key, member, lines, pay_within))
+}
+
+pub(crate) fn order(key: &str) -> Option<Order> {
+    with(|world| world.orders.get(key).cloned())
+}
+
+pub(crate) fn cancel_order(key: &str, _reason: &str) -> Result<Order, NotTraded> {
+    with(|world| world.cancel_order(key))
+}
+
+pub(crate) fn refund(key: &str, order: &str, minor: i64, _reason: &str, _currency: &str) -> Result<Order, NotTraded> {
+    with(|world| world.refund(key, order, minor))
+}
+
+pub(crate) fn hold_fulfilment(order: &str, held: bool) -> Result<(), NotTraded> {
+    with(|world| world.hold_fulfilment(order, held))
 }

@@ -3,10 +3,10 @@
 use std::sync::OnceLock;
 
 use crate::{
-    Budget, Day, Hold, HoldState, Limit, Member, MemberStatus, Newness, NotBound, Notice, OutOfBounds, Placed, Ranked,
-    Refused, Risk, Verdict,
+    Budget, Day, Hold, HoldState, Limit, Line, Member, MemberStatus, Newness, NotBound, NotTraded, Notice, Order,
+    OrderState, OutOfBounds, Placed, Ranked, Refused, Reservation, ReservationState, Risk, Verdict,
     component::fairground::activity::{
-        clock, events, groups, invitations, log as wit_log, members, notifications, points as wit_points, random,
+        clock, commerce, events, groups, invitations, log as wit_log, members, notifications, points as wit_points, random,
         ranking, rewards, risk, scheduler, storage, types,
     },
 };
@@ -167,16 +167,35 @@ fn hold(hold: rewards::Hold) -> Hold {
     }
 }
 
-pub(crate) fn place_hold(key: &str, offer: &str, member: &str, ttl: u64) -> Placed {
-    rewards::place_hold(key, offer, member, ttl).map(hold).map_err(|error| match error {
+fn refused(error: rewards::HoldError) -> Refused {
+    match error {
         rewards::HoldError::UnknownOffer => Refused::UnknownOffer,
         rewards::HoldError::UnknownMember => Refused::UnknownMember,
         rewards::HoldError::NoBudget => Refused::NoBudget,
         rewards::HoldError::Exhausted(rewards::Limit::Money) => Refused::Exhausted(Limit::Money),
         rewards::HoldError::Exhausted(rewards::Limit::Grants) => Refused::Exhausted(Limit::Grants),
         rewards::HoldError::Exhausted(rewards::Limit::MemberGrants) => Refused::Exhausted(Limit::MemberGrants),
+        rewards::HoldError::Exhausted(rewards::Limit::Stock) => Refused::Exhausted(Limit::Stock),
         rewards::HoldError::Mismatch => Refused::Mismatch,
-    })
+        rewards::HoldError::NeedsSource => Refused::NeedsSource,
+        rewards::HoldError::TooDeep => Refused::TooDeep,
+    }
+}
+
+pub(crate) fn place_hold(key: &str, offer: &str, member: &str, ttl: u64) -> Placed {
+    rewards::place_hold(key, offer, member, ttl).map(hold).map_err(refused)
+}
+
+pub(crate) fn place_commission(key: &str, offer: &str, source: &str, member: &str, ttl: u64) -> Placed {
+    rewards::place_commission(key, offer, source, member, ttl).map(hold).map_err(refused)
+}
+
+pub(crate) fn capture_part(key: &str, minor: i64, currency: &str) -> bool {
+    rewards::capture_part(key, &money(minor, currency)).is_ok()
+}
+
+fn money(minor: i64, currency: &str) -> types::Money {
+    types::Money { minor, currency: currency.into() }
 }
 
 pub(crate) fn capture(key: &str) -> bool {
@@ -250,4 +269,99 @@ pub(crate) fn assess_risk(member: &str, counterparty: Option<&str>, action: &str
         reasons: report.reasons,
         clusters: report.clusters,
     }
+}
+
+fn not_traded(error: commerce::CommerceError) -> NotTraded {
+    match error {
+        commerce::CommerceError::Unknown => NotTraded::Unknown,
+        commerce::CommerceError::SoldOut(left) => NotTraded::SoldOut(left),
+        commerce::CommerceError::WrongState => NotTraded::WrongState,
+        commerce::CommerceError::OverRefund => NotTraded::OverRefund,
+        commerce::CommerceError::Mismatch => NotTraded::Mismatch,
+        commerce::CommerceError::BadAmount => NotTraded::BadAmount,
+    }
+}
+
+fn reservation(made: commerce::Reservation) -> Reservation {
+    Reservation {
+        key: made.key,
+        pool: made.pool,
+        quantity: made.quantity,
+        state: match made.state {
+            commerce::ReservationState::Active => ReservationState::Active,
+            commerce::ReservationState::Committed => ReservationState::Committed,
+            commerce::ReservationState::Released => ReservationState::Released,
+            commerce::ReservationState::Expired => ReservationState::Expired,
+        },
+        expires_at: made.expires_at,
+    }
+}
+
+fn intent(intent: commerce::Intent) -> Order {
+    let line =
+        |line: commerce::Line| Line { sku: line.sku, quantity: line.quantity, unit_price: line.unit_price.minor };
+    Order {
+        key: intent.key,
+        member: intent.member,
+        lines: intent.lines.into_iter().map(line).collect(),
+        total: intent.total.minor,
+        state: match intent.state {
+            commerce::IntentState::Open => OrderState::Open,
+            commerce::IntentState::Paid => OrderState::Paid,
+            commerce::IntentState::Cancelled => OrderState::Cancelled,
+            commerce::IntentState::Refunding => OrderState::Refunding,
+            commerce::IntentState::Refunded => OrderState::Refunded,
+        },
+        pay_by: intent.pay_by,
+        paid: intent.paid,
+        refunded: intent.refunded,
+    }
+}
+
+pub(crate) fn reserve(key: &str, pool: &str, quantity: u64, ttl: u64) -> Result<Reservation, NotTraded> {
+    commerce::reserve(key, pool, quantity, ttl).map(reservation).map_err(not_traded)
+}
+
+pub(crate) fn commit_reservation(key: &str) -> Result<Reservation, NotTraded> {
+    commerce::commit_reservation(key).map(reservation).map_err(not_traded)
+}
+
+pub(crate) fn release_reservation(key: &str) -> Result<Reservation, NotTraded> {
+    commerce::release_reservation(key).map(reservation).map_err(not_traded)
+}
+
+pub(crate) fn sku(sku: &str) -> Option<(i64, u64)> {
+    commerce::sku(sku).map(|sku| (sku.price.minor, sku.sellable))
+}
+
+pub(crate) fn open_order(
+    key: &str,
+    member: &str,
+    lines: &[Line],
+    pay_within: u64,
+    currency: &str,
+) -> Result<Order, NotTraded> {
+    let line = |line: &Line| commerce::Line {
+        sku: line.sku.clone(),
+        quantity: line.quantity,
+        unit_price: money(line.unit_price, currency),
+    };
+    let lines: Vec<_> = lines.iter().map(line).collect();
+    commerce::open_intent(key, member, &lines, pay_within).map(intent).map_err(not_traded)
+}
+
+pub(crate) fn order(key: &str) -> Option<Order> {
+    commerce::get_intent(key).map(intent)
+}
+
+pub(crate) fn cancel_order(key: &str, reason: &str) -> Result<Order, NotTraded> {
+    commerce::cancel_intent(key, reason).map(intent).map_err(not_traded)
+}
+
+pub(crate) fn refund(key: &str, order: &str, minor: i64, reason: &str, currency: &str) -> Result<Order, NotTraded> {
+    commerce::refund(key, order, &money(minor, currency), reason).map(intent).map_err(not_traded)
+}
+
+pub(crate) fn hold_fulfilment(order: &str, held: bool) -> Result<(), NotTraded> {
+    commerce::set_fulfilment_hold(order, held).map_err(not_traded)
 }

@@ -13,6 +13,7 @@ mod blueprint;
 mod call;
 mod day;
 mod problem;
+mod trade;
 mod types;
 
 #[cfg(target_arch = "wasm32")]
@@ -35,9 +36,10 @@ pub use day::Day;
 pub use problem::{
     Answer, Kind, Problem, conflict, expired, invalid, limit_reached, not_allowed, not_found, risk_rejected,
 };
+pub use trade::ORDER_TOPICS;
 pub use types::{
-    Budget, Hold, HoldState, HostEvent, Limit, Member, MemberStatus, Newness, NotBound, Notice, Offers, OutOfBounds,
-    Placed, Ranked, Refused, Risk, Verdict,
+    Budget, Hold, HoldState, HostEvent, Limit, Line, Member, MemberStatus, Newness, NotBound, NotTraded, Notice, Offers,
+    Order, OrderNews, OrderState, OutOfBounds, Placed, Ranked, Refused, Reservation, ReservationState, Risk, Verdict,
 };
 
 /// What an activity's `lib.rs` begins with.

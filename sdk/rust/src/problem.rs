@@ -22,6 +22,8 @@ pub enum Kind {
     Expired,
     /// 409.
     InsufficientBudget,
+    /// 409: nothing is left in stock.
+    InsufficientStock,
     /// 403.
     RiskRejected,
 }

@@ -3,6 +3,8 @@
 
 mod invitations;
 mod quota;
+mod rewards;
+mod trade;
 pub(crate) mod world;
 
 use std::{
@@ -14,11 +16,15 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use crate::{
-    Activity, Answer, Blueprint, Call, HoldState, HostEvent, Issue, Offers, Report, StopReason,
+    Activity, Answer, Blueprint, Call, HoldState, HostEvent, Issue, Offers, Report, ReservationState, StopReason,
     blueprint::{Function, run},
     expired,
 };
 
+use rewards::Offer;
+pub use rewards::BudgetState;
+use trade::ShopNews;
+pub use trade::{Refund, StockPool};
 pub use world::World;
 use world::playing;
 
@@ -56,29 +62,64 @@ impl<A: Activity> Town<A> {
 
     /// An offer that costs so many minor units.
     #[must_use]
-    pub fn offer(mut self, name: &str, cost: i64) -> Self {
-        self.world.offers.insert(name.into(), world::Offer { cost, points: None });
-        self
+    pub fn offer(self, name: &str, cost: i64) -> Self {
+        self.with_offer(name, Offer { cost, ..Offer::default() })
     }
 
     /// An offer of so many points, which cost nothing.
     #[must_use]
-    pub fn points_offer(mut self, name: &str, account: &str, points: u64) -> Self {
-        self.world.offers.insert(name.into(), world::Offer { cost: 0, points: Some((account.into(), points)) });
+    pub fn points_offer(self, name: &str, account: &str, points: u64) -> Self {
+        self.with_offer(name, Offer { points: Some((account.into(), points)), ..Offer::default() })
+    }
+
+    /// An offer of a unit of a stock pool.
+    #[must_use]
+    pub fn goods_offer(self, name: &str, pool: &str, cost: i64) -> Self {
+        self.with_offer(name, Offer { cost, pool: Some(pool.into()), ..Offer::default() })
+    }
+
+    /// An offer of cash whose amount the activity draws.
+    #[must_use]
+    pub fn packet_offer(self, name: &str, most: i64) -> Self {
+        self.with_offer(name, Offer { cost: most, is_packet: true, ..Offer::default() })
+    }
+
+    /// An offer of cash for having brought somebody.
+    #[must_use]
+    pub fn commission_offer(self, name: &str, cost: i64) -> Self {
+        self.with_offer(name, Offer { cost, is_commission: true, ..Offer::default() })
+    }
+
+    fn with_offer(mut self, name: &str, offer: Offer) -> Self {
+        self.world.offers.insert(name.into(), offer);
+        self
+    }
+
+    /// A stock pool of so many units.
+    #[must_use]
+    pub fn stock(mut self, pool: &str, total: u64) -> Self {
+        self.world.pools.insert(pool.into(), StockPool { total, ..StockPool::default() });
+        self
+    }
+
+    /// A good of the shop, at the shop's own price.
+    #[must_use]
+    pub fn sku(mut self, sku: &str, price: i64) -> Self {
+        self.world.skus.insert(sku.into(), (price, u64::from(u32::MAX)));
         self
     }
 
     /// A budget of so many minor units.
     #[must_use]
     pub fn budget(mut self, limit: i64) -> Self {
-        self.world.budget = Some(world::BudgetState { limit, ..world::BudgetState::default() });
+        self.world.budget = Some(BudgetState { limit, ..BudgetState::default() });
         self
     }
 
     /// At most so many grants in all.
     #[must_use]
     pub fn grants(mut self, most: u64) -> Self {
-        let budget = self.world.budget.get_or_insert_with(world::BudgetState::default);
+        let budget = self.world.budget.get_or_insert_with(BudgetState::default);
         budget.max_grants = Some(most);
         self
     }
@@ -86,7 +127,7 @@ impl<A: Activity> Town<A> {
     /// At most so many grants to one member.
     #[must_use]
     pub fn grants_per_member(mut self, most: u64) -> Self {
-        let budget = self.world.budget.get_or_insert_with(world::BudgetState::default);
+        let budget = self.world.budget.get_or_insert_with(BudgetState::default);
         budget.per_member = Some(most);
         self
     }
@@ -155,6 +196,38 @@ impl<A: Activity> Town<A> {
         self.play(|call| A::on_event(call, event))
     }
 
+    /// Somebody pays an order in full: on time, late, or once more.
+    pub fn pay(&mut self, order: &str) -> Answer<()> {
+        let total = self.world.orders.get(order).unwrap_or_else(|| panic!("there is no order {order}")).total;
+        self.told_by_shop(order, &ShopNews::Paid(total))
+    }
+
+    /// The payment of an order fails.
+    pub fn fail_payment(&mut self, order: &str) -> Answer<()> {
+        self.told_by_shop(order, &ShopNews::Closed)
+    }
+
+    /// The shop does what it was asked to: it closes what was cancelled, and pays back.
+    pub fn shop_catches_up(&mut self) {
+        for order in std::mem::take(&mut self.world.to_close) {
+            drop(self.told_by_shop(&order, &ShopNews::Closed));
+        }
+        let asked = self.world.refunds.iter().filter(|(_, refund)| !refund.is_done);
+        let asked: Vec<_> = asked.map(|(key, refund)| (key.clone(), refund.order.clone())).collect();
+        for (refund, order) in asked {
+            drop(self.told_by_shop(&order, &ShopNews::Refunded(refund)));
+        }
+    }
+
+    /// What the shop says is counted, whatever the activity answers.
+    fn told_by_shop(&mut self, order: &str, news: &ShopNews) -> Answer<()> {
+        let Some(event) = self.world.hear_shop(order, news) else { return Ok(()) };
+        if !A::blueprint().listens.contains(&event.topic.as_str()) {
+            return Ok(());
+        }
+        self.play(|call| A::on_event(call, &event))
+    }
+
     /// Turns the clock, and runs what becomes due on the way, the oldest first.
     pub fn pass(&mut self, milliseconds: i64) {
         let until = self.world.now + milliseconds;
@@ -167,9 +240,14 @@ impl<A: Activity> Town<A> {
 
     /// Runs a timer as the host would, also one that has run before.
     pub fn run_timer(&mut self, key: &str, due: i64, payload: &str) {
-        match key.strip_prefix(world::HOLD_TIMER) {
-            Some(hold) => self.world.expire_hold(hold),
-            None => drop(self.play(|call| A::on_timer(call, key, due, payload))),
+        if let Some(hold) = key.strip_prefix(rewards::HOLD_TIMER) {
+            self.world.expire_hold(hold);
+        } else if let Some(made) = key.strip_prefix(trade::RESERVATION_TIMER) {
+            let _ = self.world.end_reservation(made, ReservationState::Expired);
+        } else if let Some(order) = key.strip_prefix(trade::ORDER_TIMER) {
+            self.world.expire_order(order);
+        } else {
+            let _ = self.play(|call| A::on_timer(call, key, due, payload));
         }
     }
 
@@ -230,6 +308,7 @@ impl<A: Activity> Town<A> {
             config: serde_json::from_value(self.config.clone()).expect("a config that fits the schema"),
             actor: String::new(),
             by_operator: false,
+            currency: "CNY".into(),
             started_at: self.started_at,
             ends_at: self.ends_at,
         };

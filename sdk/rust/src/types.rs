@@ -72,6 +72,8 @@ pub enum Limit {
     Money,
     Grants,
     MemberGrants,
+    /// The stock pool that the offer's goods or codes come from.
+    Stock,
 }
 
 /// Why a hold was refused.
@@ -83,6 +85,10 @@ pub enum Refused {
     Exhausted(Limit),
     /// The key was used before with another offer or member.
     Mismatch,
+    /// A commission is placed with [`crate::Call::hold_commission`].
+    NeedsSource,
+    /// The member has brought neither the source nor whoever brought the source.
+    TooDeep,
 }
 
 /// A hold, or why there is none.
@@ -139,4 +145,91 @@ pub struct HostEvent {
     /// JSON.
     pub payload: String,
     pub at: i64,
+}
+
+/// Units of a stock pool set aside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reservation {
+    pub key: String,
+    pub pool: String,
+    pub quantity: u64,
+    pub state: ReservationState,
+    pub expires_at: i64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReservationState {
+    Active,
+    Committed,
+    Released,
+    Expired,
+}
+
+/// Some units of a good, at a price of the activity's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    pub sku: String,
+    pub quantity: u32,
+    /// Minor units.
+    pub unit_price: i64,
+}
+
+/// An order that the shop was asked to open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Order {
+    pub key: String,
+    pub member: String,
+    pub lines: Vec<Line>,
+    /// Minor units.
+    pub total: i64,
+    pub state: OrderState,
+    pub pay_by: i64,
+    /// Minor units that the shop has had for it.
+    pub paid: i64,
+    /// Minor units that were refunded, or are being refunded.
+    pub refunded: i64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OrderState {
+    Open,
+    Paid,
+    Cancelled,
+    Refunding,
+    Refunded,
+}
+
+/// Why nothing was reserved, ordered or refunded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotTraded {
+    /// No such good, pool, reservation, order or member.
+    Unknown,
+    /// So many are left.
+    SoldOut(u64),
+    WrongState,
+    /// Refunds may not exceed what was paid.
+    OverRefund,
+    /// The key was used before with other arguments.
+    Mismatch,
+    BadAmount,
+}
+
+/// What the shop says of an order: the payload of `order.paid`, `order.closed` and `order.refunded`.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct OrderNews {
+    /// The order's key.
+    pub intent: String,
+    pub member: String,
+    pub total_minor: i64,
+    /// What has been paid in all by now, this payment included.
+    pub paid_minor: i64,
+    pub refunded_minor: i64,
+    pub refunding_minor: i64,
+    /// Of this payment or refund; 0 where it was closed.
+    #[serde(default)]
+    pub amount_minor: i64,
+    /// The shop's name of the payment.
+    pub payment: Option<String>,
+    /// The key of the refund; none where the shop paid back by itself.
+    pub refund: Option<String>,
 }

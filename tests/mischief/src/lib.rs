@@ -1,6 +1,8 @@
 //! A plugin that does what none should, one mischief an action; and a counter that shows what was kept.
 
-use fairground_sdk::{Nothing, conflict, prelude::*};
+mod trade;
+
+use fairground_sdk::{HostEvent, Nothing, conflict, prelude::*};
 
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -46,7 +48,7 @@ impl Activity for Mischief {
     const DESCRIPTION: &'static str = "Does what none should.";
 
     fn blueprint() -> Blueprint<Self> {
-        stopped_by_the_host(Blueprint::new())
+        trade::trades(stopped_by_the_host(Blueprint::new()))
             .action("count", "Count", |call, _: Nothing| Ok(count(call)))
             .action("version", "Which version", |_, _: Nothing| Ok(Self::VERSION))
             .action("refuse", "Refuse after writing", |call, _: Nothing| -> Answer<()> {
@@ -80,7 +82,11 @@ impl Activity for Mischief {
             .query("counted", "How often was counted", |call, _: Nothing| Ok(call.counter("count")))
             .query("write", "A query that writes", |call, _: Nothing| Ok(count(call)))
             .emits(&["mischief.done"])
-            .codes(&["mischief.refused"])
+            .codes(&["mischief.refused", "mischief.over-refund"])
+    }
+
+    fn on_event(call: &mut Call<Config>, event: &HostEvent) -> Answer<()> {
+        trade::hear(call, event)
     }
 
     fn on_timer(call: &mut Call<Config>, _: &str, _: i64, _: &str) -> Answer<()> {

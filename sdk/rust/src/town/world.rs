@@ -9,11 +9,14 @@ use std::{
 use jiff::{Timestamp, ToSpan, civil::Date, tz};
 
 use crate::{
-    Budget, Day, Hold, HoldState, Limit, Member, MemberStatus, Newness, Notice, OutOfBounds, Placed, Ranked, Refused,
-    Risk, Verdict,
+    Day, Hold, Member, MemberStatus, Newness, Notice, Order, OutOfBounds, Ranked, Reservation, Risk, Verdict,
 };
 
-use super::quota::Quota;
+use super::{
+    quota::Quota,
+    rewards::{BudgetState, Offer},
+    trade::{Refund, StockPool},
+};
 
 /// As in the host.
 pub(crate) const PAGE_ROWS_MAX: u32 = 256;
@@ -26,26 +29,6 @@ const LOG_LINE_BYTES_MAX: usize = 1_024;
 const HORIZON_MS: i64 = 400 * 86_400_000;
 const NOTICES_PER_DAY: usize = 5;
 const DAY_MS: i64 = 86_400_000;
-pub(crate) const HOLD_TIMER: &str = "\0hold\0";
-
-#[derive(Debug, Clone)]
-pub(crate) struct Offer {
-    pub cost: i64,
-    pub points: Option<(String, u64)>,
-}
-
-/// Always: held + captured ≤ limit.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct BudgetState {
-    pub limit: i64,
-    pub held: i64,
-    pub captured: i64,
-    pub grants: u64,
-    /// Always: grants ≤ max_grants.
-    pub max_grants: Option<u64>,
-    pub per_member: Option<u64>,
-    pub member_grants: BTreeMap<String, u64>,
-}
 
 /// The state of a town. Tests look at it, and set up members and points in it.
 #[derive(Debug, Clone, Default)]
@@ -69,9 +52,22 @@ pub struct World {
     /// With the time of the call.
     pub(crate) notices: Vec<(i64, Notice)>,
     pub(crate) read_only: bool,
-    spent: BTreeMap<String, (String, String, u64)>,
+    /// Stock pools, by name.
+    pub pools: BTreeMap<String, StockPool>,
+    /// Goods of the shop: its price, and how many can be sold.
+    pub skus: BTreeMap<String, (i64, u64)>,
+    pub reservations: BTreeMap<String, Reservation>,
+    pub orders: BTreeMap<String, Order>,
+    pub refunds: BTreeMap<String, Refund>,
+    /// Orders that must not be shipped yet.
+    pub unshipped: BTreeSet<String>,
+    /// Orders that the shop was asked to close, and has not closed yet.
+    pub(super) to_close: Vec<String>,
+    /// How much the activity was told.
+    pub(super) told: u64,
+    pub(super) spent: BTreeMap<String, (String, String, u64)>,
     draws: u64,
-    quota: Quota,
+    pub(super) quota: Quota,
     emits: &'static [&'static str],
 }
 
@@ -118,11 +114,11 @@ impl World {
         self.members.entry(id.into()).or_insert((member, Vec::new()));
     }
 
-    fn writing(&self) {
+    pub(super) fn writing(&self) {
         assert!(!self.read_only, "a query may not write");
     }
 
-    fn key(key: &str) {
+    pub(super) fn key(key: &str) {
         let fits = (1..=KEY_BYTES_MAX).contains(&key.len()) && !key.chars().any(char::is_control);
         assert!(fits, "a key is 1 to 256 bytes without control characters");
     }
@@ -267,122 +263,6 @@ impl World {
         if self.members.contains_key(&notice.member) && !duplicate && today < NOTICES_PER_DAY {
             self.notices.push((self.now, notice.clone()));
         }
-    }
-
-    pub(crate) fn budget_left(&self) -> Option<Budget> {
-        self.budget.as_ref().map(|budget| Budget {
-            money: budget.limit - budget.held - budget.captured,
-            grants: budget.max_grants.map(|most| most - budget.grants),
-        })
-    }
-
-    pub(crate) fn place_hold(&mut self, key: &str, offer: &str, member: &str, ttl: u64) -> Placed {
-        self.writing();
-        Self::key(key);
-        self.quota.grant();
-        if let Some((known, _)) = self.holds.get(key) {
-            let same = known.offer == offer && known.beneficiary == member;
-            return if same { Ok(known.clone()) } else { Err(Refused::Mismatch) };
-        }
-        let Offer { cost, .. } = self.offers.get(offer).cloned().ok_or(Refused::UnknownOffer)?;
-        if !self.members.contains_key(member) {
-            return Err(Refused::UnknownMember);
-        }
-        match &mut self.budget {
-            None if cost > 0 => return Err(Refused::NoBudget),
-            None => {}
-            Some(budget) => {
-                if budget.held + budget.captured + cost > budget.limit {
-                    return Err(Refused::Exhausted(Limit::Money));
-                }
-                if budget.max_grants.is_some_and(|most| budget.grants >= most) {
-                    return Err(Refused::Exhausted(Limit::Grants));
-                }
-                let grants = budget.member_grants.entry(member.into()).or_default();
-                if budget.per_member.is_some_and(|most| *grants >= most) {
-                    return Err(Refused::Exhausted(Limit::MemberGrants));
-                }
-                *grants += 1;
-                budget.grants += 1;
-                budget.held += cost;
-            }
-        }
-        let hold =
-            Hold { key: key.into(), offer: offer.into(), beneficiary: member.into(), cost, state: HoldState::Held };
-        let ends = self.now.saturating_add(i64::try_from(ttl).unwrap_or(i64::MAX));
-        self.timers.insert(format!("{HOLD_TIMER}{key}"), (ends, "null".into()));
-        self.holds.insert(key.into(), (hold.clone(), ends));
-        Ok(hold)
-    }
-
-    pub(crate) fn change_hold(&mut self, key: &str, to: HoldState) -> bool {
-        self.writing();
-        let Some((hold, _)) = self.holds.get_mut(key) else { return false };
-        let from = if to == HoldState::Revoked { HoldState::Captured } else { HoldState::Held };
-        if to == HoldState::Captured && hold.state == to {
-            return true;
-        }
-        if hold.state != from {
-            return false;
-        }
-        hold.state = to;
-        let hold = hold.clone();
-        self.timers.remove(&format!("{HOLD_TIMER}{key}"));
-        self.move_points(&hold);
-        let Some(budget) = &mut self.budget else { return true };
-        match to {
-            HoldState::Captured => {
-                budget.held -= hold.cost;
-                budget.captured += hold.cost;
-            }
-            HoldState::Revoked => {}
-            _ => {
-                budget.held -= hold.cost;
-                budget.grants -= 1;
-                *budget.member_grants.entry(hold.beneficiary).or_default() -= 1;
-            }
-        }
-        true
-    }
-
-    /// A capture credits an offer's points; a revocation takes back what is left of them.
-    fn move_points(&mut self, hold: &Hold) {
-        let Some(Offer { points: Some((account, points)), .. }) = self.offers.get(&hold.offer).cloned() else { return };
-        let balance = self.points.entry((hold.beneficiary.clone(), account)).or_default();
-        match hold.state {
-            HoldState::Captured => *balance += points,
-            HoldState::Revoked => *balance = balance.saturating_sub(points),
-            _ => {}
-        }
-    }
-
-    pub(super) fn expire_hold(&mut self, key: &str) {
-        if self.change_hold(key, HoldState::Released)
-            && let Some((hold, _)) = self.holds.get_mut(key)
-        {
-            hold.state = HoldState::Expired;
-        }
-    }
-
-    pub(super) fn given(&self, member: &str, state: HoldState) -> Vec<String> {
-        let holds =
-            self.holds.values().map(|(hold, _)| hold).filter(|hold| hold.beneficiary == member && hold.state == state);
-        holds.map(|hold| hold.offer.clone()).collect()
-    }
-
-    pub(crate) fn spend_points(&mut self, key: &str, member: &str, account: &str, points: u64) -> bool {
-        self.writing();
-        let arguments = (member.to_owned(), account.to_owned(), points);
-        if let Some(before) = self.spent.get(key) {
-            return *before == arguments;
-        }
-        let balance = self.points.entry((member.into(), account.into())).or_default();
-        if *balance < points {
-            return false;
-        }
-        *balance -= points;
-        self.spent.insert(key.into(), arguments);
-        true
     }
 
     pub(crate) fn is_new(&self, member: &str, definition: Newness, since: i64) -> bool {

@@ -1,0 +1,142 @@
+//! Events from outside: the activity hears each once, those of one order or subject in order, before new actions.
+
+use std::time::Instant;
+
+use serde_json::json;
+
+use crate::{
+    capability::{
+        bindings::exports::fairground::activity::guest::HostEvent as WitEvent,
+        commerce::{ORDER_TIMER, hear_shop, keep_news},
+    },
+    domain::{
+        activity::Lifecycle,
+        event::{HostEvent, OrderNews},
+        journal::{CallKind, Outcome},
+        json::Json,
+        order::{Order, Refund, ShopNews, public_id},
+    },
+    sandbox::guest::Fault,
+    state::Stale,
+    store::inbox::Heard,
+};
+
+use super::{
+    batch::{Again, Batch, Entry, Prepare, SLICE, set_timer},
+    work::Answer,
+};
+
+/// An event of an order, as the order is once the shop has said so.
+struct Changed {
+    order: Order,
+    refund: Option<Refund>,
+    payload: String,
+}
+
+impl Batch {
+    /// Hears what is there; true when nothing is left that may be heard now.
+    pub(super) fn hear_all(&mut self, begun: Instant) -> Result<bool, Again> {
+        if !self.plugin.enabled || self.plugin.breaker.open_for(self.now).is_some() {
+            return Ok(true);
+        }
+        while let Some(heard) = self.inbox.pop_front() {
+            let stream = stream(&heard.event);
+            // What comes after an event that failed waits until that one was heard.
+            if self.resting.contains(stream.as_str()) || self.failed_timers.iter().any(|failed| **failed == *stream) {
+                continue;
+            }
+            let answer = self.hear(&heard);
+            if let Answer::Faulted(_) | Answer::Failed = self.or_fault(answer)? {
+                self.failed_timers.push(stream.into());
+            }
+            if begun.elapsed() > SLICE {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn hear(&mut self, heard: &Heard) -> Result<Answer, Fault> {
+        let Heard { position, event } = heard;
+        let changed = match &event.order {
+            Some(news) => match self.change_order(news) {
+                Ok(changed) => changed,
+                Err(error) if error.is::<Stale>() => return Err(Fault::Stale(Stale)),
+                Err(error) => return Err(Fault::Host(error)),
+            },
+            None => None,
+        };
+        let heard: Prepare<'_> = &|state, effects| {
+            effects.heard.push(*position);
+            if let Some(Changed { order, refund, .. }) = &changed {
+                keep_news(state, effects, order, refund.as_ref());
+                set_timer(state, effects, &format!("{ORDER_TIMER}{}", order.key), None);
+                if event.topic == "order.paid" {
+                    effects.ordered.insert(order.member.clone(), event.at);
+                }
+            }
+        };
+        let payload = changed.as_ref().map_or(event.payload.get(), |changed| &changed.payload);
+        let input = format!(r#"{{"id":{},"subject":{},"payload":{payload}}}"#, Json::of(&event.id).as_str(), Json::of(&event.subject).as_str());
+        let entry = Entry { kind: CallKind::Event, actor: "", name: &event.topic, key: None, input: &input };
+        if !self.wants(event) {
+            self.apply(heard);
+            return Ok(self.journal(entry, Outcome::Ok, Json::of(&()), "[]".into()));
+        }
+        let told = WitEvent {
+            id: event.id.to_string(),
+            topic: event.topic.clone(),
+            subject: event.subject.to_string(),
+            payload: payload.to_owned(),
+            at: event.at,
+        };
+        self.call(entry, heard, |guest, store, context| {
+            let answered = guest.fairground_activity_guest().call_on_event(store, &context, &told)?;
+            Ok(answered.map(|()| "null".to_owned()))
+        })
+    }
+
+    /// Whether the plugin is to be told: of its orders always, of the platform's news while members can act.
+    fn wants(&self, event: &HostEvent) -> bool {
+        let lives = matches!(self.state().head.lifecycle, Lifecycle::Running | Lifecycle::Paused);
+        self.plugin.manifest.listens.contains(&event.topic) && (event.order.is_some() || lives)
+    }
+
+    fn change_order(&mut self, OrderNews { key, news }: &OrderNews) -> anyhow::Result<Option<Changed>> {
+        let id = self.activity.id.clone();
+        let Some(mut order) = self.state_mut().record::<Order>(key)? else { return Ok(None) };
+        let mut refund = None;
+        if let ShopNews::Refunded { refund: wanted, .. } = news
+            && let Some(key) = self.source.runtime.block_on(self.source.store.refund_key(&id, wanted))?
+        {
+            refund = self.state_mut().record::<Refund>(&key)?;
+        }
+        hear_shop(news, &mut order, refund.as_mut());
+        let mut payload = json!({
+            "intent": order.key, "order": public_id("ord", &id, &order.key), "member": order.member,
+            "total_minor": order.total.minor, "paid_minor": order.paid_minor,
+            "refunded_minor": order.refunded_minor, "refunding_minor": order.refunding_minor,
+        });
+        match news {
+            ShopNews::Paid { payment, amount, .. } => {
+                payload["payment"] = payment.as_str().into();
+                payload["amount_minor"] = amount.minor.into();
+            }
+            ShopNews::Closed { reason, .. } => payload["reason"] = reason.as_str().into(),
+            ShopNews::Refunded { amount, .. } => {
+                // None where the shop paid back by itself.
+                payload["refund"] = refund.as_ref().map(|refund| refund.key.as_str()).into();
+                payload["amount_minor"] = amount.minor.into();
+            }
+        }
+        Ok(Some(Changed { order, refund, payload: payload.to_string() }))
+    }
+}
+
+/// Events of one stream are heard in order. It has the form of a key of the host's own timers, none of which is named so.
+fn stream(event: &HostEvent) -> String {
+    match &event.order {
+        Some(news) => format!("\0event\0order\0{}", news.key),
+        None => format!("\0event\0{}", event.subject),
+    }
+}

@@ -1,0 +1,210 @@
+//! What the life of a reward moves: budget, stock, codes, points, cash, coupons; and the ledger of it all.
+
+use std::sync::Arc;
+
+use crate::{
+    domain::{
+        coupon::CouponState,
+        hold::{Hold, HoldState},
+        id::Id,
+        ledger::{Account, Transfer},
+        offer::{Offer, OfferKind},
+        order::public_id,
+    },
+    effects::{CodeMove, CouponMove, PointAccount, PointBatch, Written},
+};
+
+use super::Call;
+
+/// Keys of the timers that put back what nobody captured.
+pub(crate) const HOLD_TIMER: &str = "\0hold\0";
+
+/// Where the host counts a member's grants of an offer, out of the plugin's sight.
+pub(super) fn grants_key(offer: &str, member: &Id) -> String {
+    format!("\0grants\0{offer}\0{member}")
+}
+
+impl Call {
+    fn transfer(&mut self, transfer: Transfer) {
+        if transfer.amount > 0 {
+            self.effects.ledger.push((self.seq, transfer));
+        }
+    }
+
+    fn offer_of(&self, hold: &Hold) -> Option<Offer> {
+        self.activity.offers.get(hold.offer.as_str()).cloned()
+    }
+
+    /// Money of the activity's budget goes from one of its accounts to another.
+    fn move_money(&mut self, hold: &Hold, from: fn(Id) -> Account, to: fn(Id) -> Account, amount: i64) {
+        if let Some(budget) = self.activity.budget.clone() {
+            let (debit, credit) = (from(budget.clone()), to(budget));
+            self.transfer(Transfer::money(hold.cost.currency, debit, credit, amount, &hold.key));
+        }
+    }
+
+    /// Places a hold.
+    pub(super) fn set_aside(&mut self, hold: Hold) {
+        self.shared.move_budget(&mut self.effects, &hold.beneficiary, hold.cost.minor, 0, 1);
+        self.move_money(&hold, Account::Available, Account::Held, hold.cost.minor);
+        self.move_goods(&hold, 1, 0, CodeMove::Lock);
+        self.keep(hold);
+    }
+
+    /// Puts back a hold that was not captured.
+    pub(super) fn put_back(&mut self, hold: Hold) {
+        self.shared.move_budget(&mut self.effects, &hold.beneficiary, -hold.cost.minor, 0, -1);
+        self.move_money(&hold, Account::Held, Account::Available, hold.cost.minor);
+        self.move_goods(&hold, -1, 0, CodeMove::Free);
+        self.keep(hold);
+    }
+
+    /// Gives what was held at the price of `amount`, which is no more than what was held.
+    pub(super) fn give(&mut self, mut hold: Hold, amount: i64) -> Hold {
+        let rest = hold.cost.minor - amount;
+        self.shared.move_budget(&mut self.effects, &hold.beneficiary, -hold.cost.minor, amount, 0);
+        self.move_money(&hold, Account::Held, Account::Captured, amount);
+        self.move_money(&hold, Account::Held, Account::Available, rest);
+        self.move_goods(&hold, -1, 1, CodeMove::Reveal);
+        hold.cost.minor = amount;
+        hold.state = HoldState::Captured;
+        match self.offer_of(&hold) {
+            Some(Offer { kind: OfferKind::Points { account, points, valid_ms, .. }, .. }) => {
+                self.credit_points(&hold, &account, i64::from(points), valid_ms);
+            }
+            Some(Offer { kind: OfferKind::Coupon { template, .. }, .. }) => self.issue_coupon(&hold, template),
+            Some(offer) if offer.is_cash() => self.move_cash(&hold, amount),
+            _ => {}
+        }
+        self.keep(hold.clone());
+        hold
+    }
+
+    /// Takes back what was given; answers how much of its cost has come back, whether or not the budget takes it.
+    pub(super) fn take_back(&mut self, hold: &Hold) -> anyhow::Result<i64> {
+        let cost = hold.cost.minor;
+        match self.offer_of(hold).map(|offer| offer.kind) {
+            Some(OfferKind::Points { account, points, .. }) => {
+                let account = PointAccount { member: hold.beneficiary.clone(), account: account.to_string() };
+                // What was spent meanwhile cannot be taken back: a balance never falls below zero.
+                let points = i64::from(points);
+                let back = points.min(self.shared.balance(&self.source, &account, self.now)?);
+                let name = account.account.clone();
+                self.transfer(Transfer::points(&name, Account::Member(account.member.clone()), Account::Issuer, back, &hold.key));
+                self.shared.move_points(&mut self.effects, account, -back);
+                Ok(if points == 0 { cost } else { (i128::from(cost) * i128::from(back) / i128::from(points)) as i64 })
+            }
+            Some(OfferKind::Coupon { .. }) => {
+                let id = public_id("cpn", &self.activity.id, &hold.key);
+                // One that was issued a moment ago, in this very batch, is not in the store yet.
+                let community = self.activity.id.community.clone();
+                let found = self.source.runtime.block_on(self.source.store.coupon(&community, &id))?;
+                if found.is_some_and(|coupon| coupon.state != CouponState::Issued) {
+                    return Ok(0);
+                }
+                self.effects.coupons.push((hold.key.as_str().into(), CouponMove::Revoke { id }));
+                Ok(cost)
+            }
+            Some(OfferKind::Physical { sku, .. }) => {
+                self.shared.move_stock(&mut self.effects, &sku, 0, -1);
+                Ok(cost)
+            }
+            Some(OfferKind::VirtualGood { sku, .. }) => {
+                self.effects.codes.push((sku, hold.key.as_str().into(), CodeMove::Void));
+                Ok(0)
+            }
+            Some(OfferKind::Badge {}) | None => Ok(cost),
+            Some(_) => {
+                let member = hold.beneficiary.clone();
+                let back = cost.min(self.shared.payable(&self.source, &member)?);
+                self.move_cash(hold, -back);
+                Ok(back)
+            }
+        }
+    }
+
+    /// A hold was revoked: the budget has back what it takes back.
+    pub(super) fn refund_budget(&mut self, hold: Hold, recovered: i64) {
+        let is_refundable = self.shared.budget.as_ref().is_some_and(|budget| budget.refundable);
+        let grants = if is_refundable { -1 } else { 0 };
+        self.shared.move_budget(&mut self.effects, &hold.beneficiary, 0, -recovered, grants);
+        self.move_money(&hold, Account::Captured, Account::Available, recovered);
+        self.keep(hold);
+    }
+
+    fn move_goods(&mut self, hold: &Hold, reserved: i64, sold: i64, code: CodeMove) {
+        let Some(offer) = self.offer_of(hold) else { return };
+        let Some(pool) = offer.pool() else { return };
+        self.shared.move_stock(&mut self.effects, pool, reserved, sold);
+        if matches!(offer.kind, OfferKind::VirtualGood { .. }) {
+            self.effects.codes.push((pool.clone(), hold.key.as_str().into(), code));
+        }
+    }
+
+    fn credit_points(&mut self, hold: &Hold, account: &Id, points: i64, valid_ms: Option<u32>) {
+        let to = PointAccount { member: hold.beneficiary.clone(), account: account.to_string() };
+        let credit = Account::Member(hold.beneficiary.clone());
+        self.transfer(Transfer::points(account.as_str(), Account::Issuer, credit, points, &hold.key));
+        if let Some(valid) = valid_ms {
+            let key: Arc<str> = hold.key.as_str().into();
+            let expires_at = self.now.saturating_add(i64::from(valid));
+            self.effects.point_batches.push(PointBatch { account: to.clone(), key, points, expires_at });
+        }
+        self.shared.move_points(&mut self.effects, to, points);
+    }
+
+    fn issue_coupon(&mut self, hold: &Hold, template: Id) {
+        let id = public_id("cpn", &self.activity.id, &hold.key);
+        let valid = self.shared.coupon_valid_ms.get(&template).copied().flatten();
+        let expires_at = valid.map(|valid| self.now.saturating_add(valid));
+        let issue = CouponMove::Issue { id, member: hold.beneficiary.clone(), template, at: self.now, expires_at };
+        self.effects.coupons.push((hold.key.as_str().into(), issue));
+    }
+
+    /// Cash that the member is to be paid, or no longer.
+    fn move_cash(&mut self, hold: &Hold, minor: i64) {
+        let (owed, payable) = (Account::Owed, Account::Payable(hold.beneficiary.clone()));
+        let (debit, credit) = if minor >= 0 { (owed, payable) } else { (payable, owed) };
+        self.transfer(Transfer::money(hold.cost.currency, debit, credit, minor.abs(), &hold.key));
+        self.shared.move_payable(&mut self.effects, &hold.beneficiary, minor);
+    }
+
+    /// Takes points that the member has.
+    pub(super) fn spend(&mut self, account: PointAccount, points: i64, reference: &str) {
+        let debit = Account::Member(account.member.clone());
+        self.transfer(Transfer::points(&account.account, debit, Account::Spent, points, reference));
+        self.shared.move_points(&mut self.effects, account, -points);
+    }
+
+    /// Puts back a hold that nobody captured in time. False where there is nothing to put back.
+    pub(crate) fn expire_hold(&mut self, key: &str) -> anyhow::Result<bool> {
+        let Some(mut hold) = self.state.record::<Hold>(key)?.filter(|hold| hold.state == HoldState::Held) else {
+            return Ok(false);
+        };
+        hold.state = HoldState::Expired;
+        self.uncount_grant(&hold)?;
+        self.put_back(hold);
+        Ok(true)
+    }
+
+    /// Takes one from the member's grants of the offer. The entry stays as small as it was, so the storage used does too.
+    fn uncount_grant(&mut self, hold: &Hold) -> anyhow::Result<()> {
+        let key = grants_key(&hold.offer, &hold.beneficiary);
+        let before = self.state.written(&key)?;
+        let Some(grants) = before.value.as_deref().and_then(|text| std::str::from_utf8(text).ok()?.parse::<i64>().ok())
+        else {
+            return Ok(());
+        };
+        let width = before.value.map_or(0, |value| value.len());
+        let fewer = format!("{:0width$}", (grants - 1).max(0));
+        let written = Written { value: Some(fewer.into_bytes().into()), version: before.version + 1 };
+        self.state.write(key.as_str().into(), written.clone());
+        self.effects.entries.insert(key.into(), written);
+        Ok(())
+    }
+
+    fn keep(&mut self, hold: Hold) {
+        self.effects.holds.insert(hold.key.as_str().into(), hold.clone());
+        self.state.set_record(hold);
+    }
+}

@@ -1,0 +1,171 @@
+//! Telling one endpoint of one activity: what is behind its cursor, in order, until something fails.
+
+use anyhow::Context;
+use serde_json::json;
+
+use crate::{
+    domain::{
+        activity::ActivityId,
+        endpoint::{Endpoint, EndpointKind, EndpointState},
+        id::Id,
+        order::{ShopNews, public_id},
+    },
+    store::{
+        endpoints::{Cursor, Due},
+        outbox::OutboxRow,
+    },
+};
+
+use super::{Delivery, client::Message, signature};
+
+/// Who tells has so long; then another host may.
+const LEASE_MS: i64 = 60_000;
+
+/// Pauses between attempts, in seconds: ten attempts over three days and three hours. Then the endpoint is switched off.
+const PAUSES_S: [i64; 9] = [5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400];
+
+/// A pause is longer by up to a fifth, so that receivers which failed together are not told together.
+const JITTER_PERCENT: i64 = 20;
+
+/// What became of telling an endpoint of an activity.
+pub(super) enum Told {
+    Something,
+    /// There is nothing to tell, up to and with the call that it was due for.
+    Nothing(Due),
+    /// It is not to be told now.
+    No,
+}
+
+/// What became of a message.
+enum Answer {
+    Heard,
+    /// Not now; why.
+    Failed(String),
+    /// It said that it is gone, and wants no more.
+    Gone,
+}
+
+impl Delivery {
+    pub(super) async fn tell(self, due: Due) -> anyhow::Result<Told> {
+        let store = &self.activities.store;
+        let rows = store.outbox_after(&due.activity, due.cursor).await?;
+        if rows.is_empty() {
+            return Ok(Told::Nothing(due));
+        }
+        let Some(endpoint) = store.endpoint(&due.activity.community, &due.endpoint).await? else {
+            return Ok(Told::No);
+        };
+        let now = self.activities.clock.now();
+        if !store.lease(&due, now, now + LEASE_MS).await? {
+            return Ok(Told::No);
+        }
+        let mut cursor = due.cursor;
+        for (index, row) in rows.iter().enumerate() {
+            match self.tell_one(&endpoint, row).await? {
+                Answer::Heard => {
+                    // The rows of one call were written together: where another call follows, this one is done.
+                    let is_call_done = rows.get(index + 1).is_some_and(|next| next.seq > row.seq);
+                    cursor = if is_call_done {
+                        Cursor { seq: row.seq, ordinal: 0 }
+                    } else {
+                        Cursor { seq: row.seq - 1, ordinal: row.ordinal }
+                    };
+                }
+                Answer::Failed(why) => {
+                    self.failed(&endpoint, &due, cursor, &why).await?;
+                    return Ok(Told::Something);
+                }
+                Answer::Gone => {
+                    store.told(&due, cursor, (0, 0, Some("it answered 410 Gone"))).await?;
+                    store.set_endpoint_state(&endpoint.community, &endpoint.id, EndpointState::Disabled).await?;
+                    return Ok(Told::Something);
+                }
+            }
+        }
+        store.told(&due, cursor, (0, 0, None)).await?;
+        Ok(Told::Something)
+    }
+
+    async fn failed(&self, endpoint: &Endpoint, due: &Due, cursor: Cursor, why: &str) -> anyhow::Result<()> {
+        metrics::counter!("fairground_deliveries_failed_total").increment(1);
+        let store = &self.activities.store;
+        // A failure after something was told is the first of its message.
+        let before = if cursor == due.cursor { due.attempts } else { 0 };
+        let Some(pause) = usize::try_from(before).ok().and_then(|before| PAUSES_S.get(before)) else {
+            tracing::warn!(endpoint = %endpoint.id, why, "an endpoint has failed for three days and is switched off");
+            store.told(due, cursor, (before + 1, 0, Some(why))).await?;
+            return store.set_endpoint_state(&endpoint.community, &endpoint.id, EndpointState::Disabled).await;
+        };
+        let mut random = [0];
+        getrandom::fill(&mut random).expect("the system has randomness");
+        let jitter = pause * 1_000 * JITTER_PERCENT * i64::from(random[0]) / (100 * 255);
+        let next = self.activities.clock.now() + pause * 1_000 + jitter;
+        tracing::debug!(endpoint = %endpoint.id, activity = %due.activity.activity, why, "a delivery failed");
+        store.told(due, cursor, (before + 1, next, Some(why))).await
+    }
+
+    async fn tell_one(&self, endpoint: &Endpoint, row: &OutboxRow) -> anyhow::Result<Answer> {
+        match (endpoint.kind, row.kind.as_str()) {
+            (EndpointKind::Webhook, "event" | "proposal") if endpoint.wants(&row.topic) => {
+                Ok(match self.post(endpoint, row).await? {
+                    Ok(status) if status.is_success() => Answer::Heard,
+                    Ok(status) if status.as_u16() == 410 => Answer::Gone,
+                    Ok(status) => Answer::Failed(format!("it answered {status}")),
+                    Err(why) => Answer::Failed(why),
+                })
+            }
+            (EndpointKind::Shop, "shop") => {
+                Ok(match self.post(endpoint, row).await? {
+                    Ok(status) if status.is_success() => Answer::Heard,
+                    // It will not, however often it is asked.
+                    Ok(status) if [400, 404, 409, 422].contains(&status.as_u16()) => {
+                        self.refused(endpoint, row, status.as_u16()).await?;
+                        Answer::Heard
+                    }
+                    Ok(status) => Answer::Failed(format!("it answered {status}")),
+                    Err(why) => Answer::Failed(why),
+                })
+            }
+            (EndpointKind::DemoShop, "shop") => {
+                self.ask_demo_shop(&endpoint.community, row).await?;
+                Ok(Answer::Heard)
+            }
+            _ => Ok(Answer::Heard),
+        }
+    }
+
+    async fn post(&self, endpoint: &Endpoint, row: &OutboxRow) -> anyhow::Result<Result<reqwest::StatusCode, String>> {
+        let id = message_id(endpoint, row);
+        let body = json!({
+            "type": row.topic, "timestamp": timestamp(row.at)?, "data": row.payload,
+            "community": endpoint.community, "activity": row.activity, "subject": row.subject, "seq": row.seq,
+        });
+        let body = body.to_string();
+        let now = self.activities.clock.now();
+        let seconds = now.div_euclid(1_000);
+        let signature = signature::sign(endpoint.keys_at(now), id.as_str(), seconds, body.as_bytes());
+        let message = Message { id: id.to_string(), seconds, signature, body };
+        Ok(self.client.post(&endpoint.url, &message).await)
+    }
+
+    /// The shop does not do what it was asked to: an order that it does not open is closed. Anything else is for a person.
+    async fn refused(&self, endpoint: &Endpoint, row: &OutboxRow, status: u16) -> anyhow::Result<()> {
+        tracing::warn!(topic = row.topic, order = row.subject, status, "the shop refused");
+        if row.topic == "order.open" {
+            let order = Id::new(&row.subject).context("an order's subject is its id")?;
+            let news = ShopNews::Closed { order, reason: format!("the shop refused it ({status})") };
+            self.activities.hear_shop(&endpoint.community, news, self.activities.clock.now()).await?;
+        }
+        Ok(())
+    }
+}
+
+/// The same however often it is sent.
+fn message_id(endpoint: &Endpoint, row: &OutboxRow) -> Id {
+    let activity = ActivityId { community: endpoint.community.clone(), activity: row.activity.clone() };
+    public_id("msg", &activity, &format!("{}\n{}", row.seq, row.ordinal))
+}
+
+fn timestamp(at: i64) -> anyhow::Result<String> {
+    Ok(jiff::Timestamp::from_millisecond(at)?.to_string())
+}

@@ -1,0 +1,232 @@
+//! `/v1/communities/{community}/coupons` and their templates: issued by activities, used in the platform's own orders.
+
+use axum::{Json, extract::State, http::StatusCode};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::domain::{
+    coupon::{Coupon, CouponState, CouponTerms, Discount, WHOLE_BPS, split, stack},
+    id::Id,
+    money::MINOR_MAX,
+};
+
+use super::{
+    communities::{self, check_name},
+    extract::{Body, CommunityPath, Ids, Listing, Paging, PagingQuery},
+    identity::Principal,
+    members::MemberPath,
+    problem::Problem,
+    router::App,
+};
+
+/// A coupon lasts no longer than ten years.
+const VALID_MS_MAX: i64 = 3_653 * 86_400_000;
+
+/// Coupons that go together, and lines of a basket.
+const QUOTE_COUPONS_MAX: usize = 10;
+const QUOTE_LINES_MAX: usize = 200;
+
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(crate) struct TemplatePath {
+    #[param(value_type = String)]
+    community: Id,
+    #[param(value_type = String)]
+    template: Id,
+}
+
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(crate) struct CouponPath {
+    #[param(value_type = String)]
+    community: Id,
+    #[param(value_type = String)]
+    coupon: Id,
+}
+
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Template {
+    #[schema(value_type = String)]
+    id: Id,
+    #[serde(flatten)]
+    terms: CouponTerms,
+}
+
+fn check_terms(terms: &CouponTerms) -> Result<(), Problem> {
+    check_name(&terms.title)?;
+    let amount = |minor: i64| (0..=MINOR_MAX).contains(&minor);
+    let is_discount = match terms.discount {
+        Discount::Amount { off_minor } => amount(off_minor),
+        Discount::Percent { off_bps, off_minor_max } => {
+            (1..=WHOLE_BPS).contains(&off_bps) && off_minor_max.is_none_or(amount)
+        }
+    };
+    let is_valid = terms.valid_ms.is_none_or(|valid| (1..=VALID_MS_MAX).contains(&valid));
+    if is_discount && is_valid && amount(terms.spend_minor_min) {
+        return Ok(());
+    }
+    let detail = "Amounts are 0 to 10^15 minor units, parts 1 to 10000 basis points, a validity 1 ms to ten years.";
+    Err(Problem::unprocessable("coupon.terms", detail))
+}
+
+/// Creates or changes a template. Coupons that were issued follow it, except for how long they are valid.
+#[utoipa::path(put, path = "/v1/communities/{community}/coupon-templates/{template}", tag = "coupons", params(TemplatePath),
+    request_body = CouponTerms, responses((status = 200, body = Template)))]
+pub(crate) async fn put_template(
+    State(app): State<App>,
+    Ids(TemplatePath { community, template }): Ids<TemplatePath>,
+    Body(terms): Body<CouponTerms>,
+) -> Result<Json<Template>, Problem> {
+    communities::find(&app, &community).await?;
+    check_terms(&terms)?;
+    app.activities.store.put_template(&community, &template, &terms).await?;
+    Ok(Json(Template { id: template, terms }))
+}
+
+/// Every template, by id.
+#[utoipa::path(get, path = "/v1/communities/{community}/coupon-templates", tag = "coupons", params(CommunityPath, PagingQuery),
+    responses((status = 200, body = Listing<Template>)))]
+pub(crate) async fn list_templates(
+    State(app): State<App>,
+    Ids(CommunityPath { community }): Ids<CommunityPath>,
+    Paging(page): Paging,
+) -> Result<Json<Listing<Template>>, Problem> {
+    communities::find(&app, &community).await?;
+    let page = app.activities.store.templates(&community, &page).await?;
+    Ok(Json(Listing::of(page, |(id, terms)| Template { id, terms })))
+}
+
+/// A member's coupons, by id. A member sees their own.
+#[utoipa::path(get, path = "/v1/communities/{community}/members/{member}/coupons", tag = "coupons", params(MemberPath, PagingQuery),
+    responses((status = 200, body = Listing<Coupon>)))]
+pub(crate) async fn list(
+    State(app): State<App>,
+    principal: Principal,
+    Ids(path): Ids<MemberPath>,
+    Paging(page): Paging,
+) -> Result<Json<Listing<Coupon>>, Problem> {
+    path.of(&app, &principal).await?;
+    Ok(Json(Listing::of(app.activities.store.coupons_of(&path.community, &path.member, &page).await?, |coupon| coupon)))
+}
+
+/// Which order a coupon is for.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ForOrder {
+    /// The platform's own name of the order: 1 to 128 characters.
+    #[schema(value_type = String)]
+    order: Id,
+}
+
+async fn find(app: &App, community: &Id, coupon: &Id) -> Result<Coupon, Problem> {
+    app.activities.store.coupon(community, coupon).await?.ok_or_else(|| Problem::not_found("coupon"))
+}
+
+async fn moved(app: &App, path: &CouponPath, moved: bool) -> Result<Json<Coupon>, Problem> {
+    let coupon = find(app, &path.community, &path.coupon).await?;
+    if moved {
+        return Ok(Json(coupon));
+    }
+    let is_late = coupon.expires_at.is_some_and(|end| end <= app.activities.clock.now());
+    Err(match coupon.state {
+        CouponState::Issued if is_late => Problem::conflict("coupon.expired", "The coupon is no longer valid."),
+        _ => Problem::conflict("coupon.wrong-state", "The coupon is not in a state for this, or of another order."),
+    })
+}
+
+/// Sets a coupon aside for an order that is not paid yet. The same order again changes nothing.
+#[utoipa::path(post, path = "/v1/communities/{community}/coupons/{coupon}/reserve", tag = "coupons", params(CouponPath),
+    request_body = ForOrder, responses((status = 200, body = Coupon)))]
+pub(crate) async fn reserve(
+    State(app): State<App>,
+    Ids(path): Ids<CouponPath>,
+    Body(ForOrder { order }): Body<ForOrder>,
+) -> Result<Json<Coupon>, Problem> {
+    let now = app.activities.clock.now();
+    let done = app.activities.store.reserve_coupon(&path.community, &path.coupon, order.as_str(), now).await?;
+    moved(&app, &path, done).await
+}
+
+/// The order was paid with it.
+#[utoipa::path(post, path = "/v1/communities/{community}/coupons/{coupon}/use", tag = "coupons", params(CouponPath),
+    request_body = ForOrder, responses((status = 200, body = Coupon)))]
+pub(crate) async fn use_up(
+    State(app): State<App>,
+    Ids(path): Ids<CouponPath>,
+    Body(ForOrder { order }): Body<ForOrder>,
+) -> Result<Json<Coupon>, Problem> {
+    let done = app.activities.store.use_coupon(&path.community, &path.coupon, order.as_str()).await?;
+    moved(&app, &path, done).await
+}
+
+/// The order was not paid, or was paid back: the member has the coupon again, as long as it is valid.
+#[utoipa::path(post, path = "/v1/communities/{community}/coupons/{coupon}/return", tag = "coupons", params(CouponPath),
+    request_body = ForOrder, responses((status = 200, body = Coupon)))]
+pub(crate) async fn give_back(
+    State(app): State<App>,
+    Ids(path): Ids<CouponPath>,
+    Body(ForOrder { order }): Body<ForOrder>,
+) -> Result<Json<Coupon>, Problem> {
+    let done = app.activities.store.return_coupon(&path.community, &path.coupon, order.as_str()).await?;
+    moved(&app, &path, done).await
+}
+
+/// A basket and the coupons that are to be used on it, the first first.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Basket {
+    /// What each line costs, in minor units; 1 to 200 lines.
+    lines_minor: Vec<i64>,
+    /// At most 10.
+    #[schema(value_type = Vec<String>)]
+    coupons: Vec<Id>,
+}
+
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Quote {
+    subtotal_minor: i64,
+    discount_minor: i64,
+    total_minor: i64,
+    /// How the discount is spread over the lines: exactly, by their shares.
+    line_discounts_minor: Vec<i64>,
+}
+
+/// What coupons take off a basket. Each counts on what those before it have left.
+#[utoipa::path(post, path = "/v1/communities/{community}/coupons/quote", tag = "coupons", params(CommunityPath),
+    request_body = Basket, responses((status = 200, body = Quote)))]
+pub(crate) async fn quote(
+    State(app): State<App>,
+    Ids(CommunityPath { community }): Ids<CommunityPath>,
+    Body(basket): Body<Basket>,
+) -> Result<Json<Quote>, Problem> {
+    communities::find(&app, &community).await?;
+    let lines = &basket.lines_minor;
+    let amounts = lines.iter().all(|line| (0..=MINOR_MAX).contains(line));
+    if !(1..=QUOTE_LINES_MAX).contains(&lines.len()) || basket.coupons.len() > QUOTE_COUPONS_MAX || !amounts {
+        let detail = format!("A basket has 1 to {QUOTE_LINES_MAX} lines and at most {QUOTE_COUPONS_MAX} coupons.");
+        return Err(Problem::unprocessable("coupon.basket", detail));
+    }
+    let mut terms = Vec::with_capacity(basket.coupons.len());
+    for (index, id) in basket.coupons.iter().enumerate() {
+        let coupon = find(&app, &community, id).await?;
+        let lives = matches!(coupon.state, CouponState::Issued | CouponState::Reserved)
+            && coupon.expires_at.is_none_or(|end| app.activities.clock.now() < end);
+        if !lives || basket.coupons[..index].contains(id) {
+            return Err(Problem::conflict("coupon.wrong-state", format!("The coupon {id} cannot be used here.")));
+        }
+        let known = app.activities.store.template(&community, &coupon.template).await?;
+        terms.push(known.ok_or_else(|| Problem::not_found("coupon template"))?);
+    }
+    let subtotal: i64 = lines.iter().sum();
+    let total = stack(subtotal, &terms).map_err(|index| {
+        let detail = format!("The coupon {} does not count here: too little is left to pay.", basket.coupons[index]);
+        Problem::new(StatusCode::CONFLICT, "coupon.spend-too-little", detail)
+    })?;
+    let line_discounts_minor = split(subtotal - total, lines);
+    Ok(Json(Quote {
+        subtotal_minor: subtotal,
+        discount_minor: subtotal - total,
+        total_minor: total,
+        line_discounts_minor,
+    }))
+}

@@ -1,0 +1,207 @@
+//! `/v1/communities/{community}/shop`: which shop opens a community's orders, what it says of them, and the demo shop's counter.
+
+use axum::{
+    Json,
+    extract::State,
+    http::{HeaderMap, StatusCode},
+};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::{
+    activity::Received,
+    delivery::{Deed, check_url, signature},
+    domain::{
+        endpoint::{Endpoint, EndpointKind, EndpointState, Scheme},
+        id::Id,
+        money::MINOR_MAX,
+        order::ShopNews,
+    },
+    store::demo_orders::DemoOrder,
+};
+
+use super::{
+    communities,
+    extract::{Body, CommunityPath, Ids, Listing, Paging, PagingQuery, Signed},
+    orders::OrderPath,
+    problem::Problem,
+    router::App,
+};
+
+/// The name of a community's shop among its endpoints.
+const SHOP: &str = "shop";
+
+fn shop_id() -> Id {
+    Id::new(SHOP).expect("a plain word is an id")
+}
+
+/// Which shop it is.
+#[derive(Deserialize, ToSchema)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub(crate) enum ShopWish {
+    /// The one that is built in; no money moves.
+    Demo {},
+    /// One that speaks `docs/shop.md`.
+    Http {
+        /// `https://…`; a host of the operator's own network must be allowed by name (`--allow-host`).
+        url: String,
+        /// `whsec_…`, 24 to 64 bytes in base64; made up where it is left out.
+        secret: Option<String>,
+    },
+}
+
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Shop {
+    kind: EndpointKind,
+    /// Empty for the demo shop.
+    url: String,
+    state: EndpointState,
+    /// What both sides sign with. Shown when it is set, and never again.
+    secret: Option<String>,
+}
+
+/// Sets the community's shop. Orders that were opened before it was set are told to it now.
+#[utoipa::path(put, path = "/v1/communities/{community}/shop", tag = "shop", params(CommunityPath),
+    request_body = ShopWish, responses((status = 200, body = Shop)))]
+pub(crate) async fn put(
+    State(app): State<App>,
+    Ids(CommunityPath { community }): Ids<CommunityPath>,
+    Body(wish): Body<ShopWish>,
+) -> Result<Json<Shop>, Problem> {
+    communities::find(&app, &community).await?;
+    let (kind, url, key) = match wish {
+        ShopWish::Demo {} => (EndpointKind::DemoShop, String::new(), None),
+        ShopWish::Http { url, secret } => {
+            check_url(&url, app.delivery.allowed()).map_err(|why| Problem::unprocessable("shop.url", why))?;
+            let wrong = || Problem::unprocessable("shop.secret", "A secret is whsec_ and 24 to 64 bytes in base64.");
+            let key = match secret {
+                Some(text) => signature::parse_secret(&text).ok_or_else(wrong)?,
+                None => signature::fresh_key(Scheme::V1),
+            };
+            (EndpointKind::Shop, url, Some(key))
+        }
+    };
+    let endpoint = Endpoint {
+        community,
+        id: shop_id(),
+        kind,
+        url: url.clone(),
+        topics: Vec::new(),
+        keys: key.iter().cloned().collect(),
+        state: EndpointState::Active,
+        created_at: app.activities.clock.now(),
+    };
+    app.activities.store.put_endpoint(&endpoint).await?;
+    Ok(Json(Shop { kind, url, state: EndpointState::Active, secret: key.as_ref().map(signature::secret_text) }))
+}
+
+async fn find(app: &App, community: &Id) -> Result<Endpoint, Problem> {
+    app.activities.store.endpoint(community, &shop_id()).await?.ok_or_else(|| Problem::not_found(SHOP))
+}
+
+/// The community's shop.
+#[utoipa::path(get, path = "/v1/communities/{community}/shop", tag = "shop", params(CommunityPath),
+    responses((status = 200, body = Shop)))]
+pub(crate) async fn show(
+    State(app): State<App>,
+    Ids(CommunityPath { community }): Ids<CommunityPath>,
+) -> Result<Json<Shop>, Problem> {
+    let Endpoint { kind, url, state, .. } = find(&app, &community).await?;
+    Ok(Json(Shop { kind, url, state, secret: None }))
+}
+
+#[derive(Serialize, ToSchema)]
+pub(crate) struct NewsTaken {
+    /// False where the same had been said before; nothing changed then.
+    is_new: bool,
+}
+
+/// The shop says what became of an order. Signed by Standard Webhooks with the shop's secret.
+#[utoipa::path(post, path = "/v1/communities/{community}/shop/events", tag = "shop", params(CommunityPath),
+    request_body = ShopNews, responses((status = 200, body = NewsTaken)))]
+pub(crate) async fn hear(
+    State(app): State<App>,
+    Ids(CommunityPath { community }): Ids<CommunityPath>,
+    headers: HeaderMap,
+    Signed { bytes, body }: Signed<ShopNews>,
+) -> Result<Json<NewsTaken>, Problem> {
+    let unsigned = |why: String| Problem::new(StatusCode::UNAUTHORIZED, "shop.signature", why);
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let shop = app.activities.store.endpoint(&community, &shop_id()).await?;
+    // Whether there is such a community, or a shop in it, is told to nobody who cannot sign.
+    let shop = shop.filter(|shop| shop.kind == EndpointKind::Shop).ok_or_else(|| unsigned("There is no key.".into()))?;
+    let now = app.activities.clock.now();
+    let parts = (text("webhook-id"), text("webhook-timestamp"), text("webhook-signature"));
+    signature::verify(shop.keys_at(now), parts, &bytes, now).map_err(|why| unsigned(format!("{why}.")))?;
+    match app.activities.hear_shop(&community, body?, now).await? {
+        Received::Unknown => Err(Problem::not_found("order")),
+        received => Ok(Json(NewsTaken { is_new: received == Received::Now })),
+    }
+}
+
+/// Orders of the demo shop, by id.
+#[utoipa::path(get, path = "/v1/communities/{community}/demo-shop/orders", tag = "demo shop", params(CommunityPath, PagingQuery),
+    responses((status = 200, body = Listing<DemoOrder>)))]
+pub(crate) async fn demo_orders(
+    State(app): State<App>,
+    Ids(CommunityPath { community }): Ids<CommunityPath>,
+    Paging(page): Paging,
+) -> Result<Json<Listing<DemoOrder>>, Problem> {
+    communities::find(&app, &community).await?;
+    Ok(Json(Listing::of(app.activities.store.demo_orders(&community, &page).await?, |order| order)))
+}
+
+/// How much; what the order costs where it is left out.
+#[derive(Deserialize, ToSchema, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DemoAmount {
+    amount_minor: Option<i64>,
+}
+
+async fn visit(app: &App, OrderPath { community, order }: &OrderPath, deed: Deed) -> Result<Json<DemoOrder>, Problem> {
+    if find(app, community).await?.kind != EndpointKind::DemoShop {
+        return Err(Problem::conflict("shop.not-demo", "This community's shop is a real one."));
+    }
+    let done = app.delivery.visit_demo_shop(community, order, deed).await?;
+    done.map(Json).ok_or_else(|| Problem::not_found("order"))
+}
+
+fn amount(minor: i64) -> Result<i64, Problem> {
+    let fits = (1..=MINOR_MAX).contains(&minor);
+    if fits { Ok(minor) } else { Err(Problem::unprocessable("shop.amount", "An amount is 1 to 10^15 minor units.")) }
+}
+
+/// Somebody pays: on time, late, or once more. Each payment counts.
+#[utoipa::path(post, path = "/v1/communities/{community}/demo-shop/orders/{order}/pay", tag = "demo shop", params(OrderPath),
+    request_body = DemoAmount, responses((status = 200, body = DemoOrder)))]
+pub(crate) async fn demo_pay(
+    State(app): State<App>,
+    Ids(path): Ids<OrderPath>,
+    Body(DemoAmount { amount_minor }): Body<DemoAmount>,
+) -> Result<Json<DemoOrder>, Problem> {
+    visit(&app, &path, Deed::Pay(amount_minor.map(amount).transpose()?)).await
+}
+
+/// The payment fails, and the order is closed.
+#[utoipa::path(post, path = "/v1/communities/{community}/demo-shop/orders/{order}/fail", tag = "demo shop", params(OrderPath),
+    responses((status = 200, body = DemoOrder)))]
+pub(crate) async fn demo_fail(State(app): State<App>, Ids(path): Ids<OrderPath>) -> Result<Json<DemoOrder>, Problem> {
+    visit(&app, &path, Deed::Fail).await
+}
+
+/// The shop pays back by itself.
+#[utoipa::path(post, path = "/v1/communities/{community}/demo-shop/orders/{order}/refund", tag = "demo shop", params(OrderPath),
+    request_body = DemoAmount, responses((status = 200, body = DemoOrder)))]
+pub(crate) async fn demo_refund(
+    State(app): State<App>,
+    Ids(path): Ids<OrderPath>,
+    Body(DemoAmount { amount_minor }): Body<DemoAmount>,
+) -> Result<Json<DemoOrder>, Problem> {
+    let known = app.activities.store.demo_order(&path.community, &path.order).await?;
+    let known = known.ok_or_else(|| Problem::not_found("order"))?;
+    let minor = amount(amount_minor.unwrap_or(known.paid_minor - known.refunded_minor))?;
+    if minor > known.paid_minor - known.refunded_minor {
+        return Err(Problem::conflict("shop.over-refund", "So much was not paid."));
+    }
+    visit(&app, &path, Deed::Refund(minor)).await
+}

@@ -1,0 +1,110 @@
+//! Records of an activity that have a life of their own: holds, reservations, orders, refunds. Each is read when first asked for.
+
+use std::sync::Arc;
+
+use imbl::OrdMap;
+
+use crate::{
+    domain::{
+        activity::ActivityId,
+        hold::Hold,
+        order::{Order, Refund},
+        stock::Reservation,
+    },
+    store::Store,
+};
+
+use super::{Source, State, Undo, check, put_back};
+
+/// By key. None: known to be absent.
+type Known<R> = OrdMap<Arc<str>, Option<R>>;
+
+#[derive(Clone, Default)]
+pub(super) struct Records {
+    holds: Known<Hold>,
+    reservations: Known<Reservation>,
+    orders: Known<Order>,
+    refunds: Known<Refund>,
+}
+
+/// What a record's place held before it was written. None: nothing was known of it.
+#[derive(Clone)]
+pub(super) enum Before {
+    Hold(Option<Option<Hold>>),
+    Reservation(Option<Option<Reservation>>),
+    Order(Option<Option<Order>>),
+    Refund(Option<Option<Refund>>),
+}
+
+/// What is kept by key in a table of its own.
+pub(crate) trait Record: Clone {
+    fn key(&self) -> &str;
+    /// The record and the journal number of its last change.
+    async fn find(store: &Store, id: &ActivityId, key: &str) -> anyhow::Result<Option<(Self, i64)>>;
+    #[allow(private_interfaces, reason = "only the state looks inside")]
+    fn known(records: &mut Records) -> &mut Known<Self>;
+    #[allow(private_interfaces, reason = "only the state looks inside")]
+    fn before(known: Option<Option<Self>>) -> Before;
+}
+
+macro_rules! record {
+    ($record:ty, $find:ident, $known:ident, $before:ident) => {
+        impl Record for $record {
+            fn key(&self) -> &str {
+                &self.key
+            }
+            async fn find(store: &Store, id: &ActivityId, key: &str) -> anyhow::Result<Option<(Self, i64)>> {
+                store.$find(id, key).await
+            }
+            #[allow(private_interfaces, reason = "only the state looks inside")]
+            fn known(records: &mut Records) -> &mut Known<Self> {
+                &mut records.$known
+            }
+            #[allow(private_interfaces, reason = "only the state looks inside")]
+            fn before(known: Option<Option<Self>>) -> Before {
+                Before::$before(known)
+            }
+        }
+    };
+}
+
+record!(Hold, hold, holds, Hold);
+record!(Reservation, reservation, reservations, Reservation);
+record!(Order, order, orders, Order);
+record!(Refund, refund, refunds, Refund);
+
+impl Records {
+    pub(super) fn put_back(&mut self, key: Arc<str>, before: Before) {
+        match before {
+            Before::Hold(before) => put_back(&mut self.holds, key, before),
+            Before::Reservation(before) => put_back(&mut self.reservations, key, before),
+            Before::Order(before) => put_back(&mut self.orders, key, before),
+            Before::Refund(before) => put_back(&mut self.refunds, key, before),
+        }
+    }
+}
+
+impl State {
+    /// The record of a key, if there is one.
+    pub(crate) fn record<R: Record>(&mut self, key: &str) -> anyhow::Result<Option<R>> {
+        if let Some(known) = R::known(&mut self.records).get(key) {
+            return Ok(known.clone());
+        }
+        let Source { store, runtime, id } = &*self.source;
+        let record = match runtime.block_on(R::find(store, id, key))? {
+            Some((record, seq)) => {
+                check(seq, self.head)?;
+                Some(record)
+            }
+            None => None,
+        };
+        R::known(&mut self.records).insert(key.into(), record.clone());
+        Ok(record)
+    }
+
+    pub(crate) fn set_record<R: Record>(&mut self, record: R) {
+        let key: Arc<str> = record.key().into();
+        let before = R::known(&mut self.records).insert(key.clone(), Some(record));
+        self.undo.push(Undo::Record(key, R::before(before)));
+    }
+}

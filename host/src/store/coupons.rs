@@ -1,0 +1,181 @@
+//! Coupons and their templates.
+
+use sqlx::any::AnyRow;
+
+use crate::{
+    domain::{
+        activity::ActivityId,
+        coupon::{Coupon, CouponState, CouponTerms},
+        id::Id,
+    },
+    effects::CouponMove,
+};
+
+use super::{
+    Page, PageRequest, Store,
+    columns::{Columns, json, word},
+    database::Transaction,
+};
+
+impl Store {
+    /// Creates or changes a template. Coupons that were issued follow it, except for how long they are valid.
+    pub(crate) async fn put_template(&self, community: &Id, id: &Id, terms: &CouponTerms) -> anyhow::Result<()> {
+        let mut tx = self.begin().await?;
+        sqlx::query(
+            "INSERT INTO coupon_templates (community, id, terms) VALUES ($1, $2, $3)
+             ON CONFLICT (community, id) DO UPDATE SET terms = $3",
+        )
+        .bind(community.as_str())
+        .bind(id.as_str())
+        .bind(json(terms))
+        .execute(&mut *tx)
+        .await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    pub(crate) async fn template(&self, community: &Id, id: &Id) -> anyhow::Result<Option<CouponTerms>> {
+        let row = sqlx::query("SELECT terms FROM coupon_templates WHERE community = $1 AND id = $2")
+            .bind(community.as_str())
+            .bind(id.as_str())
+            .fetch_optional(&self.reader)
+            .await?;
+        row.map(|row| row.json("terms")).transpose()
+    }
+
+    pub(crate) async fn templates(&self, community: &Id, page: &PageRequest) -> anyhow::Result<Page<(Id, CouponTerms)>> {
+        let rows = sqlx::query("SELECT * FROM coupon_templates WHERE community = $1 AND id > $2 ORDER BY id LIMIT $3")
+            .bind(community.as_str())
+            .bind(page.after.as_str())
+            .bind(page.fetch())
+            .fetch_all(&self.reader)
+            .await?;
+        let templates = rows.iter().map(|row| Ok((row.id("id")?, row.json("terms")?))).collect::<anyhow::Result<_>>()?;
+        Ok(Page::of(templates, page.limit, |(id, _): &(Id, CouponTerms)| id.to_string()))
+    }
+
+    pub(crate) async fn coupon(&self, community: &Id, id: &Id) -> anyhow::Result<Option<Coupon>> {
+        let row = sqlx::query("SELECT * FROM coupons WHERE community = $1 AND id = $2")
+            .bind(community.as_str())
+            .bind(id.as_str())
+            .fetch_optional(&self.reader)
+            .await?;
+        row.as_ref().map(read).transpose()
+    }
+
+    /// A member's coupons, by id.
+    pub(crate) async fn coupons_of(
+        &self,
+        community: &Id,
+        member: &Id,
+        page: &PageRequest,
+    ) -> anyhow::Result<Page<Coupon>> {
+        let rows = sqlx::query(
+            "SELECT * FROM coupons WHERE community = $1 AND member = $2 AND id > $3 ORDER BY id LIMIT $4",
+        )
+        .bind(community.as_str())
+        .bind(member.as_str())
+        .bind(page.after.as_str())
+        .bind(page.fetch())
+        .fetch_all(&self.reader)
+        .await?;
+        let coupons = rows.iter().map(read).collect::<anyhow::Result<_>>()?;
+        Ok(Page::of(coupons, page.limit, |coupon: &Coupon| coupon.id.to_string()))
+    }
+
+    /// Sets a coupon aside for an order; the same order again changes nothing. False where it is not there to be had at `now`.
+    pub(crate) async fn reserve_coupon(&self, community: &Id, id: &Id, order: &str, now: i64) -> anyhow::Result<bool> {
+        self.move_coupon(
+            "UPDATE coupons SET state = 'reserved', order_ref = $3 WHERE community = $1 AND id = $2
+               AND (state = 'issued' AND (expires_at IS NULL OR expires_at > $4) OR state = 'reserved' AND order_ref = $3)",
+            (community, id, order, now),
+        )
+        .await
+    }
+
+    /// The order was paid with it. False where it is not reserved for that order.
+    pub(crate) async fn use_coupon(&self, community: &Id, id: &Id, order: &str) -> anyhow::Result<bool> {
+        self.move_coupon(
+            "UPDATE coupons SET state = 'used' WHERE community = $1 AND id = $2 AND order_ref = $3
+               AND state IN ('reserved', 'used')",
+            (community, id, order, 0),
+        )
+        .await
+    }
+
+    /// The order was not paid, or was paid back: the member has it again. False where it is not that order's.
+    pub(crate) async fn return_coupon(&self, community: &Id, id: &Id, order: &str) -> anyhow::Result<bool> {
+        self.move_coupon(
+            "UPDATE coupons SET state = 'issued', order_ref = NULL WHERE community = $1 AND id = $2 AND order_ref = $3
+               AND state IN ('reserved', 'used')",
+            (community, id, order, 0),
+        )
+        .await
+    }
+
+    async fn move_coupon(
+        &self,
+        text: &'static str,
+        (community, id, order, now): (&Id, &Id, &str, i64),
+    ) -> anyhow::Result<bool> {
+        let mut tx = self.begin().await?;
+        let moved = sqlx::query(text)
+            .bind(community.as_str())
+            .bind(id.as_str())
+            .bind(order)
+            .bind(now)
+            .execute(&mut *tx)
+            .await?
+            .rows_affected();
+        tx.commit().await?;
+        Ok(moved == 1)
+    }
+}
+
+/// Issues the coupon of a hold, or takes it back: false where the member has used it meanwhile.
+pub(super) async fn change(
+    tx: &mut Transaction,
+    activity: &ActivityId,
+    hold: &str,
+    change: &CouponMove,
+) -> anyhow::Result<bool> {
+    let changed = match change {
+        CouponMove::Issue { id, member, template, at, expires_at } => {
+            sqlx::query(
+                "INSERT INTO coupons (community, id, activity, key, member, template, state, issued_at, expires_at)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+            )
+            .bind(activity.community.as_str())
+            .bind(id.as_str())
+            .bind(activity.activity.as_str())
+            .bind(hold.as_bytes())
+            .bind(member.as_str())
+            .bind(template.as_str())
+            .bind(word(CouponState::Issued))
+            .bind(*at)
+            .bind(*expires_at)
+            .execute(&mut **tx)
+            .await?
+        }
+        CouponMove::Revoke { id } => {
+            sqlx::query("UPDATE coupons SET state = 'revoked' WHERE community = $1 AND id = $2 AND state = 'issued'")
+                .bind(activity.community.as_str())
+                .bind(id.as_str())
+                .execute(&mut **tx)
+                .await?
+        }
+    };
+    Ok(changed.rows_affected() == 1)
+}
+
+fn read(row: &AnyRow) -> anyhow::Result<Coupon> {
+    Ok(Coupon {
+        id: row.id("id")?,
+        member: row.id("member")?,
+        template: row.id("template")?,
+        state: row.word("state")?,
+        order: row.text_or_none("order_ref")?,
+        issued_at: row.int("issued_at")?,
+        expires_at: row.int_or_none("expires_at")?,
+    })
+}

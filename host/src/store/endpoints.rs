@@ -1,0 +1,352 @@
+//! Endpoints, and how far each has been told of each activity.
+
+use serde::Serialize;
+use sqlx::any::AnyRow;
+use utoipa::ToSchema;
+
+use crate::domain::{
+    activity::ActivityId,
+    endpoint::{Endpoint, EndpointKind, EndpointState},
+    id::Id,
+};
+
+use super::{
+    Page, PageRequest, Store,
+    columns::{Columns, json, word},
+    outbox::{self, OutboxRow},
+};
+
+/// Rows of an outbox that are read at once.
+const ROWS_MAX: i64 = 64;
+
+/// How far an endpoint has been told: everything up to and with call `seq`, and of the next call as far as `ordinal`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Cursor {
+    pub seq: i64,
+    pub ordinal: i64,
+}
+
+/// Something that an endpoint may have to be told.
+#[derive(Debug, Clone)]
+pub(crate) struct Due {
+    pub activity: ActivityId,
+    pub endpoint: Id,
+    pub cursor: Cursor,
+    pub attempts: i64,
+    /// The activity's last call when it was found due.
+    pub head: i64,
+}
+
+/// How the telling of an activity goes.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct DeliveryView {
+    #[schema(value_type = String)]
+    pub activity: Id,
+    /// Everything up to and with this call has been told.
+    pub seq: i64,
+    /// Failures in a row.
+    pub attempts: i64,
+    /// UTC milliseconds of the next attempt, where the last one failed.
+    pub due: i64,
+    /// Why the last attempt failed.
+    pub error: Option<String>,
+}
+
+impl Store {
+    /// Creates an endpoint or takes the place of the one of its id. A new webhook hears what happens from now on, a shop everything.
+    pub(crate) async fn put_endpoint(&self, endpoint: &Endpoint) -> anyhow::Result<()> {
+        let mut tx = self.begin().await?;
+        let is_new = sqlx::query("SELECT 1 FROM endpoints WHERE community = $1 AND id = $2")
+            .bind(endpoint.community.as_str())
+            .bind(endpoint.id.as_str())
+            .fetch_optional(&mut *tx)
+            .await?
+            .is_none();
+        sqlx::query(
+            "INSERT INTO endpoints (community, id, kind, url, topics, secrets, state, created_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+             ON CONFLICT (community, id) DO UPDATE SET kind = $3, url = $4, topics = $5, secrets = $6, state = $7",
+        )
+        .bind(endpoint.community.as_str())
+        .bind(endpoint.id.as_str())
+        .bind(word(endpoint.kind))
+        .bind(endpoint.url.as_str())
+        .bind(json(&endpoint.topics))
+        .bind(json(&endpoint.keys))
+        .bind(word(endpoint.state))
+        .bind(endpoint.created_at)
+        .execute(&mut *tx)
+        .await?;
+        if is_new && endpoint.kind == EndpointKind::Webhook {
+            sqlx::query(
+                "INSERT INTO deliveries (community, endpoint, activity, seq, ordinal, attempts, due, leased_until)
+                 SELECT community, $2, activity, seq, 0, 0, 0, 0 FROM activity_heads WHERE community = $1",
+            )
+            .bind(endpoint.community.as_str())
+            .bind(endpoint.id.as_str())
+            .execute(&mut *tx)
+            .await?;
+        }
+        tx.commit().await?;
+        Ok(())
+    }
+
+    pub(crate) async fn endpoint(&self, community: &Id, id: &Id) -> anyhow::Result<Option<Endpoint>> {
+        let row = sqlx::query("SELECT * FROM endpoints WHERE community = $1 AND id = $2")
+            .bind(community.as_str())
+            .bind(id.as_str())
+            .fetch_optional(&self.reader)
+            .await?;
+        row.as_ref().map(read).transpose()
+    }
+
+    /// Webhooks of a community, by id.
+    pub(crate) async fn webhooks(&self, community: &Id, page: &PageRequest) -> anyhow::Result<Page<Endpoint>> {
+        let rows = sqlx::query(
+            "SELECT * FROM endpoints WHERE community = $1 AND kind = 'webhook' AND id > $2 ORDER BY id LIMIT $3",
+        )
+        .bind(community.as_str())
+        .bind(page.after.as_str())
+        .bind(page.fetch())
+        .fetch_all(&self.reader)
+        .await?;
+        let endpoints = rows.iter().map(read).collect::<anyhow::Result<_>>()?;
+        Ok(Page::of(endpoints, page.limit, |endpoint: &Endpoint| endpoint.id.to_string()))
+    }
+
+    /// False where there is none.
+    pub(crate) async fn delete_endpoint(&self, community: &Id, id: &Id) -> anyhow::Result<bool> {
+        let mut tx = self.begin().await?;
+        sqlx::query("DELETE FROM deliveries WHERE community = $1 AND endpoint = $2")
+            .bind(community.as_str())
+            .bind(id.as_str())
+            .execute(&mut *tx)
+            .await?;
+        let deleted = sqlx::query("DELETE FROM endpoints WHERE community = $1 AND id = $2")
+            .bind(community.as_str())
+            .bind(id.as_str())
+            .execute(&mut *tx)
+            .await?
+            .rows_affected();
+        tx.commit().await?;
+        Ok(deleted == 1)
+    }
+
+    pub(crate) async fn set_endpoint_state(
+        &self,
+        community: &Id,
+        id: &Id,
+        state: EndpointState,
+    ) -> anyhow::Result<()> {
+        let mut tx = self.begin().await?;
+        sqlx::query("UPDATE endpoints SET state = $3 WHERE community = $1 AND id = $2")
+            .bind(community.as_str())
+            .bind(id.as_str())
+            .bind(word(state))
+            .execute(&mut *tx)
+            .await?;
+        // Switched on again, it is told at once.
+        sqlx::query("UPDATE deliveries SET attempts = 0, due = 0 WHERE community = $1 AND endpoint = $2")
+            .bind(community.as_str())
+            .bind(id.as_str())
+            .execute(&mut *tx)
+            .await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// Tells an endpoint of an activity again, from the call after `seq` on.
+    pub(crate) async fn replay(&self, id: &ActivityId, endpoint: &Id, seq: i64) -> anyhow::Result<()> {
+        let mut tx = self.begin().await?;
+        sqlx::query(
+            "INSERT INTO deliveries (community, endpoint, activity, seq, ordinal, attempts, due, leased_until)
+             VALUES ($1, $2, $3, $4, 0, 0, 0, 0)
+             ON CONFLICT (community, endpoint, activity) DO UPDATE SET seq = $4, ordinal = 0, attempts = 0, due = 0",
+        )
+        .bind(id.community.as_str())
+        .bind(endpoint.as_str())
+        .bind(id.activity.as_str())
+        .bind(seq)
+        .execute(&mut *tx)
+        .await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// How the telling of each activity goes, where it has begun.
+    pub(crate) async fn deliveries(
+        &self,
+        community: &Id,
+        endpoint: &Id,
+        page: &PageRequest,
+    ) -> anyhow::Result<Page<DeliveryView>> {
+        let rows = sqlx::query(
+            "SELECT * FROM deliveries WHERE community = $1 AND endpoint = $2 AND activity > $3 ORDER BY activity LIMIT $4",
+        )
+        .bind(community.as_str())
+        .bind(endpoint.as_str())
+        .bind(page.after.as_str())
+        .bind(page.fetch())
+        .fetch_all(&self.reader)
+        .await?;
+        let deliveries = rows
+            .iter()
+            .map(|row| {
+                Ok(DeliveryView {
+                    activity: row.id("activity")?,
+                    seq: row.int("seq")?,
+                    attempts: row.int("attempts")?,
+                    due: row.int("due")?,
+                    error: row.text_or_none("error")?,
+                })
+            })
+            .collect::<anyhow::Result<_>>()?;
+        Ok(Page::of(deliveries, page.limit, |delivery: &DeliveryView| delivery.activity.to_string()))
+    }
+
+    /// Endpoints that may have to be told of an activity at `now`, and nobody is telling them; at most `limit`.
+    pub(crate) async fn due_deliveries(&self, now: i64, limit: i64) -> anyhow::Result<Vec<Due>> {
+        let rows = sqlx::query(
+            "SELECT endpoints.community, endpoints.id, heads.activity, heads.seq AS head, COALESCE(deliveries.seq, 0) AS seq,
+                    COALESCE(deliveries.ordinal, 0) AS ordinal, COALESCE(deliveries.attempts, 0) AS attempts
+             FROM endpoints
+             JOIN activity_heads AS heads ON heads.community = endpoints.community
+             LEFT JOIN deliveries ON deliveries.community = endpoints.community AND deliveries.endpoint = endpoints.id
+               AND deliveries.activity = heads.activity
+             WHERE endpoints.state = 'active' AND heads.seq > COALESCE(deliveries.seq, 0)
+               AND COALESCE(deliveries.due, 0) <= $1 AND COALESCE(deliveries.leased_until, 0) <= $1
+             LIMIT $2",
+        )
+        .bind(now)
+        .bind(limit)
+        .fetch_all(&self.reader)
+        .await?;
+        rows.iter()
+            .map(|row| {
+                Ok(Due {
+                    activity: ActivityId { community: row.id("community")?, activity: row.id("activity")? },
+                    endpoint: row.id("id")?,
+                    cursor: Cursor { seq: row.int("seq")?, ordinal: row.int("ordinal")? },
+                    attempts: row.int("attempts")?,
+                    head: row.int("head")?,
+                })
+            })
+            .collect()
+    }
+
+    /// Takes it upon this host to tell an endpoint, until `until`. False where another host was faster.
+    pub(crate) async fn lease(&self, due: &Due, now: i64, until: i64) -> anyhow::Result<bool> {
+        let mut tx = self.begin().await?;
+        let leased = sqlx::query(
+            "INSERT INTO deliveries (community, endpoint, activity, seq, ordinal, attempts, due, leased_until)
+             VALUES ($1, $2, $3, 0, 0, 0, 0, $7)
+             ON CONFLICT (community, endpoint, activity) DO UPDATE SET leased_until = $7
+             WHERE deliveries.leased_until <= $6 AND deliveries.seq = $4 AND deliveries.ordinal = $5",
+        )
+        .bind(due.activity.community.as_str())
+        .bind(due.endpoint.as_str())
+        .bind(due.activity.activity.as_str())
+        .bind(due.cursor.seq)
+        .bind(due.cursor.ordinal)
+        .bind(now)
+        .bind(until)
+        .execute(&mut *tx)
+        .await?
+        .rows_affected();
+        tx.commit().await?;
+        Ok(leased == 1)
+    }
+
+    /// What an endpoint has been told by now, and lets go of it: the next attempt is at `due`. Whoever has rewound it meanwhile is
+    /// heard: nothing changes then but the lease.
+    pub(crate) async fn told(
+        &self,
+        begun: &Due,
+        cursor: Cursor,
+        (attempts, due, error): (i64, i64, Option<&str>),
+    ) -> anyhow::Result<()> {
+        let mut tx = self.begin().await?;
+        let moved = sqlx::query(
+            "UPDATE deliveries SET seq = $4, ordinal = $5, attempts = $6, due = $7, error = $8, leased_until = 0
+             WHERE community = $1 AND endpoint = $2 AND activity = $3 AND seq = $9 AND ordinal = $10",
+        )
+        .bind(begun.activity.community.as_str())
+        .bind(begun.endpoint.as_str())
+        .bind(begun.activity.activity.as_str())
+        .bind(cursor.seq)
+        .bind(cursor.ordinal)
+        .bind(attempts)
+        .bind(due)
+        .bind(error)
+        .bind(begun.cursor.seq)
+        .bind(begun.cursor.ordinal)
+        .execute(&mut *tx)
+        .await?
+        .rows_affected();
+        if moved == 0 {
+            sqlx::query("UPDATE deliveries SET leased_until = 0 WHERE community = $1 AND endpoint = $2 AND activity = $3")
+                .bind(begun.activity.community.as_str())
+                .bind(begun.endpoint.as_str())
+                .bind(begun.activity.activity.as_str())
+                .execute(&mut *tx)
+                .await?;
+        }
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// There was nothing to tell of these: their cursors go to the calls that they were due for.
+    pub(crate) async fn caught_up(&self, all: &[Due]) -> anyhow::Result<()> {
+        if all.is_empty() {
+            return Ok(());
+        }
+        let mut tx = self.begin().await?;
+        for due in all {
+            sqlx::query(
+                "INSERT INTO deliveries (community, endpoint, activity, seq, ordinal, attempts, due, leased_until)
+                 VALUES ($1, $2, $3, $6, 0, 0, 0, 0)
+                 ON CONFLICT (community, endpoint, activity) DO UPDATE SET seq = $6, ordinal = 0
+                 WHERE deliveries.seq = $4 AND deliveries.ordinal = $5",
+            )
+            .bind(due.activity.community.as_str())
+            .bind(due.endpoint.as_str())
+            .bind(due.activity.activity.as_str())
+            .bind(due.cursor.seq)
+            .bind(due.cursor.ordinal)
+            .bind(due.head)
+            .execute(&mut *tx)
+            .await?;
+        }
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// What is behind a cursor in an activity's outbox, in order.
+    pub(crate) async fn outbox_after(&self, id: &ActivityId, cursor: Cursor) -> anyhow::Result<Vec<OutboxRow>> {
+        let rows = sqlx::query(
+            "SELECT * FROM outbox WHERE community = $1 AND activity = $2 AND seq > $3 AND (seq > $3 + 1 OR ordinal > $4)
+             ORDER BY seq, ordinal LIMIT $5",
+        )
+        .bind(id.community.as_str())
+        .bind(id.activity.as_str())
+        .bind(cursor.seq)
+        .bind(cursor.ordinal)
+        .bind(ROWS_MAX)
+        .fetch_all(&self.reader)
+        .await?;
+        rows.iter().map(outbox::read).collect()
+    }
+}
+
+fn read(row: &AnyRow) -> anyhow::Result<Endpoint> {
+    Ok(Endpoint {
+        community: row.id("community")?,
+        id: row.id("id")?,
+        kind: row.word("kind")?,
+        url: row.text("url")?,
+        topics: row.json("topics")?,
+        keys: row.json("secrets")?,
+        state: row.word("state")?,
+        created_at: row.int("created_at")?,
+    })
+}

@@ -1,0 +1,134 @@
+//! What activities share, as a commit changes it: each by a statement whose condition is the rule.
+
+use crate::domain::id::Id;
+
+use super::{
+    budgets, codes,
+    columns::word,
+    commit::Part,
+    coupons,
+    database::Transaction,
+    payables, points,
+    rows::number,
+    stock,
+};
+
+/// Changes what a part shares with others, or takes the part's head back and answers false.
+pub(super) async fn change_shared(tx: &mut Transaction, part: &Part) -> anyhow::Result<bool> {
+    sqlx::query("SAVEPOINT part").execute(&mut **tx).await?;
+    if try_shared(tx, part).await? {
+        sqlx::query("RELEASE SAVEPOINT part").execute(&mut **tx).await?;
+        return Ok(true);
+    }
+    sqlx::query("ROLLBACK TO SAVEPOINT part").execute(&mut **tx).await?;
+    sqlx::query("RELEASE SAVEPOINT part").execute(&mut **tx).await?;
+    sqlx::query(
+        "UPDATE activity_heads SET seq = $3, lifecycle = $4, started_at = $5, now = $6, stored_bytes = $7
+         WHERE community = $1 AND activity = $2",
+    )
+    .bind(part.id.community.as_str())
+    .bind(part.id.activity.as_str())
+    .bind(part.from.seq)
+    .bind(word(part.from.lifecycle))
+    .bind(part.from.started_at)
+    .bind(part.from.now)
+    .bind(part.from.stored_bytes)
+    .execute(&mut **tx)
+    .await?;
+    Ok(false)
+}
+
+async fn try_shared(tx: &mut Transaction, part: &Part) -> anyhow::Result<bool> {
+    let Part { id, budget, effects, to, .. } = part;
+    let community = &id.community;
+    if effects.budget != Default::default() {
+        let Some(budget) = budget else { return Ok(false) };
+        if !budgets::change(tx, community, budget, &effects.budget).await? {
+            return Ok(false);
+        }
+    }
+    for (pool, change) in &effects.stock {
+        if !stock::change(tx, community, pool, *change).await? {
+            return Ok(false);
+        }
+    }
+    for (pool, hold, to) in &effects.codes {
+        if !codes::change(tx, id, pool, hold, *to).await? {
+            return Ok(false);
+        }
+    }
+    for batch in &effects.point_batches {
+        points::insert_batch(tx, id, batch).await?;
+    }
+    for (account, change) in &effects.points {
+        if !points::change(tx, community, account, *change, to.now).await? {
+            return Ok(false);
+        }
+    }
+    for (member, change) in &effects.payables {
+        if !payables::change(tx, community, member, *change).await? {
+            return Ok(false);
+        }
+    }
+    for (hold, change) in &effects.coupons {
+        if !coupons::change(tx, id, hold, change).await? {
+            return Ok(false);
+        }
+    }
+    for (member, at) in &effects.ordered {
+        sqlx::query("UPDATE members SET first_order_at = $3 WHERE community = $1 AND id = $2 AND first_order_at IS NULL")
+            .bind(community.as_str())
+            .bind(member.as_str())
+            .bind(*at)
+            .execute(&mut **tx)
+            .await?;
+    }
+    bind_inviters(tx, part).await
+}
+
+async fn bind_inviters(tx: &mut Transaction, part: &Part) -> anyhow::Result<bool> {
+    let Part { id, effects, .. } = part;
+    if !effects.inviters.is_empty() {
+        // One at a time in a community: two that bind each other must not both find the way free.
+        sqlx::query("UPDATE communities SET id = id WHERE id = $1")
+            .bind(id.community.as_str())
+            .execute(&mut **tx)
+            .await?;
+    }
+    for (invitee, bound) in &effects.inviters {
+        if is_above(tx, &id.community, invitee, &bound.inviter).await? {
+            return Ok(false);
+        }
+        let bound = sqlx::query(
+            "UPDATE members SET inviter = $3, inviter_source = $4 WHERE community = $1 AND id = $2 AND inviter IS NULL",
+        )
+        .bind(id.community.as_str())
+        .bind(invitee.as_str())
+        .bind(bound.inviter.as_str())
+        .bind(bound.source.as_str())
+        .execute(&mut **tx)
+        .await?
+        .rows_affected();
+        if bound == 0 {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Whether a member is another one, or brought them, or whoever brought them, and so on.
+async fn is_above(tx: &mut Transaction, community: &Id, member: &Id, other: &Id) -> anyhow::Result<bool> {
+    let found = sqlx::query(
+        "WITH RECURSIVE above (id) AS (
+            SELECT id FROM members WHERE community = $1 AND id = $2
+            UNION SELECT members.inviter FROM members JOIN above ON members.id = above.id
+            WHERE members.community = $1 AND members.inviter IS NOT NULL
+         ) SELECT COUNT(*) FROM above WHERE id = $3",
+    )
+    .bind(community.as_str())
+    .bind(other.as_str())
+    .bind(member.as_str())
+    .fetch_one(&mut **tx)
+    .await?;
+    Ok(number(&found)? > 0)
+}

@@ -1,0 +1,59 @@
+//! Stock and orders, as a call has them.
+
+use crate::{Call, HostEvent, Line, NotTraded, Order, OrderNews, Reservation, host};
+
+/// Topics that the shop speaks of. An activity that listens hears them of its own orders.
+pub const ORDER_TOPICS: [&str; 3] = ["order.paid", "order.closed", "order.refunded"];
+
+impl<C> Call<C> {
+    /// Sets units of a stock pool aside for `ttl` milliseconds. The same key gives the same reservation.
+    pub fn reserve(&mut self, key: &str, pool: &str, quantity: u64, ttl: u64) -> Result<Reservation, NotTraded> {
+        host::reserve(key, pool, quantity, ttl)
+    }
+
+    /// The units set aside are sold.
+    pub fn commit_reservation(&mut self, key: &str) -> Result<Reservation, NotTraded> {
+        host::commit_reservation(key)
+    }
+
+    /// The units set aside are put back.
+    pub fn release_reservation(&mut self, key: &str) -> Result<Reservation, NotTraded> {
+        host::release_reservation(key)
+    }
+
+    /// The shop's own price of a good, in minor units, and how many can be sold; none where it has no such good.
+    pub fn sku(&self, sku: &str) -> Option<(i64, u64)> {
+        host::sku(sku)
+    }
+
+    /// Asks the shop to open an order that can be paid for `pay_within` milliseconds. The same key gives the same order.
+    pub fn open_order(&mut self, key: &str, member: &str, lines: &[Line], pay_within: u64) -> Result<Order, NotTraded> {
+        host::open_order(key, member, lines, pay_within, &self.currency)
+    }
+
+    pub fn order(&self, key: &str) -> Option<Order> {
+        host::order(key)
+    }
+
+    /// Closes an order that is not paid.
+    pub fn cancel_order(&mut self, key: &str, reason: &str) -> Result<Order, NotTraded> {
+        host::cancel_order(key, reason)
+    }
+
+    /// Pays back so many minor units of what was paid for an order. The same key refunds once.
+    pub fn refund(&mut self, key: &str, order: &str, minor: i64, reason: &str) -> Result<Order, NotTraded> {
+        host::refund(key, order, minor, reason, &self.currency)
+    }
+
+    /// Keeps an order from being shipped, or lets it go.
+    pub fn hold_fulfilment(&mut self, order: &str, held: bool) -> Result<(), NotTraded> {
+        host::hold_fulfilment(order, held)
+    }
+}
+
+impl HostEvent {
+    /// What the shop says, where it is the shop that speaks.
+    pub fn order_news(&self) -> Option<OrderNews> {
+        ORDER_TOPICS.contains(&self.topic.as_str()).then(|| serde_json::from_str(&self.payload).ok())?
+    }
+}
