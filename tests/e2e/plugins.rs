@@ -101,7 +101,7 @@ both! {
         let host = TestHost::start(database).await;
         for import in [
             "wasi:sockets/tcp-create-socket@0.2.0", "wasi:filesystem/preopens@0.2.0", "wasi:cli/environment@0.2.0",
-            "evil:pkg/x@1.0.0", "fairground:activity/storage@9.0.0", "fairground:activity/commerce@0.1.0", "fairground:activity/nothing@0.1.0",
+            "evil:pkg/x@1.0.0", "fairground:activity/storage@9.0.0", "fairground:activity/nothing@0.1.0",
         ] {
             let reply = host.upload(importing(import)).await;
             assert_eq!(reply.problem(), (422, "plugin.unknown-import"), "{import}");

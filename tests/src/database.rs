@@ -29,6 +29,11 @@ impl Database {
         Self { url, is_postgres: false, _folder: Some(folder) }
     }
 
+    /// Whether a host has made its tables here. (A PostgreSQL database is asked for by tests that open it.)
+    pub fn was_opened(&self) -> bool {
+        self.url.strip_prefix("sqlite:").is_none_or(|path| Path::new(path).exists())
+    }
+
     /// None where no PostgreSQL is installed: said loudly, and in CI not put up with.
     pub async fn postgres() -> Option<Self> {
         static NUMBER: AtomicU32 = AtomicU32::new(0);

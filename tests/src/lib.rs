@@ -34,7 +34,10 @@ pub async fn eventually(mut is_so: impl AsyncFnMut() -> bool) {
     panic!("it never came to be");
 }
 
-/// Everything in a database adds up: `fairground verify` says so.
+/// Everything in a database adds up: `fairground verify` says so. One that no host has opened has nothing to add up.
 pub async fn verified(database: &database::Database) {
+    if !database.was_opened() {
+        return;
+    }
     fairground::verify(fairground::Verify { database: database.url.clone() }).await.expect("everything adds up");
 }

@@ -146,11 +146,13 @@ impl Store {
             .execute(&mut *tx)
             .await?;
         // Switched on again, it is told at once.
-        sqlx::query("UPDATE deliveries SET attempts = 0, due = 0 WHERE community = $1 AND endpoint = $2")
-            .bind(community.as_str())
-            .bind(id.as_str())
-            .execute(&mut *tx)
-            .await?;
+        if state == EndpointState::Active {
+            sqlx::query("UPDATE deliveries SET attempts = 0, due = 0 WHERE community = $1 AND endpoint = $2")
+                .bind(community.as_str())
+                .bind(id.as_str())
+                .execute(&mut *tx)
+                .await?;
+        }
         tx.commit().await?;
         Ok(())
     }
