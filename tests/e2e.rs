@@ -35,6 +35,8 @@ mod actions;
 mod crash;
 #[path = "e2e/edges.rs"]
 mod edges;
+#[path = "e2e/fairness.rs"]
+mod fairness;
 #[path = "e2e/hostile.rs"]
 mod hostile;
 #[path = "e2e/hot.rs"]
@@ -49,9 +51,13 @@ mod plugins;
 mod purse;
 #[path = "e2e/races.rs"]
 mod races;
+#[path = "e2e/retries.rs"]
+mod retries;
 #[path = "e2e/rewards.rs"]
 mod rewards;
 #[path = "e2e/shop.rs"]
 mod shop;
+#[path = "e2e/verify.rs"]
+mod verify;
 #[path = "e2e/webhooks.rs"]
 mod webhooks;

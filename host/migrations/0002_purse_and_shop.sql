@@ -219,11 +219,12 @@ CREATE TABLE received (
 --sqlite WITHOUT ROWID
 ;
 
--- What an activity has still to hear, in order; the call that heard it removes the row.
+-- What an activity has still to hear, in order for each stream; the call that heard it removes the row.
 CREATE TABLE inbox (
     community TEXT NOT NULL,
     activity TEXT NOT NULL,
     position BIGINT NOT NULL,
+    stream TEXT NOT NULL,
     event TEXT NOT NULL,
     due BIGINT NOT NULL,
     PRIMARY KEY (community, activity, position)

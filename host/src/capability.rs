@@ -28,7 +28,6 @@ mod storage;
 use wasmtime::component::{HasSelf, Linker};
 
 pub(crate) use log::printable;
-pub(crate) use random::commitment;
 pub(crate) use running_call::{Call, Mode, RunningCall, Trouble};
 
 use bindings::fairground::activity as wit;

@@ -1,6 +1,9 @@
 //! Everything that an operator can set: flags, each also an environment variable.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{
+    net::{Ipv6Addr, SocketAddr},
+    path::PathBuf,
+};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -18,6 +21,24 @@ pub enum Command {
     Serve(Serve),
     /// Checks that everything in a database adds up, while hosts run on it; names each row that does not.
     Verify(Verify),
+    /// Makes every draw of a settled activity again from its seed, and says which come out otherwise.
+    Fairness(Fairness),
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct Fairness {
+    /// `COMMUNITY/ACTIVITY`.
+    pub activity: String,
+
+    /// `sqlite:PATH` or `postgres://USER:PASSWORD@HOST/NAME`.
+    #[arg(
+        long,
+        env = "FAIRGROUND_DATABASE",
+        default_value = "sqlite:data/fairground.db",
+        value_name = "URL",
+        hide_env_values = true
+    )]
+    pub database: String,
 }
 
 #[derive(Debug, Clone, Args)]
@@ -67,11 +88,17 @@ pub struct Serve {
 
     /// A host name or address of the operator's own network that webhooks and the shop may be on, also without encryption. Given
     /// as often as needed, or with commas between.
-    #[arg(long, env = "FAIRGROUND_ALLOW_HOSTS", value_name = "HOST", value_delimiter = ',')]
+    #[arg(long, env = "FAIRGROUND_ALLOW_HOSTS", value_name = "HOST", value_delimiter = ',', value_parser = host_name)]
     pub allow_host: Vec<String>,
 
-    /// Milliseconds that the receiver of a webhook has to answer.
-    #[arg(long, env = "FAIRGROUND_WEBHOOK_TIMEOUT_MS", value_name = "MS", default_value_t = 20_000)]
+    /// Milliseconds that the receiver of a webhook has to answer: 100 to 30000.
+    #[arg(
+        long,
+        env = "FAIRGROUND_WEBHOOK_TIMEOUT_MS",
+        value_name = "MS",
+        default_value_t = 20_000,
+        value_parser = clap::value_parser!(u64).range(100..=30_000)
+    )]
     pub webhook_timeout_ms: u64,
 
     /// How the log is written to standard error.
@@ -83,8 +110,34 @@ pub struct Serve {
     pub log: String,
 }
 
+/// A host as URLs have it: lower-case, an address of the sixth version in brackets, no port.
+fn host_name(text: &str) -> Result<String, String> {
+    let host = text.trim().to_ascii_lowercase();
+    if let Ok(address) = host.trim_start_matches('[').trim_end_matches(']').parse::<Ipv6Addr>() {
+        return Ok(format!("[{address}]"));
+    }
+    let fits = !host.is_empty() && host.chars().all(|c| c.is_ascii_alphanumeric() || "-._".contains(c));
+    if fits { Ok(host) } else { Err("a host is a name or an address, without scheme and port".into()) }
+}
+
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub enum LogFormat {
     Text,
     Json,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_is_allowed_as_urls_have_it() {
+        let names = [(" Shop.Local", "shop.local"), ("127.0.0.1", "127.0.0.1"), ("::1", "[::1]"), ("[::1]", "[::1]")];
+        for (given, kept) in names {
+            assert_eq!(host_name(given), Ok(kept.into()));
+        }
+        for bad in ["", "http://shop.local", "shop.local:8080", "a b"] {
+            assert!(host_name(bad).is_err(), "{bad:?}");
+        }
+    }
 }

@@ -6,11 +6,17 @@ mod demo_shop;
 pub(crate) mod signature;
 mod telling;
 
-use std::time::Duration;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
-use tokio::task::JoinSet;
-
-use crate::activity::Activities;
+use crate::{
+    activity::Activities,
+    domain::id::Id,
+    store::endpoints::Due,
+};
 
 pub(crate) use client::check_url;
 pub(crate) use demo_shop::Deed;
@@ -18,45 +24,93 @@ pub(crate) use demo_shop::Deed;
 use client::Client;
 use telling::Told;
 
-/// Receivers and activities that are looked at in one round.
-const DUE_MAX: i64 = 64;
+/// Endpoints and activities that are looked at in one round.
+const DUE_MAX: i64 = 256;
+
+/// Tellings of one endpoint at a time, each of another activity: one that is slow takes its own time and nobody else's.
+const TELLINGS_PER_ENDPOINT_MAX: usize = 4;
+
+/// Tellings at a time, in all.
+const TELLINGS_MAX: usize = 256;
 
 /// Who tells. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Delivery {
     activities: Activities,
     client: Client,
+    under_way: Arc<Mutex<UnderWay>>,
+}
+
+/// What is being told, and what turned out to be nothing.
+#[derive(Default)]
+struct UnderWay {
+    /// By community and endpoint.
+    tellings: HashMap<(Id, Id), usize>,
+    nothing: Vec<Due>,
 }
 
 impl Delivery {
-    /// `allowed` are names of hosts that may have addresses of their own network's, and be spoken to without encryption.
+    /// `allowed` are names of hosts that may have addresses of their own network's, and be spoken to without encryption. A receiver
+    /// that takes longer than `time_max` has not heard it.
     pub(crate) fn new(activities: Activities, allowed: &[String], time_max: Duration) -> anyhow::Result<Self> {
-        Ok(Self { activities, client: Client::new(allowed, time_max)? })
+        Ok(Self { activities, client: Client::new(allowed, time_max)?, under_way: Arc::default() })
     }
 
-    /// Tells whoever is to be told something now. True where somebody was.
+    /// Begins to tell whoever is to be told something now. True where somebody is.
     pub(crate) async fn round(&self) -> anyhow::Result<bool> {
-        let now = self.activities.clock.now();
-        let mut telling = JoinSet::new();
-        for due in self.activities.store.due_deliveries(now, DUE_MAX).await? {
-            telling.spawn(self.clone().tell(due));
-        }
-        let (mut caught_up, mut any) = (Vec::new(), false);
-        while let Some(told) = telling.join_next().await {
-            match told {
-                Ok(Ok(Told::Nothing(due))) => caught_up.push(due),
-                Ok(Ok(Told::Something)) => any = true,
-                Ok(Ok(Told::No)) => {}
-                Ok(Err(error)) => tracing::error!(error = format!("{error:#}"), "a delivery failed; it is tried again"),
-                Err(error) => tracing::error!(%error, "a delivery panicked; it is tried again"),
+        let store = &self.activities.store;
+        let nothing = std::mem::take(&mut self.lock().nothing);
+        store.caught_up(&nothing).await?;
+        let mut any = !nothing.is_empty();
+        for due in store.due_deliveries(self.activities.clock.now(), DUE_MAX).await? {
+            let endpoint = (due.activity.community.clone(), due.endpoint.clone());
+            if !self.lock().begin(&endpoint) {
+                continue;
             }
+            any = true;
+            let delivery = self.clone();
+            // Not awaited: others are told meanwhile.
+            tokio::spawn(async move {
+                let told = tokio::spawn(delivery.clone().tell(due)).await;
+                let mut under_way = delivery.lock();
+                under_way.end(&endpoint);
+                match told {
+                    Ok(Ok(Told::Nothing(due))) => under_way.nothing.push(due),
+                    Ok(Ok(Told::Something | Told::No)) => {}
+                    Ok(Err(error)) => tracing::error!(error = format!("{error:#}"), "a delivery failed; it is tried again"),
+                    Err(error) => tracing::error!(%error, "a delivery panicked; it is tried again"),
+                }
+            });
         }
-        self.activities.store.caught_up(&caught_up).await?;
-        Ok(any || !caught_up.is_empty())
+        Ok(any)
     }
 
     /// Names of hosts that may be anywhere, and be spoken to without encryption.
     pub(crate) fn allowed(&self) -> &[String] {
         self.client.allowed()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, UnderWay> {
+        self.under_way.lock().expect("nothing panics while it is locked")
+    }
+}
+
+impl UnderWay {
+    /// Makes room for a telling of an endpoint; false where there is none.
+    fn begin(&mut self, endpoint: &(Id, Id)) -> bool {
+        let all: usize = self.tellings.values().sum();
+        let own = self.tellings.get(endpoint).copied().unwrap_or_default();
+        let room = all < TELLINGS_MAX && own < TELLINGS_PER_ENDPOINT_MAX;
+        if room {
+            self.tellings.insert(endpoint.clone(), own + 1);
+        }
+        room
+    }
+
+    fn end(&mut self, endpoint: &(Id, Id)) {
+        let left = self.tellings.remove(endpoint).unwrap_or_default().saturating_sub(1);
+        if left > 0 {
+            self.tellings.insert(endpoint.clone(), left);
+        }
     }
 }

@@ -98,14 +98,13 @@ pub(crate) struct StockChange {
     pub sold: i64,
 }
 
-/// Points that can be spent only so long.
+/// Points that come or go. They are moved in order: what expires is counted when it comes, and spent first when others go.
 #[derive(Debug, Clone)]
-pub(crate) struct PointBatch {
+pub(crate) struct PointMove {
     pub account: PointAccount,
-    /// The key of the hold that earned them.
-    pub key: Arc<str>,
     pub points: i64,
-    pub expires_at: i64,
+    /// Of points that can be spent only so long: the key of the hold that earned them, and when they expire.
+    pub batch: Option<(Arc<str>, i64)>,
 }
 
 /// What becomes of the coupon that a hold is.
@@ -138,8 +137,7 @@ pub(crate) struct Effects {
     pub timers: BTreeMap<Arc<str>, Option<Timer>>,
     pub holds: BTreeMap<Arc<str>, Hold>,
     pub budget: BudgetChange,
-    pub points: BTreeMap<PointAccount, i64>,
-    pub point_batches: Vec<PointBatch>,
+    pub points: Vec<PointMove>,
     /// Cash by the member who is to be paid.
     pub payables: BTreeMap<Id, i64>,
     pub stock: BTreeMap<Id, StockChange>,
@@ -172,7 +170,7 @@ impl Effects {
         self.orders.extend(later.orders);
         self.refunds.extend(later.refunds);
         self.inviters.extend(later.inviters);
-        self.point_batches.extend(later.point_batches);
+        self.points.extend(later.points);
         self.codes.extend(later.codes);
         self.coupons.extend(later.coupons);
         self.heard.extend(later.heard);
@@ -186,9 +184,6 @@ impl Effects {
         self.budget.grants += later.budget.grants;
         for (member, grants) in later.budget.member_grants {
             *self.budget.member_grants.entry(member).or_default() += grants;
-        }
-        for (account, points) in later.points {
-            *self.points.entry(account).or_default() += points;
         }
         for (member, minor) in later.payables {
             *self.payables.entry(member).or_default() += minor;

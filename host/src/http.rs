@@ -6,6 +6,7 @@ mod communities;
 mod coupons;
 mod edge;
 mod events;
+mod fairness;
 mod extract;
 mod groups;
 mod health;

@@ -10,6 +10,7 @@ mod delivery;
 mod demo;
 mod domain;
 mod effects;
+mod fairness;
 mod host;
 mod http;
 mod sandbox;
@@ -19,6 +20,7 @@ mod verify;
 mod watch;
 
 pub use clock::Clock;
-pub use config::{Command, Config, LogFormat, Serve, Verify};
+pub use config::{Command, Config, Fairness, LogFormat, Serve, Verify};
+pub use fairness::{Fair, fairness};
 pub use host::Host;
-pub use verify::verify;
+pub use verify::{Verdict, verify};

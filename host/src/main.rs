@@ -2,9 +2,9 @@
 
 use std::{io::IsTerminal, process::ExitCode, time::Duration};
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use clap::Parser;
-use fairground::{Clock, Command, Config, Host, LogFormat, Serve, Verify};
+use fairground::{Clock, Command, Config, Fair, Fairness, Host, LogFormat, Serve, Verdict, Verify};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
@@ -14,7 +14,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     let done = match Config::parse().command {
         Command::Serve(serve) => start(serve),
-        Command::Verify(wish) => check(wish),
+        Command::Verify(wish) => verify(&wish),
+        Command::Fairness(wish) => fairness(&wish),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -34,9 +35,26 @@ fn start(serve: Serve) -> anyhow::Result<()> {
     ended
 }
 
-fn check(wish: Verify) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(fairground::verify(wish))
+fn verify(wish: &Verify) -> anyhow::Result<()> {
+    let Verdict { rules, broken } = alone(fairground::verify(wish))?;
+    broken.iter().for_each(|line| println!("{line}"));
+    ensure!(broken.is_empty(), "{} rows do not add up", broken.len());
+    println!("everything adds up: {rules} rules hold");
+    Ok(())
+}
+
+fn fairness(wish: &Fairness) -> anyhow::Result<()> {
+    let Fair { commitment, seed, draws, unfair } = alone(fairground::fairness(wish))?;
+    println!("commitment {commitment}\nseed       {seed}");
+    unfair.iter().for_each(|line| println!("{line}"));
+    ensure!(unfair.is_empty(), "{} of {draws} draws are not what the seed says", unfair.len());
+    println!("all of {draws} draws are what the seed says");
+    Ok(())
+}
+
+/// Runs one thing on this thread.
+fn alone<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work)
 }
 
 async fn run(serve: Serve) -> anyhow::Result<()> {

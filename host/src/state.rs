@@ -297,13 +297,14 @@ impl State {
 
     /// Whether so much is known that some should be forgotten.
     pub(crate) fn is_full(&self) -> bool {
-        self.entries.len() >= CACHED_ENTRIES_MAX
+        self.entries.len() + self.records.len() >= CACHED_ENTRIES_MAX
     }
 
     /// Forgets what can be read again, once there is much of it. Only for a state that is committed.
     pub(crate) fn trim(&mut self) {
         if self.is_full() {
             self.entries = OrdMap::new();
+            self.records = Records::default();
             self.whole = false;
         }
     }

@@ -1,23 +1,24 @@
 //! `fairground verify`: does everything add up?
 
-use anyhow::bail;
-
 use crate::{
     config::Verify,
     store::{Store, verify::rules},
 };
 
-/// Checks a database and prints what it found; an error where something does not add up.
-pub async fn verify(wish: Verify) -> anyhow::Result<()> {
+/// What a look at a database has found.
+#[derive(Debug)]
+pub struct Verdict {
+    /// How many rules were looked at.
+    pub rules: usize,
+    /// A line for each row that breaks one: the oracle, the row, and the rule in brackets.
+    pub broken: Vec<String>,
+}
+
+/// Looks at a database, which hosts may be running on, and changes nothing.
+pub async fn verify(wish: &Verify) -> anyhow::Result<Verdict> {
     let store = Store::look(&wish.database).await?;
     let broken = store.verify().await?;
     store.close().await;
-    for found in &broken {
-        println!("{}: {} [{}]", found.oracle, found.row, found.rule);
-    }
-    if broken.is_empty() {
-        println!("everything adds up: {} rules hold", rules());
-        return Ok(());
-    }
-    bail!("{} rows do not add up", broken.len())
+    let line = |found: crate::store::verify::Broken| format!("{}: {} [{}]", found.oracle, found.row, found.rule);
+    Ok(Verdict { rules: rules(), broken: broken.into_iter().map(line).collect() })
 }

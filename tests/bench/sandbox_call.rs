@@ -24,7 +24,7 @@ const ROUNDS: usize = 9;
 
 mod bindings {
     #![allow(unreachable_pub, clippy::all, reason = "generated code")]
-    wasmtime::component::bindgen!({ path: "../wit", world: "activity" });
+    wasmtime::component::bindgen!({ path: "../../wit", world: "activity" });
 }
 
 use bindings::{

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 const DAY: i64 = 86_400_000;
 
 /// A town with an activity that has an offer of every kind, and a budget of 10 000 fen.
-async fn treasury(database: &Database) -> TestHost {
+pub(super) async fn treasury(database: &Database) -> TestHost {
     let host = TestHost::start(database).await;
     host.settle(&["ann", "bob", "eve"]).await;
     let budget = json!({"limit": {"minor": 10_000, "currency": "CNY"}, "refundable": true});
@@ -274,9 +274,22 @@ both! {
         assert_eq!(budget(&host).await, (0, 1_000, 1));
         assert_eq!(step("use", "o1").await, (200, "used".into()));
         assert_eq!(step("return", "o2").await, (409, "coupon.wrong-state".into()));
-        assert_eq!(step("return", "o1").await, (200, "issued".into()));
+        assert_eq!(step("return", "o1").await, (200, "revoked".into()), "what was taken back meanwhile is not given back");
+        assert_eq!(step("reserve", "o3").await, (409, "coupon.wrong-state".into()));
+
+        did(&host, "hold", json!({"key": "again", "offer": "coupon", "to": "eve"})).await;
+        did(&host, "capture", json!({"key": "again"})).await;
+        let coupons = host.listing(&format!("{HOME}/members/eve/coupons")).await;
+        let again = coupons[0]["id"].as_str().expect("an id");
+        let step = async |what: &str| {
+            let reply = send(format!("{again}/{what}"), json!({"order": "o1"})).await;
+            (reply.status.as_u16(), reply.body["state"].as_str().map(str::to_owned).unwrap_or(reply.code().into()))
+        };
+        for (what, state) in [("reserve", "reserved"), ("use", "used"), ("return", "issued")] {
+            assert_eq!(step(what).await, (200, state.into()));
+        }
         host.clock.turn(DAY);
-        assert_eq!(step("reserve", "o3").await, (409, "coupon.expired".into()));
+        assert_eq!(step("reserve").await, (409, "coupon.expired".into()));
     }
 }
 
@@ -297,5 +310,34 @@ both! {
         assert_eq!(host.put(&format!("{HOME}/stock-pools/mug"), json!({"total": -1})).await.problem(), (422, "stock.total"));
         let codes = json!({"codes": ["x"]});
         assert_eq!(host.post(&format!("{HOME}/stock-pools/mug/codes"), codes).await.problem(), (409, "stock.not-of-codes"));
+    }
+}
+
+both! {
+    async fn points_that_come_and_go_in_one_commit_leave_nothing_that_expires(database) {
+        let host = treasury(database).await;
+        for key in ["a", "b", "c"] {
+            did(&host, "hold", json!({"key": key, "offer": "soon", "to": "ann"})).await;
+        }
+        let tokens = host.token("ann").await;
+        // Given, spent and taken back at once: the calls end up in few commits.
+        let calls: Vec<_> = [
+            ("capture", json!({"key": "a"})), ("capture", json!({"key": "b"})), ("revoke", json!({"key": "b"})),
+            ("capture", json!({"key": "c"})), ("spend", json!({"key": "s", "account": "stars", "points": 30})),
+        ]
+        .into_iter()
+        .enumerate()
+        .map(|(number, (action, input))| {
+            let (client, token) = (host.client.clone(), tokens.clone());
+            tokio::spawn(async move { client.act_with(&token, "m", action, &format!("k{number}"), &input).await })
+        })
+        .collect();
+        for call in calls {
+            call.await.expect("joins");
+        }
+        fairground_tests::verified(database).await;
+        host.pass(2 * DAY).await;
+        assert_eq!(rewards(&host, "ann").await["points"][0]["balance"], 0);
+        assert_eq!(act(&host, "spend", json!({"key": "t", "account": "stars", "points": 1})).await.0, 409);
     }
 }

@@ -123,7 +123,7 @@ both! {
 both! {
     async fn a_real_shop_is_asked_and_answers_by_signed_messages(database) {
         let shop = Receiver::start(|_, message: &Message| {
-            // It does not sell what costs more than 500.
+            // It does not sell what costs more than 900.
             let is_dear = message.json()["data"]["total"]["minor"].as_i64().is_some_and(|minor| minor > 900);
             Reaction::Answer(if is_dear { 422 } else { 200 })
         })
@@ -157,7 +157,9 @@ both! {
         let unknown = json!({"type": "order.closed", "data": {"order": "ord_none"}});
         assert_eq!(say("m3", &unknown, None).await.0, 404);
         let dollars = json!({"type": "order.paid", "data": {"order": id, "payment": "p2", "amount": {"minor": 800, "currency": "USD"}}});
-        assert_eq!(say("m4", &dollars, None).await.0, 404);
+        assert_eq!(say("m4", &dollars, None).await.0, 409);
+        let early = json!({"type": "order.refunded", "data": {"order": id, "refund": "own", "amount": {"minor": 900, "currency": "CNY"}}});
+        assert_eq!(say("m5", &early, None).await.0, 409, "so much was not paid");
         eventually(async || order(&host, "o").await == "Paid 800 0").await;
         act(&host, "hold-shipping", "1", json!({"key": "o"})).await.ok();
         let hold = shop.wait_for(2).await[1].json();
@@ -167,6 +169,40 @@ both! {
         act(&host, "buy", "2", json!({"key": "dear", "sku": "mug", "price": 901})).await.ok();
         eventually(async || order(&host, "dear").await == "Cancelled 0 0").await;
         assert!(heard(&host).await.contains(&"order.closed dear 0".to_owned()));
+
+        // What it does not pay back can be asked for again; what it pays back is what was asked.
+        host.act("ann", "m", "refund", "3", json!({"key": "r1", "order": "o", "minor": 300})).await.ok();
+        let asked = shop.wait_for(4).await[3].json();
+        let refund = asked["data"]["refund"].as_str().expect("an id").to_owned();
+        let money = |minor: i64| json!({"minor": minor, "currency": "CNY"});
+        let back = |order: &str, minor: i64| json!({"type": "order.refunded", "data": {"order": order, "refund": refund, "amount": money(minor)}});
+        host.clock.turn(1);
+        let other = buy(&host, "other").await;
+        assert_eq!(say("m6", &back(&other, 300), None).await.0, 409, "the refund is of another order");
+        assert_eq!(say("m7", &back(&id, 299), None).await.0, 409, "the refund is of another amount");
+        let refused = json!({"type": "order.refund-refused", "data": {"order": id, "refund": refund}});
+        assert_eq!(say("m8", &refused, None).await.0, 200);
+        eventually(async || order(&host, "o").await == "Paid 800 0").await;
+        host.act("ann", "m", "refund", "4", json!({"key": "r2", "order": "o", "minor": 800})).await.ok();
+    }
+}
+
+both! {
+    async fn news_that_the_plugin_can_never_hear_are_counted_all_the_same(database) {
+        let (host, _) = town(database, json!({"kind": "demo"})).await;
+        let id = buy(&host, "o").await;
+        act(&host, "deaf", "1", json!({})).await.ok();
+        counter(&host, &id, "pay", json!({})).await.ok();
+        // The deadline passes meanwhile: an order that was paid in time is not closed.
+        eventually(async || {
+            host.pass(60_000).await;
+            order(&host, "o").await == "Paid 800 0"
+        })
+        .await;
+        let journal = host.journal("m").await;
+        let last = journal.iter().rfind(|entry| entry["kind"] == "event").expect("an event");
+        assert_eq!((&last["outcome"], &last["answer"]["code"]), (&json!("refused"), &json!("common.plugin-fault")));
+        assert!(journal.iter().all(|entry| entry["name"] != "order-expired" || entry["answer"] == false));
     }
 }
 

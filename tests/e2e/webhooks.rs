@@ -6,19 +6,23 @@ use std::{
 };
 
 use base64::{Engine, engine::general_purpose::STANDARD};
+use fairground::{Clock, Serve};
 use fairground_tests::{
     client::HOME,
     component,
     database::Database,
     eventually,
-    host::TestHost,
+    host::{BEGINNING, TestHost, settings},
     receiver::{Message, Reaction, Receiver},
 };
 use reqwest::Method;
 use serde_json::{Value, json};
 
 async fn town(database: &Database) -> TestHost {
-    let host = TestHost::start(database).await;
+    town_of(TestHost::start(database).await).await
+}
+
+async fn town_of(host: TestHost) -> TestHost {
     host.settle(&["ann"]).await;
     host.load(component("mischief")).await;
     for id in ["a", "b"] {
@@ -112,7 +116,8 @@ both! {
 both! {
     async fn a_receiver_that_fails_hangs_and_dies_hears_everything_in_order(database) {
         const MESSAGES: usize = 60;
-        let host = town(database).await;
+        let hasty = Serve { webhook_timeout_ms: 300, ..settings(database) };
+        let host = town_of(TestHost::start_with(hasty, Clock::by_hand(BEGINNING)).await).await;
         // Of 20 messages, 6 fail, 2 hang and 1 is heard by somebody who dies before the answer.
         let receiver = Receiver::start(|number, _| match number % 20 {
             1 | 4 | 8 | 11 | 14 | 18 => Reaction::Answer(500),
@@ -175,7 +180,7 @@ both! {
         let made = hook(&host, json!({"url": receiver.url})).await;
         let path = format!("{HOME}/webhooks/{}", made["id"].as_str().expect("an id"));
         say(&host, "a", "1").await;
-        for attempts in 1..=10 {
+        for attempts in 1..=9 {
             receiver.wait_for(attempts).await;
             let deliveries = format!("{path}/deliveries");
             eventually(async || host.listing(&deliveries).await.iter().any(|one| one["attempts"] == attempts)).await;
@@ -184,8 +189,9 @@ both! {
             let due = told["due"].as_i64().expect("a time");
             host.clock.turn((due - host.clock.now()).max(0));
         }
+        receiver.wait_for(10).await;
         eventually(async || host.get(&path).await.ok()["state"] == "disabled").await;
-        let days = (host.clock.now() - fairground_tests::host::BEGINNING) as f64 / 86_400_000.0;
+        let days = (host.clock.now() - BEGINNING) as f64 / 86_400_000.0;
         assert!((3.1..3.8).contains(&days), "{days} days");
         assert_eq!(receiver.heard().len(), 10);
     }
@@ -209,5 +215,39 @@ both! {
             host.listing(&path).await.iter().any(|one| one["error"] == "localhost has no public address")
         })
         .await;
+    }
+}
+
+both! {
+    async fn one_that_hangs_keeps_nobody_else_from_being_told(database) {
+        let host = town(database).await;
+        let slow = Receiver::start(|_, _| Reaction::Hang).await;
+        let quick = Receiver::start(|_, _| Reaction::Answer(200)).await;
+        hook(&host, json!({"url": slow.url})).await;
+        say(&host, "a", "1").await;
+        slow.wait_for(1).await;
+        // The slow one has 20 seconds to answer, and takes them.
+        hook(&host, json!({"url": quick.url})).await;
+        say(&host, "a", "2").await;
+        say(&host, "b", "3").await;
+        quick.wait_for(2).await;
+        assert_eq!(slow.heard().len(), 2, "of each activity it has the first message alone");
+    }
+}
+
+both! {
+    async fn a_replay_goes_back_and_never_ahead(database) {
+        let host = town(database).await;
+        let receiver = Receiver::start(|_, _| Reaction::Answer(200)).await;
+        let made = hook(&host, json!({"url": receiver.url})).await;
+        let path = format!("{HOME}/webhooks/{}", made["id"].as_str().expect("an id"));
+        say(&host, "a", "1").await;
+        receiver.wait_for(1).await;
+        let replay = async |activity: &str, from_seq: i64| {
+            host.post(&format!("{path}/replay"), json!({"activity": activity, "from_seq": from_seq})).await.status.as_u16()
+        };
+        assert_eq!([replay("a", 0).await, replay("a", 5_000_000).await, replay("none", 1).await], [422, 422, 404]);
+        say(&host, "a", "2").await;
+        receiver.wait_for(2).await;
     }
 }

@@ -34,7 +34,7 @@ pub fn settings(database: &Database) -> Serve {
         demo: false,
         operator_key: Some(OPERATOR_KEY.into()),
         allow_host: vec!["127.0.0.1".into()],
-        webhook_timeout_ms: 300,
+        webhook_timeout_ms: 20_000,
         log_format: LogFormat::Text,
         log: "warn".into(),
     }
@@ -46,7 +46,11 @@ impl TestHost {
     }
 
     pub async fn start_at(database: &Database, clock: Clock) -> Self {
-        let host = Host::start(settings(database), clock.clone()).await.expect("the host starts");
+        Self::start_with(settings(database), clock).await
+    }
+
+    pub async fn start_with(settings: Serve, clock: Clock) -> Self {
+        let host = Host::start(settings, clock.clone()).await.expect("the host starts");
         let client = Client::new(format!("http://{}", host.address), OPERATOR_KEY).await;
         Self { client, clock, host }
     }

@@ -61,6 +61,10 @@ pub(super) struct Batch {
     pub(super) shared: Shared,
     /// What is still to be heard, in order.
     pub(super) inbox: VecDeque<Heard>,
+    /// Streams whose events the plugin has failed to hear too often.
+    pub(super) hopeless: HashSet<Arc<str>>,
+    /// Streams of what was heard.
+    pub(super) heard: Vec<Arc<str>>,
     /// None while a call has it.
     state: Option<State>,
     from: Head,
@@ -79,6 +83,7 @@ pub(super) struct Closed {
     pub(super) part: Option<Part>,
     pub(super) answers: Vec<(Queued, Answer)>,
     pub(super) failed_timers: Vec<Arc<str>>,
+    pub(super) heard: Vec<Arc<str>>,
     pub(super) upgraded: Option<String>,
 }
 
@@ -131,6 +136,8 @@ impl Batch {
             looked_up: HashSet::new(),
             shared,
             inbox: VecDeque::new(),
+            hopeless: HashSet::new(),
+            heard: Vec::new(),
             from: state.head,
             state: Some(state),
             journal: Vec::new(),
@@ -156,9 +163,9 @@ impl Batch {
     pub(super) fn run(&mut self, waiting: &mut VecDeque<Queued>, stop: &AtomicBool) -> Result<(), Again> {
         let begun = Instant::now();
         self.now = self.now.max(self.state().head.now);
-        // Due timers run before new actions. Where they take the whole slice, most actions wait for the next batch; one does not,
+        // Due timers and events from outside come before new actions. Where they take the whole slice, most actions wait for the next batch; one does not,
         // so that a plugin whose timers never end cannot keep an operator from stopping it.
-        let timers_done = self.run_timers(begun)? && self.hear_all(begun)?;
+        let timers_done = self.run_due(begun)?;
         while let Some(queued) = waiting.pop_front() {
             let answer = match &queued.work {
                 Work::Act(act) => self.act(act),
@@ -187,7 +194,7 @@ impl Batch {
     }
 
     pub(super) fn close(self) -> Closed {
-        let Self { activity, from, state, journal, effects, failed_timers, upgraded, answers, .. } = self;
+        let Self { activity, from, state, journal, effects, failed_timers, heard, upgraded, answers, .. } = self;
         let mut state = state.expect("no call is running");
         state.keep();
         let part = (!journal.is_empty()).then(|| Part {
@@ -199,7 +206,7 @@ impl Batch {
             effects,
             version: upgraded.clone(),
         });
-        Closed { state, part, answers, failed_timers, upgraded }
+        Closed { state, part, answers, failed_timers, heard, upgraded }
     }
 
     pub(super) fn state(&self) -> &State {

@@ -1,7 +1,5 @@
 //! Events from outside: the activity hears each once, those of one order or subject in order, before new actions.
 
-use std::time::Instant;
-
 use serde_json::json;
 
 use crate::{
@@ -15,14 +13,16 @@ use crate::{
         journal::{CallKind, Outcome},
         json::Json,
         order::{Order, Refund, ShopNews, public_id},
+        refusal::{Refusal, RefusalKind},
     },
+    effects::Effects,
     sandbox::guest::Fault,
     state::Stale,
     store::inbox::Heard,
 };
 
 use super::{
-    batch::{Again, Batch, Entry, Prepare, SLICE, set_timer},
+    batch::{Batch, Entry, Prepare, set_timer},
     work::Answer,
 };
 
@@ -34,30 +34,21 @@ struct Changed {
 }
 
 impl Batch {
-    /// Hears what is there; true when nothing is left that may be heard now.
-    pub(super) fn hear_all(&mut self, begun: Instant) -> Result<bool, Again> {
+    /// The next event that may be heard now. What comes after one that failed waits until that one was heard.
+    pub(super) fn next_heard(&mut self) -> Option<Heard> {
         if !self.plugin.enabled || self.plugin.breaker.open_for(self.now).is_some() {
-            return Ok(true);
+            return None;
         }
         while let Some(heard) = self.inbox.pop_front() {
-            let stream = stream(&heard.event);
-            // What comes after an event that failed waits until that one was heard.
-            if self.resting.contains(stream.as_str()) || self.failed_timers.iter().any(|failed| **failed == *stream) {
-                continue;
-            }
-            let answer = self.hear(&heard);
-            if let Answer::Faulted(_) | Answer::Failed = self.or_fault(answer)? {
-                self.failed_timers.push(stream.into());
-            }
-            if begun.elapsed() > SLICE {
-                return Ok(false);
+            if !self.resting.contains(&heard.stream) && !self.failed_timers.contains(&heard.stream) {
+                return Some(heard);
             }
         }
-        Ok(true)
+        None
     }
 
-    fn hear(&mut self, heard: &Heard) -> Result<Answer, Fault> {
-        let Heard { position, event } = heard;
+    pub(super) fn hear(&mut self, heard: &Heard) -> Result<Answer, Fault> {
+        let Heard { position, event, stream, .. } = heard;
         let changed = match &event.order {
             Some(news) => match self.change_order(news) {
                 Ok(changed) => changed,
@@ -66,7 +57,7 @@ impl Batch {
             },
             None => None,
         };
-        let heard: Prepare<'_> = &|state, effects| {
+        let heard: Prepare<'_> = &|state, effects: &mut Effects| {
             effects.heard.push(*position);
             if let Some(Changed { order, refund, .. }) = &changed {
                 keep_news(state, effects, order, refund.as_ref());
@@ -90,10 +81,24 @@ impl Batch {
             payload: payload.to_owned(),
             at: event.at,
         };
-        self.call(entry, heard, |guest, store, context| {
+        let answer = self.call(entry, heard, |guest, store, context| {
             let answered = guest.fairground_activity_guest().call_on_event(store, &context, &told)?;
             Ok(answered.map(|()| "null".to_owned()))
-        })
+        });
+        match answer {
+            Err(Fault::Plugin(why)) if self.hopeless.contains(stream) => {
+                self.count_failure(&why);
+                self.apply(heard);
+                self.heard.push(stream.clone());
+                let refusal = Refusal::new(RefusalKind::Conflict, "common.plugin-fault", &why);
+                Ok(self.journal(entry, Outcome::Refused, Json::of(&refusal), "[]".into()))
+            }
+            Ok(answer) => {
+                self.heard.push(stream.clone());
+                Ok(answer)
+            }
+            answer => answer,
+        }
     }
 
     /// Whether the plugin is to be told: of its orders always, of the platform's news while members can act.
@@ -106,10 +111,10 @@ impl Batch {
         let id = self.activity.id.clone();
         let Some(mut order) = self.state_mut().record::<Order>(key)? else { return Ok(None) };
         let mut refund = None;
-        if let ShopNews::Refunded { refund: wanted, .. } = news
-            && let Some(key) = self.source.runtime.block_on(self.source.store.refund_key(&id, wanted))?
+        if let ShopNews::Refunded { refund: wanted, .. } | ShopNews::RefundRefused { refund: wanted, .. } = news
+            && let Some(asked) = self.source.runtime.block_on(self.source.store.refund_by_id(&id, wanted))?
         {
-            refund = self.state_mut().record::<Refund>(&key)?;
+            refund = self.state_mut().record::<Refund>(&asked.key)?.filter(|refund| refund.order == order.key);
         }
         hear_shop(news, &mut order, refund.as_mut());
         let mut payload = json!({
@@ -123,6 +128,11 @@ impl Batch {
                 payload["amount_minor"] = amount.minor.into();
             }
             ShopNews::Closed { reason, .. } => payload["reason"] = reason.as_str().into(),
+            ShopNews::RefundRefused { reason, .. } => {
+                payload["refund"] = refund.as_ref().map(|refund| refund.key.as_str()).into();
+                payload["amount_minor"] = refund.as_ref().map_or(0, |refund| refund.amount_minor).into();
+                payload["reason"] = reason.as_str().into();
+            }
             ShopNews::Refunded { amount, .. } => {
                 // None where the shop paid back by itself.
                 payload["refund"] = refund.as_ref().map(|refund| refund.key.as_str()).into();
@@ -130,13 +140,5 @@ impl Batch {
             }
         }
         Ok(Some(Changed { order, refund, payload: payload.to_string() }))
-    }
-}
-
-/// Events of one stream are heard in order. It has the form of a key of the host's own timers, none of which is named so.
-fn stream(event: &HostEvent) -> String {
-    match &event.order {
-        Some(news) => format!("\0event\0order\0{}", news.key),
-        None => format!("\0event\0{}", event.subject),
     }
 }

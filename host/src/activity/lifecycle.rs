@@ -146,10 +146,9 @@ impl Batch {
         if finished {
             self.state_mut().head.lifecycle = Lifecycle::Settled;
             for key in self.state().timer_keys() {
-                // What is still held, reserved or unpaid ends when its time comes.
-                if promise(&key).is_none() {
-                    self.set_timer(&key, None);
-                }
+                // What is still held, reserved or unpaid ends now.
+                let ends = promise(&key).map(|_| Timer { due: self.now, payload: "null".into() });
+                self.set_timer(&key, ends);
             }
         } else {
             self.set_timer(SETTLE_TIMER, Some(again));

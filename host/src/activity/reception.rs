@@ -3,13 +3,16 @@
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
-use crate::domain::{
-    activity::ActivityId,
-    event::{HostEvent, OrderNews},
-    id::{Id, hex},
-    json::Json,
-    money::MINOR_MAX,
-    order::ShopNews,
+use crate::{
+    domain::{
+        activity::ActivityId,
+        event::{HostEvent, OrderNews},
+        id::{Id, hex},
+        json::Json,
+        money::{MINOR_MAX, Money},
+        order::{ShopNews, order_stream},
+    },
+    store::orders::OrderView,
 };
 
 use super::{Activities, work::Work};
@@ -20,8 +23,10 @@ pub(crate) enum Received {
     Now,
     /// It had been taken before; nothing changed.
     Before,
-    /// It is about an order that the community does not have, or pays it in another currency.
+    /// It is about an order that the community does not have.
     Unknown,
+    /// It is in another currency, confirms a refund of another order or amount, or pays back what was not paid.
+    Unfit,
 }
 
 impl Activities {
@@ -30,15 +35,16 @@ impl Activities {
         let Some((order, key)) = self.store.order_by_id(community, news.order()).await? else {
             return Ok(Received::Unknown);
         };
+        let activity = ActivityId { community: community.clone(), activity: order.activity.clone() };
+        let stream = order_stream(&key);
+        if !self.fits(&activity, &order, &key, &stream, &news).await? {
+            return Ok(Received::Unfit);
+        }
         let (topic, what) = match &news {
-            ShopNews::Paid { amount, .. } | ShopNews::Refunded { amount, .. }
-                if amount.currency != order.total.currency || !(1..=MINOR_MAX).contains(&amount.minor) =>
-            {
-                return Ok(Received::Unknown);
-            }
             ShopNews::Paid { order, payment, .. } => ("order.paid", format!("{order}\n{payment}")),
             ShopNews::Closed { order, .. } => ("order.closed", order.to_string()),
             ShopNews::Refunded { order, refund, .. } => ("order.refunded", format!("{order}\n{refund}")),
+            ShopNews::RefundRefused { order, refund, .. } => ("order.refund-refused", format!("{order}\n{refund}")),
         };
         let hash = Sha256::new().chain_update(topic).chain_update("\n").chain_update(what).finalize();
         let event = HostEvent {
@@ -49,7 +55,7 @@ impl Activities {
             at,
             order: Some(OrderNews { key, news }),
         };
-        self.receive_for(community, &event, vec![order.activity]).await
+        self.receive_for(community, &event, &stream, vec![order.activity]).await
     }
 
     /// Takes an event of the platform, for the activities that listen to its topic.
@@ -62,17 +68,58 @@ impl Activities {
     ) -> anyhow::Result<Received> {
         let mut listening = Vec::new();
         for (activity, plugin, version) in self.store.live_activities(community).await? {
-            let loaded = self.catalog.load(&plugin, &version).await?;
-            if loaded.is_some_and(|loaded| loaded.manifest.listens.contains(&topic)) {
+            // One whose plugin cannot be loaded now keeps no other from hearing; it is told once it can be.
+            let loaded = self.catalog.load(&plugin, &version).await.ok().flatten();
+            if loaded.is_none_or(|loaded| loaded.manifest.listens.contains(&topic)) {
                 listening.push(activity);
             }
         }
+        let stream = format!("\u{1}subject/{subject}");
         let event = HostEvent { id, topic, subject, payload, at, order: None };
-        self.receive_for(community, &event, listening).await
+        self.receive_for(community, &event, &stream, listening).await
     }
 
-    async fn receive_for(&self, community: &Id, event: &HostEvent, activities: Vec<Id>) -> anyhow::Result<Received> {
-        if !self.store.receive(community, event, &activities, self.clock.now()).await? {
+    /// Whether what the shop says can be so.
+    async fn fits(
+        &self,
+        activity: &ActivityId,
+        order: &OrderView,
+        key: &str,
+        stream: &str,
+        news: &ShopNews,
+    ) -> anyhow::Result<bool> {
+        let is_amount = |amount: &Money| {
+            amount.currency == order.total.currency && (1..=MINOR_MAX).contains(&amount.minor)
+        };
+        let asked = match news {
+            ShopNews::Refunded { refund, .. } | ShopNews::RefundRefused { refund, .. } => {
+                self.store.refund_by_id(activity, refund).await?
+            }
+            _ => None,
+        };
+        Ok(match (news, asked) {
+            (ShopNews::Closed { .. }, _) => true,
+            (ShopNews::Paid { amount, .. }, _) => is_amount(amount),
+            (ShopNews::Refunded { amount, .. }, Some(asked)) => {
+                is_amount(amount) && asked.order == key && asked.amount_minor == amount.minor
+            }
+            (ShopNews::RefundRefused { .. }, asked) => asked.is_some_and(|asked| asked.order == key),
+            // By the shop itself: of what it was paid, as far as that was heard.
+            (ShopNews::Refunded { amount, .. }, None) => {
+                let left = order.paid_minor - order.refunding_minor - order.refunded_minor;
+                is_amount(amount) && amount.minor <= left && !self.store.has_news(activity, stream).await?
+            }
+        })
+    }
+
+    async fn receive_for(
+        &self,
+        community: &Id,
+        event: &HostEvent,
+        stream: &str,
+        activities: Vec<Id>,
+    ) -> anyhow::Result<Received> {
+        if !self.store.receive(community, (event, stream), &activities, self.clock.now()).await? {
             return Ok(Received::Before);
         }
         for activity in activities {

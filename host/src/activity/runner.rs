@@ -48,8 +48,8 @@ const CAREFUL_SLICES: u32 = 64;
 /// A runner that nobody needs lets go of its memory.
 const IDLE: Duration = Duration::from_secs(600);
 
-/// Events from outside that one batch hears.
-const INBOX_MAX: i64 = 64;
+/// After so many failures the plugin is no longer asked to hear an event: what it means for an order is counted all the same.
+const FAILURES_MAX: u32 = 20;
 
 /// A timer or an event that failed is tried again after so long.
 const TIMER_REST_MS: i64 = 5_000;
@@ -78,6 +78,8 @@ pub(super) struct Runner {
     /// How often in a row a batch was run for nothing.
     attempts: u32,
     resting: HashMap<Arc<str>, i64>,
+    /// How often in a row the events of a stream have failed.
+    failures: HashMap<Arc<str>, u32>,
     /// True once nobody needs it, or the activity has moved to another version.
     is_retiring: bool,
 }
@@ -113,6 +115,7 @@ impl Runner {
             careful: 0,
             attempts: 0,
             resting: HashMap::new(),
+            failures: HashMap::new(),
             is_retiring: false,
         }
     }
@@ -200,6 +203,9 @@ impl Runner {
             }
             None => {
                 self.rest(batch.failed_timers);
+                for stream in &batch.heard {
+                    self.failures.remove(stream);
+                }
                 answer(batch.answers);
             }
         }
@@ -336,7 +342,9 @@ impl Runner {
         batch.answered = std::mem::take(&mut self.answered);
         // Nothing runs on top of a batch that has heard something, so whatever is there now was not heard yet.
         if self.waiting.iter().any(|queued| matches!(queued.work, Work::Wake)) && batch.effects.heard.is_empty() {
-            batch.inbox = self.source.store.inbox(&self.activity.id, INBOX_MAX).await?.into();
+            let rests = |stream: &str| batch.resting.contains(stream);
+            batch.inbox = self.source.store.inbox(&self.activity.id, rests).await?;
+            batch.hopeless = self.failures.iter().filter(|(_, count)| **count >= FAILURES_MAX).map(|(key, _)| key.clone()).collect();
         }
         let unknown = self.waiting.iter().filter_map(|queued| match &queued.work {
             Work::Act(act) if self.careful > 0 || !batch.leaves_rows(act) => Some(act.retry_key()),
@@ -395,7 +403,12 @@ impl Runner {
     fn rest(&mut self, failed: Vec<Arc<str>>) {
         let now = self.clock.now();
         self.resting.retain(|_, until| now < *until);
-        self.resting.extend(failed.into_iter().map(|key| (key, now + TIMER_REST_MS)));
+        for key in failed {
+            if key.starts_with('\u{1}') {
+                *self.failures.entry(key.clone()).or_default() += 1;
+            }
+            self.resting.insert(key, now + TIMER_REST_MS);
+        }
     }
 
     fn fail_waiting(&mut self, error: &anyhow::Error) {

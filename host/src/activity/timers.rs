@@ -42,11 +42,25 @@ pub(super) fn promise(timer: &str) -> Option<(&'static str, Expire, &str)> {
 }
 
 impl Batch {
-    /// True when no timer is due any more.
-    pub(super) fn run_timers(&mut self, begun: Instant) -> Result<bool, Again> {
+    /// Runs what is due, the oldest first: timers, and events from outside by when they were taken. True when nothing is left.
+    pub(super) fn run_due(&mut self, begun: Instant) -> Result<bool, Again> {
         loop {
-            let Some((key, timer)) = self.next_due() else { return Ok(true) };
-            let answer = self.timer(&key, &timer);
+            let timer = self.next_due();
+            let heard = self.next_heard();
+            let answered = match (timer, heard) {
+                (None, None) => return Ok(true),
+                // A payment that came in time is heard before the deadline passes.
+                (timer, Some(heard)) if timer.as_ref().is_none_or(|(_, timer)| heard.due <= timer.due) => {
+                    (heard.stream.clone(), self.hear(&heard))
+                }
+                (Some((key, timer)), heard) => {
+                    heard.into_iter().for_each(|heard| self.inbox.push_front(heard));
+                    let answer = self.timer(&key, &timer);
+                    (key, answer)
+                }
+                (None, Some(_)) => unreachable!("an event without a timer is heard"),
+            };
+            let (key, answer) = answered;
             if let Answer::Faulted(_) | Answer::Failed = self.or_fault(answer)? {
                 self.failed_timers.push(key);
             }

@@ -1,5 +1,7 @@
 //! `wit/commerce.wit`: stock and orders. What the shop is asked to do leaves through the outbox.
 
+use std::sync::Arc;
+
 use serde_json::json;
 
 use crate::{
@@ -7,7 +9,7 @@ use crate::{
         id::Id,
         json::Json,
         money::{MINOR_MAX, Money},
-        order::{Line, Order, OrderState, Refund, RefundState, ShopNews, public_id},
+        order::{Line, Order, OrderState, Refund, RefundState, ShopNews, order_stream, public_id},
         stock::{Reservation, ReservationState, StockPool},
     },
     effects::{Effects, Outgoing, OutgoingKind, Timer},
@@ -25,6 +27,9 @@ use super::{
 
 /// A basket that a person can overlook.
 const LINES_MAX: usize = 20;
+
+/// An order of which there is news to hear is looked at again after so long.
+const NEWS_WAIT_MS: i64 = 5_000;
 
 /// Keys of the timers that put back units which nobody bought.
 pub(crate) const RESERVATION_TIMER: &str = "\0reservation\0";
@@ -115,6 +120,15 @@ impl Call {
     pub(crate) fn expire_order(&mut self, key: &str) -> anyhow::Result<bool> {
         let found = self.state.record::<Order>(key)?.filter(|order| order.state == OrderState::Open);
         let Some(mut order) = found else { return Ok(false) };
+        let stream = order_stream(key);
+        if self.source.runtime.block_on(self.source.store.has_news(&self.activity.id, &stream))? {
+            // Perhaps it was paid in time, and the plugin could not hear it yet.
+            let timer: Arc<str> = format!("{ORDER_TIMER}{key}").into();
+            let later = Some(Timer { due: self.now.saturating_add(NEWS_WAIT_MS), payload: "null".into() });
+            self.state.set_timer(timer.clone(), later.clone());
+            self.effects.timers.insert(timer, later);
+            return Ok(false);
+        }
         order.state = OrderState::Cancelled;
         self.tell_shop("order.cancel", &order, json!({"reason": "not paid in time"}));
         self.keep_order(order);
@@ -126,7 +140,7 @@ impl Call {
 pub(crate) fn hear_shop(news: &ShopNews, order: &mut Order, refund: Option<&mut Refund>) {
     match (news, refund) {
         (ShopNews::Paid { amount, .. }, _) => {
-            order.paid_minor = order.paid_minor.saturating_add(amount.minor).min(MINOR_MAX);
+            order.paid_minor = order.paid_minor.saturating_add(amount.minor);
             order.settle_state();
         }
         (ShopNews::Closed { .. }, _) if order.state == OrderState::Open => order.state = OrderState::Cancelled,
@@ -134,6 +148,11 @@ pub(crate) fn hear_shop(news: &ShopNews, order: &mut Order, refund: Option<&mut 
             refund.state = RefundState::Done;
             order.refunding_minor -= refund.amount_minor;
             order.refunded_minor += refund.amount_minor;
+            order.settle_state();
+        }
+        (ShopNews::RefundRefused { .. }, Some(refund)) if refund.state == RefundState::Asked => {
+            refund.state = RefundState::Refused;
+            order.refunding_minor -= refund.amount_minor;
             order.settle_state();
         }
         // The shop paid back by itself. It cannot have paid back more than it had.
@@ -167,12 +186,16 @@ impl RunningCall {
 
     fn find_reservation(&mut self, key: &str) -> wasmtime::Result<Option<Reservation>> {
         self.key(key)?;
+        let counted = self.quota.read(1, 0);
+        self.within(counted)?;
         let found = self.reading_again()?.state.record(key);
         self.host(found)
     }
 
     fn find_order(&mut self, key: &str) -> wasmtime::Result<Option<Order>> {
         self.key(key)?;
+        let counted = self.quota.read(1, 0);
+        self.within(counted)?;
         let found = self.reading_again()?.state.record(key);
         self.host(found)
     }
@@ -211,7 +234,8 @@ impl RunningCall {
         self.writing()?;
         let Some(mut made) = self.find_reservation(key)? else { return Ok(Err(CommerceError::Unknown)) };
         if made.state != to {
-            if made.state != ReservationState::Active {
+            let is_late = made.expires_at < self.reading_again()?.now;
+            if made.state != ReservationState::Active || is_late {
                 return Ok(Err(CommerceError::WrongState));
             }
             made.state = to;

@@ -25,7 +25,7 @@ impl Host for RunningCall {
     fn balance(&mut self, member: String, account: String) -> wasmtime::Result<u64> {
         self.reading()?;
         let Some(place) = self.account(&member, account.clone())? else { return Ok(0) };
-        let balance = self.balance_of(&place)?.unsigned_abs();
+        let balance = self.balance_of(&place)?.max(0).unsigned_abs();
         self.reading_again()?.note("points.balance", (member, account), balance);
         Ok(balance)
     }
@@ -44,7 +44,7 @@ impl Host for RunningCall {
         let spent = format!("\0spent\0{key}");
         let arguments = format!("{member}\n{account}\n{points}").into_bytes();
         let before = self.written(&spent)?.value;
-        let balance = self.balance_of(&place)?.unsigned_abs();
+        let balance = self.balance_of(&place)?.max(0).unsigned_abs();
         let answer = match before {
             Some(earlier) if *earlier == *arguments => Ok(balance),
             Some(_) => Err(SpendError::Mismatch),

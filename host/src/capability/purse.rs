@@ -11,7 +11,7 @@ use crate::{
         offer::{Offer, OfferKind},
         order::public_id,
     },
-    effects::{CodeMove, CouponMove, PointAccount, PointBatch, Written},
+    effects::{CodeMove, CouponMove, PointAccount, PointMove, Written},
 };
 
 use super::Call;
@@ -88,10 +88,10 @@ impl Call {
                 let account = PointAccount { member: hold.beneficiary.clone(), account: account.to_string() };
                 // What was spent meanwhile cannot be taken back: a balance never falls below zero.
                 let points = i64::from(points);
-                let back = points.min(self.shared.balance(&self.source, &account, self.now)?);
+                let back = points.min(self.shared.balance(&self.source, &account, self.now)?.max(0));
                 let name = account.account.clone();
                 self.transfer(Transfer::points(&name, Account::Member(account.member.clone()), Account::Issuer, back, &hold.key));
-                self.shared.move_points(&mut self.effects, account, -back);
+                self.shared.move_points(&mut self.effects, PointMove { account, points: -back, batch: None });
                 Ok(if points == 0 { cost } else { (i128::from(cost) * i128::from(back) / i128::from(points)) as i64 })
             }
             Some(OfferKind::Coupon { .. }) => {
@@ -145,12 +145,9 @@ impl Call {
         let to = PointAccount { member: hold.beneficiary.clone(), account: account.to_string() };
         let credit = Account::Member(hold.beneficiary.clone());
         self.transfer(Transfer::points(account.as_str(), Account::Issuer, credit, points, &hold.key));
-        if let Some(valid) = valid_ms {
-            let key: Arc<str> = hold.key.as_str().into();
-            let expires_at = self.now.saturating_add(i64::from(valid));
-            self.effects.point_batches.push(PointBatch { account: to.clone(), key, points, expires_at });
-        }
-        self.shared.move_points(&mut self.effects, to, points);
+        let key: Arc<str> = hold.key.as_str().into();
+        let batch = valid_ms.map(|valid| (key, self.now.saturating_add(i64::from(valid))));
+        self.shared.move_points(&mut self.effects, PointMove { account: to, points, batch });
     }
 
     fn issue_coupon(&mut self, hold: &Hold, template: Id) {
@@ -173,7 +170,7 @@ impl Call {
     pub(super) fn spend(&mut self, account: PointAccount, points: i64, reference: &str) {
         let debit = Account::Member(account.member.clone());
         self.transfer(Transfer::points(&account.account, debit, Account::Spent, points, reference));
-        self.shared.move_points(&mut self.effects, account, -points);
+        self.shared.move_points(&mut self.effects, PointMove { account, points: -points, batch: None });
     }
 
     /// Puts back a hold that nobody captured in time. False where there is nothing to put back.

@@ -64,6 +64,8 @@ fn hold(hold: &Hold) -> wit::Hold {
 impl RunningCall {
     fn find_hold(&mut self, key: &str) -> wasmtime::Result<Option<Hold>> {
         self.key(key)?;
+        let counted = self.quota.read(1, 0);
+        self.within(counted)?;
         let found = self.reading_again()?.state.record(key);
         self.host(found)
     }
@@ -182,6 +184,10 @@ impl RunningCall {
         self.writing()?;
         Ok(match self.find_hold(key)? {
             None => Err(HoldChangeError::UnknownHold),
+            Some(hold) if from == HoldState::Held && hold.state == from && hold.expires_at < self.reading_again()?.now => {
+                // Its timer has not run yet: it is over all the same.
+                Err(HoldChangeError::WrongState(wit::HoldState::Expired))
+            }
             Some(hold) if hold.state == from => Ok(hold),
             Some(hold) => Err(HoldChangeError::WrongState(state(hold.state))),
         })

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::{
     domain::{id::Id, stock::StockPool},
-    effects::{Effects, PointAccount},
+    effects::{Effects, PointAccount, PointMove},
     state::Source,
     store::budgets::Budget,
 };
@@ -72,12 +72,13 @@ impl Shared {
     }
 
     /// Moves a balance as the commit will.
-    pub(crate) fn move_points(&mut self, effects: &mut Effects, account: PointAccount, points: i64) {
-        if let Some(known) = self.balances.get_mut(&account) {
+    pub(crate) fn move_points(&mut self, effects: &mut Effects, moved: PointMove) {
+        let PointMove { account, points, .. } = &moved;
+        if let Some(known) = self.balances.get_mut(account) {
             *known += points;
         }
         *self.moved_points.entry(account.clone()).or_default() += points;
-        *effects.points.entry(account).or_default() += points;
+        effects.points.push(moved);
     }
 
     /// What a member is to be paid.

@@ -96,7 +96,7 @@ impl Delivery {
         let (order, paid, refunded) = match &news {
             ShopNews::Paid { order, amount, .. } => (order.clone(), amount.minor, 0),
             ShopNews::Refunded { order, amount, .. } => (order.clone(), 0, amount.minor),
-            ShopNews::Closed { order, .. } => (order.clone(), 0, 0),
+            ShopNews::Closed { order, .. } | ShopNews::RefundRefused { order, .. } => (order.clone(), 0, 0),
         };
         let now = self.activities.clock.now();
         if self.activities.hear_shop(community, news, now).await? == Received::Now {

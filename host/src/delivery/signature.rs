@@ -8,7 +8,13 @@ use sha2::Sha256;
 use crate::domain::endpoint::{Scheme, SigningKey};
 
 /// Signed messages that are older or newer are taken for replayed ones.
-const TOLERANCE_SECONDS: i64 = 300;
+const TOLERANCE_SECONDS: u64 = 300;
+
+/// Signatures of one message that are looked at: while keys change there are two.
+const SIGNATURES_MAX: usize = 8;
+
+/// Of HMAC-SHA-256.
+const SIGNATURE_BYTES: usize = 32;
 
 /// As many bytes as the digest has; the standard allows 24 to 64.
 const SECRET_BYTES: usize = 32;
@@ -80,14 +86,19 @@ pub(crate) fn verify<'a>(
     now: i64,
 ) -> Result<(), NotSigned> {
     let seconds: i64 = seconds.parse().map_err(|_| NotSigned::Missing)?;
-    if (now.div_euclid(1_000) - seconds).abs() > TOLERANCE_SECONDS {
+    if now.div_euclid(1_000).abs_diff(seconds) > TOLERANCE_SECONDS {
         return Err(NotSigned::Stale);
     }
-    let given: Vec<Vec<u8>> =
-        signatures.split(' ').filter_map(|one| STANDARD.decode(one.strip_prefix("v1,")?).ok()).collect();
+    let given: Vec<Vec<u8>> = signatures
+        .split(' ')
+        .take(SIGNATURES_MAX)
+        .filter_map(|one| STANDARD.decode(one.strip_prefix("v1,")?).ok())
+        .filter(|bytes| bytes.len() == SIGNATURE_BYTES)
+        .collect();
     for key in keys.filter(|key| key.scheme == Scheme::V1) {
-        // Compared in constant time.
-        if given.iter().any(|signature| mac(key, id, seconds, body).verify_slice(signature).is_ok()) {
+        let expected = mac(key, id, seconds, body);
+        // Compared in constant time; the body is hashed once for each key.
+        if given.iter().any(|signature| expected.clone().verify_slice(signature).is_ok()) {
             return Ok(());
         }
     }
@@ -125,6 +136,10 @@ mod tests {
         assert_eq!(check(&[&new], "m", SECONDS + 1, b"body", NOW), Err(NotSigned::Wrong));
         assert_eq!(check(&[&fresh_key(Scheme::V1)], "m", SECONDS, b"body", NOW), Err(NotSigned::Wrong));
         assert_eq!(verify([&new].into_iter(), ("m", "soon", &signed), b"body", NOW), Err(NotSigned::Missing));
+        let never = i64::MIN.to_string();
+        assert_eq!(verify([&new].into_iter(), ("m", &never, &signed), b"body", NOW), Err(NotSigned::Stale));
+        let late = format!("{}{signed}", "v1,AAAA ".repeat(SIGNATURES_MAX));
+        assert_eq!(verify([&new].into_iter(), ("m", &SECONDS.to_string(), &late), b"body", NOW), Err(NotSigned::Wrong));
     }
 
     #[test]

@@ -1,6 +1,9 @@
 //! Telling one endpoint of one activity: what is behind its cursor, in order, until something fails.
 
+use std::time::{Duration, Instant};
+
 use anyhow::Context;
+use serde::Deserialize;
 use serde_json::json;
 
 use crate::{
@@ -18,11 +21,17 @@ use crate::{
 
 use super::{Delivery, client::Message, signature};
 
-/// Who tells has so long; then another host may.
+/// Who tells has so long; then another host may. It is longer than [`TELLING_TIME_MAX`] and one answer together.
 const LEASE_MS: i64 = 60_000;
+
+/// Once it has told for so long, what has been told is written down; the rest comes in the next round.
+const TELLING_TIME_MAX: Duration = Duration::from_secs(10);
 
 /// Pauses between attempts, in seconds: ten attempts over three days and three hours. Then the endpoint is switched off.
 const PAUSES_S: [i64; 9] = [5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400];
+
+/// The one status by which a shop says that it will never do what it is asked to. Anything else may pass.
+const REFUSED: u16 = 422;
 
 /// A pause is longer by up to a fifth, so that receivers which failed together are not told together.
 const JITTER_PERCENT: i64 = 20;
@@ -56,12 +65,18 @@ impl Delivery {
             return Ok(Told::No);
         };
         let now = self.activities.clock.now();
-        if !store.lease(&due, now, now + LEASE_MS).await? {
-            return Ok(Told::No);
-        }
+        let Some(lease) = store.lease(&due, now, now + LEASE_MS).await? else { return Ok(Told::No) };
+        let begun = Instant::now();
         let mut cursor = due.cursor;
         for (index, row) in rows.iter().enumerate() {
-            match self.tell_one(&endpoint, row).await? {
+            let answer = match self.tell_one(&endpoint, row).await {
+                Ok(answer) => answer,
+                Err(error) => {
+                    tracing::error!(error = format!("{error:#}"), endpoint = %endpoint.id, "a message could not be told");
+                    Answer::Failed("the host could not tell it".into())
+                }
+            };
+            match answer {
                 Answer::Heard => {
                     // The rows of one call were written together: where another call follows, this one is done.
                     let is_call_done = rows.get(index + 1).is_some_and(|next| next.seq > row.seq);
@@ -70,38 +85,48 @@ impl Delivery {
                     } else {
                         Cursor { seq: row.seq - 1, ordinal: row.ordinal }
                     };
+                    if begun.elapsed() > TELLING_TIME_MAX {
+                        break;
+                    }
                 }
                 Answer::Failed(why) => {
-                    self.failed(&endpoint, &due, cursor, &why).await?;
+                    self.failed(&endpoint, (&due, lease), cursor, &why).await?;
                     return Ok(Told::Something);
                 }
                 Answer::Gone => {
-                    store.told(&due, cursor, (0, 0, Some("it answered 410 Gone"))).await?;
+                    // Switched off while the lease holds: nobody tells it once more in between.
                     store.set_endpoint_state(&endpoint.community, &endpoint.id, EndpointState::Disabled).await?;
+                    store.told(&due, lease, cursor, (0, 0, Some("it answered 410 Gone"))).await?;
                     return Ok(Told::Something);
                 }
             }
         }
-        store.told(&due, cursor, (0, 0, None)).await?;
+        store.told(&due, lease, cursor, (0, 0, None)).await?;
         Ok(Told::Something)
     }
 
-    async fn failed(&self, endpoint: &Endpoint, due: &Due, cursor: Cursor, why: &str) -> anyhow::Result<()> {
+    async fn failed(
+        &self,
+        endpoint: &Endpoint,
+        (due, lease): (&Due, i64),
+        cursor: Cursor,
+        why: &str,
+    ) -> anyhow::Result<()> {
         metrics::counter!("fairground_deliveries_failed_total").increment(1);
         let store = &self.activities.store;
         // A failure after something was told is the first of its message.
         let before = if cursor == due.cursor { due.attempts } else { 0 };
         let Some(pause) = usize::try_from(before).ok().and_then(|before| PAUSES_S.get(before)) else {
             tracing::warn!(endpoint = %endpoint.id, why, "an endpoint has failed for three days and is switched off");
-            store.told(due, cursor, (before + 1, 0, Some(why))).await?;
-            return store.set_endpoint_state(&endpoint.community, &endpoint.id, EndpointState::Disabled).await;
+            store.set_endpoint_state(&endpoint.community, &endpoint.id, EndpointState::Disabled).await?;
+            return store.told(due, lease, cursor, (before + 1, 0, Some(why))).await;
         };
         let mut random = [0];
         getrandom::fill(&mut random).expect("the system has randomness");
         let jitter = pause * 1_000 * JITTER_PERCENT * i64::from(random[0]) / (100 * 255);
         let next = self.activities.clock.now() + pause * 1_000 + jitter;
         tracing::debug!(endpoint = %endpoint.id, activity = %due.activity.activity, why, "a delivery failed");
-        store.told(due, cursor, (before + 1, next, Some(why))).await
+        store.told(due, lease, cursor, (before + 1, next, Some(why))).await
     }
 
     async fn tell_one(&self, endpoint: &Endpoint, row: &OutboxRow) -> anyhow::Result<Answer> {
@@ -118,8 +143,8 @@ impl Delivery {
                 Ok(match self.post(endpoint, row).await? {
                     Ok(status) if status.is_success() => Answer::Heard,
                     // It will not, however often it is asked.
-                    Ok(status) if [400, 404, 409, 422].contains(&status.as_u16()) => {
-                        self.refused(endpoint, row, status.as_u16()).await?;
+                    Ok(status) if status.as_u16() == REFUSED => {
+                        self.refused(endpoint, row).await?;
                         Answer::Heard
                     }
                     Ok(status) => Answer::Failed(format!("it answered {status}")),
@@ -148,16 +173,27 @@ impl Delivery {
         Ok(self.client.post(&endpoint.url, &message).await)
     }
 
-    /// The shop does not do what it was asked to: an order that it does not open is closed. Anything else is for a person.
-    async fn refused(&self, endpoint: &Endpoint, row: &OutboxRow, status: u16) -> anyhow::Result<()> {
-        tracing::warn!(topic = row.topic, order = row.subject, status, "the shop refused");
-        if row.topic == "order.open" {
-            let order = Id::new(&row.subject).context("an order's subject is its id")?;
-            let news = ShopNews::Closed { order, reason: format!("the shop refused it ({status})") };
-            self.activities.hear_shop(&endpoint.community, news, self.activities.clock.now()).await?;
-        }
+    /// The shop does not do what it was asked to: an order that it does not open is closed, a refund is not made.
+    async fn refused(&self, endpoint: &Endpoint, row: &OutboxRow) -> anyhow::Result<()> {
+        tracing::warn!(topic = row.topic, order = row.subject, "the shop refused");
+        let order = Id::new(&row.subject).context("an order's subject is its id")?;
+        let reason = "the shop refused".to_owned();
+        let news = match row.topic.as_str() {
+            "order.open" => ShopNews::Closed { order, reason },
+            "order.refund" => {
+                let asked: RefundAsked = serde_json::from_str(row.payload.get())?;
+                ShopNews::RefundRefused { order, refund: asked.refund, reason }
+            }
+            _ => return Ok(()),
+        };
+        self.activities.hear_shop(&endpoint.community, news, self.activities.clock.now()).await?;
         Ok(())
     }
+}
+
+#[derive(Deserialize)]
+struct RefundAsked {
+    refund: Id,
 }
 
 /// The same however often it is sent.

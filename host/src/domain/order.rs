@@ -49,11 +49,14 @@ pub(crate) struct Order {
 }
 
 impl Order {
-    /// Where its payments and refunds have brought it.
+    /// Where its payments and refunds have brought it; nowhere, where there were none.
     pub(crate) fn settle_state(&mut self) {
+        if self.paid_minor == 0 {
+            return;
+        }
         self.state = if self.refunding_minor > 0 {
             OrderState::Refunding
-        } else if self.paid_minor > 0 && self.refunded_minor == self.paid_minor {
+        } else if self.refunded_minor == self.paid_minor {
             OrderState::Refunded
         } else {
             OrderState::Paid
@@ -66,6 +69,8 @@ impl Order {
 pub(crate) enum RefundState {
     Asked,
     Done,
+    /// The shop does not pay it back.
+    Refused,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,6 +88,11 @@ pub(crate) struct Refund {
 pub(crate) fn public_id(kind: &str, id: &ActivityId, key: &str) -> Id {
     let hash = Sha256::new().chain_update(id.activity.as_str()).chain_update("\n").chain_update(key).finalize();
     Id::new(&format!("{kind}_{}", hex(&hash[..16]))).expect("hexadecimal digits are fine in an id")
+}
+
+/// What is said of one order is heard in order. No key of a plugin's has this form.
+pub(crate) fn order_stream(key: &str) -> String {
+    format!("\u{1}order/{key}")
 }
 
 /// What the shop says of an order. Each kind is also the topic that the activity hears.
@@ -117,12 +127,25 @@ pub(crate) enum ShopNews {
         refund: Id,
         amount: Money,
     },
+    /// A refund that was asked for will not be paid back.
+    #[serde(rename = "order.refund-refused")]
+    RefundRefused {
+        #[schema(value_type = String)]
+        order: Id,
+        #[schema(value_type = String)]
+        refund: Id,
+        #[serde(default)]
+        reason: String,
+    },
 }
 
 impl ShopNews {
     pub(crate) fn order(&self) -> &Id {
         match self {
-            Self::Paid { order, .. } | Self::Closed { order, .. } | Self::Refunded { order, .. } => order,
+            Self::Paid { order, .. }
+            | Self::Closed { order, .. }
+            | Self::Refunded { order, .. }
+            | Self::RefundRefused { order, .. } => order,
         }
     }
 }

@@ -7,9 +7,9 @@ use utoipa::ToSchema;
 
 use crate::{
     activity::{Answer, Asked, Control, CreateError, Creation},
-    capability::commitment,
     domain::{
         activity::{Activity, ActivityId, ConfigReport, Head, Lifecycle, Scope},
+        chance::commitment,
         id::Id,
         journal::Outcome,
         offer::Offers,

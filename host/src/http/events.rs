@@ -19,6 +19,12 @@ const TOPIC_BYTES_MAX: usize = 128;
 /// Topics that only the shop may speak of.
 const SHOP_TOPICS: &str = "order.";
 
+/// Ids of what the shop says begin so: nobody else can say it first.
+const SHOP_IDS: &str = "evt_";
+
+/// An event lies no further ahead than clocks may differ.
+const AHEAD_MS_MAX: i64 = 86_400_000;
+
 /// Something that happened on the platform.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -59,11 +65,19 @@ pub(crate) async fn take(
         let detail = "A topic is lower-case words with dots between, and begins with `order.` only where the shop speaks.";
         return Err(Problem::unprocessable("event.topic", detail));
     }
+    if id.as_str().starts_with(SHOP_IDS) {
+        let detail = format!("Ids that begin with {SHOP_IDS} are the shop's.");
+        return Err(Problem::unprocessable("event.id", detail));
+    }
     let payload = serde_json::value::to_raw_value(&payload).map_err(anyhow::Error::from)?;
     if payload.get().len() > PAYLOAD_BYTES_MAX {
         return Err(Problem::unprocessable("event.payload", format!("A payload has at most {PAYLOAD_BYTES_MAX} bytes.")));
     }
-    let at = at.unwrap_or_else(|| app.activities.clock.now());
+    let now = app.activities.clock.now();
+    let at = at.unwrap_or(now);
+    if !(0..=now.saturating_add(AHEAD_MS_MAX)).contains(&at) {
+        return Err(Problem::unprocessable("event.at", "An event has happened since 1970, and not after tomorrow."));
+    }
     let received = app.activities.hear_platform(&community, (id, topic, subject), payload, at).await?;
     Ok(Json(Taken { is_new: received == Received::Now }))
 }

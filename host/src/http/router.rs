@@ -18,7 +18,7 @@ use utoipa_swagger_ui::SwaggerUi;
 use crate::{activity::Activities, delivery::Delivery};
 
 use super::{
-    activities, budgets, communities, coupons, edge, events, groups, health,
+    activities, budgets, communities, coupons, edge, events, fairness, groups, health,
     identity::{Identity, Who, require},
     keys, ledger, members, orders, participation, plugins,
     problem::Problem,
@@ -130,6 +130,7 @@ fn table(app: &App) -> OpenApiRouter<App> {
         (MEMBER_OR_OPERATOR, routes!(participation::act)),
         (MEMBER_OR_OPERATOR, routes!(participation::query)),
         (MEMBER_OR_OPERATOR, routes!(participation::page)),
+        (ANYBODY_KNOWN, routes!(fairness::show)),
         (ANYBODY_KNOWN, routes!(rewards::list)),
     ];
     let guarded = all.into_iter().fold(begin, |router, (who, route)| router.routes(guard(app, who, route)));

@@ -12,7 +12,7 @@ use crate::{
     activity::Received,
     delivery::{Deed, check_url, signature},
     domain::{
-        endpoint::{Endpoint, EndpointKind, EndpointState, Scheme},
+        endpoint::{Endpoint, EndpointKind, EndpointState, Scheme, SigningKey},
         id::Id,
         money::MINOR_MAX,
         order::ShopNews,
@@ -27,6 +27,9 @@ use super::{
     problem::Problem,
     router::App,
 };
+
+/// For so long after a change of the secret the one before is good: one day.
+const ROTATION_MS: i64 = 86_400_000;
 
 /// The name of a community's shop among its endpoints.
 const SHOP: &str = "shop";
@@ -60,7 +63,8 @@ pub(crate) struct Shop {
     secret: Option<String>,
 }
 
-/// Sets the community's shop. Orders that were opened before it was set are told to it now.
+/// Sets the community's shop, or another address or secret of it; the secret before is good for another day. A first shop is told
+/// of orders that were opened before there was one; another one only of what comes.
 #[utoipa::path(put, path = "/v1/communities/{community}/shop", tag = "shop", params(CommunityPath),
     request_body = ShopWish, responses((status = 200, body = Shop)))]
 pub(crate) async fn put(
@@ -81,15 +85,21 @@ pub(crate) async fn put(
             (EndpointKind::Shop, url, Some(key))
         }
     };
+    let now = app.activities.clock.now();
+    let mut keys: Vec<SigningKey> = key.iter().cloned().collect();
+    if let Some(before) = app.activities.store.endpoint(&community, &shop_id()).await? {
+        let old = before.keys.into_iter().next().filter(|old| keys.iter().all(|new| new.bytes != old.bytes));
+        keys.extend(old.map(|old| SigningKey { until: Some(now + ROTATION_MS), ..old }));
+    }
     let endpoint = Endpoint {
         community,
         id: shop_id(),
         kind,
         url: url.clone(),
         topics: Vec::new(),
-        keys: key.iter().cloned().collect(),
+        keys,
         state: EndpointState::Active,
-        created_at: app.activities.clock.now(),
+        created_at: now,
     };
     app.activities.store.put_endpoint(&endpoint).await?;
     Ok(Json(Shop { kind, url, state: EndpointState::Active, secret: key.as_ref().map(signature::secret_text) }))
@@ -125,16 +135,23 @@ pub(crate) async fn hear(
     headers: HeaderMap,
     Signed { bytes, body }: Signed<ShopNews>,
 ) -> Result<Json<NewsTaken>, Problem> {
-    let unsigned = |why: String| Problem::new(StatusCode::UNAUTHORIZED, "shop.signature", why);
+    // The same for everybody who cannot sign: whether there is such a community, or a shop in it, is nobody's business.
+    let unsigned = || {
+        let detail = "Sign the message by Standard Webhooks with the shop's secret, within five minutes.";
+        Problem::new(StatusCode::UNAUTHORIZED, "shop.signature", detail)
+    };
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let shop = app.activities.store.endpoint(&community, &shop_id()).await?;
-    // Whether there is such a community, or a shop in it, is told to nobody who cannot sign.
-    let shop = shop.filter(|shop| shop.kind == EndpointKind::Shop).ok_or_else(|| unsigned("There is no key.".into()))?;
+    let shop = shop.filter(|shop| shop.kind == EndpointKind::Shop).ok_or_else(unsigned)?;
     let now = app.activities.clock.now();
     let parts = (text("webhook-id"), text("webhook-timestamp"), text("webhook-signature"));
-    signature::verify(shop.keys_at(now), parts, &bytes, now).map_err(|why| unsigned(format!("{why}.")))?;
+    signature::verify(shop.keys_at(now), parts, &bytes, now).map_err(|_| unsigned())?;
     match app.activities.hear_shop(&community, body?, now).await? {
         Received::Unknown => Err(Problem::not_found("order")),
+        Received::Unfit => Err(Problem::conflict(
+            "shop.unfit",
+            "It is another currency or amount, or a refund of another order, or pays back what was not paid yet.",
+        )),
         received => Ok(Json(NewsTaken { is_new: received == Received::Now })),
     }
 }

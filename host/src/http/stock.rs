@@ -110,9 +110,8 @@ pub(crate) async fn add_codes(
         let detail = format!("Send 1 to {CODES_MAX} codes of 1 to {CODE_BYTES_MAX} bytes without control characters.");
         return Err(Problem::unprocessable("stock.codes", detail));
     }
-    let store = &app.activities.store;
-    if store.pool(&community, &pool).await?.is_some_and(|pool| !pool.is_of_codes) {
-        return Err(Problem::conflict("stock.not-of-codes", "This pool is of goods."));
+    match app.activities.store.add_codes(&community, &pool, &codes).await? {
+        Some(added) => Ok(Json(CodesAdded { added })),
+        None => Err(Problem::conflict("stock.not-of-codes", "This pool is of goods.")),
     }
-    Ok(Json(CodesAdded { added: store.add_codes(&community, &pool, &codes).await? }))
 }

@@ -158,16 +158,12 @@ pub(crate) async fn remove(State(app): State<App>, Ids(path): Ids<WebhookPath>) 
 #[utoipa::path(post, path = "/v1/communities/{community}/webhooks/{webhook}/rotate", tag = "webhooks", params(WebhookPath),
     responses((status = 200, body = NewWebhook)))]
 pub(crate) async fn rotate(State(app): State<App>, Ids(path): Ids<WebhookPath>) -> Result<Json<NewWebhook>, Problem> {
-    let mut endpoint = find(&app, &path).await?;
+    let endpoint = find(&app, &path).await?;
     let now = app.activities.clock.now();
-    let scheme = endpoint.keys.first().map_or(Scheme::V1, |key| key.scheme);
-    let mut keys = vec![signature::fresh_key(scheme)];
-    // Only the last one: two changes within a day leave the one in the middle as the old one.
-    keys.extend(endpoint.keys.drain(..).take(1));
-    keys[1..].iter_mut().for_each(|old| old.until = Some(now + ROTATION_MS));
-    endpoint.keys = keys;
-    app.activities.store.put_endpoint(&endpoint).await?;
-    Ok(Json(fresh_view(&endpoint)))
+    let key = signature::fresh_key(endpoint.keys.first().map_or(Scheme::V1, |key| key.scheme));
+    let rotated =
+        app.activities.store.rotate(&path.community, &path.webhook, (key, now, now + ROTATION_MS)).await?;
+    rotated.as_ref().map(fresh_view).map(Json).ok_or_else(|| Problem::not_found("webhook"))
 }
 
 /// Tells it again, at once; also one that was switched off.
@@ -210,10 +206,13 @@ pub(crate) async fn replay(
 ) -> Result<StatusCode, Problem> {
     find(&app, &path).await?;
     let id = ActivityId { community: path.community.clone(), activity };
-    if app.activities.store.activity(&id).await?.is_none() {
+    let Some((_, head)) = app.activities.store.activity(&id).await? else {
         return Err(Problem::not_found("activity"));
+    };
+    if !(1..=head.seq.max(1)).contains(&from_seq) {
+        return Err(Problem::unprocessable("webhook.from-seq", format!("It has calls 1 to {}.", head.seq)));
     }
-    app.activities.store.replay(&id, &path.webhook, from_seq.saturating_sub(1).max(0)).await?;
+    app.activities.store.replay(&id, &path.webhook, from_seq - 1).await?;
     Ok(StatusCode::ACCEPTED)
 }
 

@@ -74,6 +74,10 @@ record!(Order, order, orders, Order);
 record!(Refund, refund, refunds, Refund);
 
 impl Records {
+    pub(super) fn len(&self) -> usize {
+        self.holds.len() + self.reservations.len() + self.orders.len() + self.refunds.len()
+    }
+
     pub(super) fn put_back(&mut self, key: Arc<str>, before: Before) {
         match before {
             Before::Hold(before) => put_back(&mut self.holds, key, before),
@@ -98,7 +102,9 @@ impl State {
             }
             None => None,
         };
-        R::known(&mut self.records).insert(key.into(), record.clone());
+        if !self.is_full() {
+            R::known(&mut self.records).insert(key.into(), record.clone());
+        }
         Ok(record)
     }
 

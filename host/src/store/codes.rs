@@ -8,10 +8,13 @@ use crate::{
 use super::{Store, columns::Columns, database::Transaction};
 
 impl Store {
-    /// Adds codes to a pool, which is made if it is missing; those it has already are left alone. Answers how many are new.
-    pub(crate) async fn add_codes(&self, community: &Id, pool: &Id, codes: &[String]) -> anyhow::Result<i64> {
+    /// Adds codes to a pool, which is made if it is missing; those it has already are left alone. Answers how many are
+    /// new, or none where the pool is of goods.
+    pub(crate) async fn add_codes(&self, community: &Id, pool: &Id, codes: &[String]) -> anyhow::Result<Option<i64>> {
         let mut tx = self.begin().await?;
         let mut added = 0;
+        // In one order everywhere, so that two uploads never wait for each other.
+        let codes: std::collections::BTreeSet<&String> = codes.iter().collect();
         for code in codes {
             let inserted = sqlx::query(
                 "INSERT INTO codes (community, pool, code, state) VALUES ($1, $2, $3, 'free')
@@ -24,17 +27,22 @@ impl Store {
             .await?;
             added += i64::try_from(inserted.rows_affected())?;
         }
-        sqlx::query(
+        let counted = sqlx::query(
             "INSERT INTO stock_pools (community, id, is_of_codes, total) VALUES ($1, $2, 1, $3)
-             ON CONFLICT (community, id) DO UPDATE SET total = stock_pools.total + $3",
+             ON CONFLICT (community, id) DO UPDATE SET total = stock_pools.total + $3 WHERE stock_pools.is_of_codes = 1",
         )
         .bind(community.as_str())
         .bind(pool.as_str())
         .bind(added)
         .execute(&mut *tx)
-        .await?;
+        .await?
+        .rows_affected();
+        if counted == 0 {
+            tx.rollback().await?;
+            return Ok(None);
+        }
         tx.commit().await?;
-        Ok(added)
+        Ok(Some(added))
     }
 
     /// The codes that a member's rewards have revealed, by activity and key.

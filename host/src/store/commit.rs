@@ -62,7 +62,11 @@ impl Store {
                 Err(error) => tracing::debug!(%error, "a commit is done again with care"),
             }
         }
-        self.commit_with_care(parts).await
+        match self.commit_with_care(parts).await {
+            // Two that waited for each other: one of them was chosen to begin anew.
+            Err(error) if parts.len() == 1 && is_collision(&error) => Ok(vec![Fate::Conflict]),
+            fates => fates,
+        }
     }
 
     /// Looks half-way what became of each part.
@@ -110,6 +114,12 @@ impl Store {
         }
         Ok(fates)
     }
+}
+
+/// Whether PostgreSQL has ended a transaction for another's sake: a deadlock, or a snapshot that is too old.
+fn is_collision(error: &anyhow::Error) -> bool {
+    let error = error.downcast_ref::<sqlx::Error>().and_then(sqlx::Error::as_database_error);
+    error.and_then(DatabaseError::code).is_some_and(|code| code == "40P01" || code == "40001")
 }
 
 /// What a head that is not where its part was run does to the transaction.

@@ -103,11 +103,12 @@ impl Store {
         .await
     }
 
-    /// The order was not paid, or was paid back: the member has it again. False where it is not that order's.
+    /// The order was not paid, or was paid back: the member has it again, unless it was revoked meanwhile. False where it is not that order's.
     pub(crate) async fn return_coupon(&self, community: &Id, id: &Id, order: &str) -> anyhow::Result<bool> {
         self.move_coupon(
-            "UPDATE coupons SET state = 'issued', order_ref = NULL WHERE community = $1 AND id = $2 AND order_ref = $3
-               AND state IN ('reserved', 'used')",
+            "UPDATE coupons SET order_ref = NULL, state = CASE (SELECT holds.state FROM holds WHERE holds.community = coupons.community
+                 AND holds.activity = coupons.activity AND holds.key = coupons.key) WHEN 'revoked' THEN 'revoked' ELSE 'issued' END
+               WHERE community = $1 AND id = $2 AND order_ref = $3 AND state IN ('reserved', 'used')",
             (community, id, order, 0),
         )
         .await

@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use crate::domain::{
     activity::ActivityId,
-    endpoint::{Endpoint, EndpointKind, EndpointState},
+    endpoint::{Endpoint, EndpointKind, EndpointState, SigningKey},
     id::Id,
 };
 
@@ -18,6 +18,9 @@ use super::{
 
 /// Rows of an outbox that are read at once.
 const ROWS_MAX: i64 = 64;
+
+/// Keys of an endpoint that sign at a time, should somebody rotate them again and again.
+const KEYS_MAX: usize = 5;
 
 /// How far an endpoint has been told: everything up to and with call `seq`, and of the next call as far as `ordinal`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -53,7 +56,8 @@ pub(crate) struct DeliveryView {
 }
 
 impl Store {
-    /// Creates an endpoint or takes the place of the one of its id. A new webhook hears what happens from now on, a shop everything.
+    /// Creates an endpoint or takes the place of the one of its id, which has been told what that one had been told. A new webhook
+    /// hears what happens from now on, a first shop everything.
     pub(crate) async fn put_endpoint(&self, endpoint: &Endpoint) -> anyhow::Result<()> {
         let mut tx = self.begin().await?;
         let is_new = sqlx::query("SELECT 1 FROM endpoints WHERE community = $1 AND id = $2")
@@ -77,7 +81,14 @@ impl Store {
         .bind(endpoint.created_at)
         .execute(&mut *tx)
         .await?;
-        if is_new && endpoint.kind == EndpointKind::Webhook {
+        if !is_new {
+            // Whatever it failed at is tried again at once, perhaps elsewhere.
+            sqlx::query("UPDATE deliveries SET attempts = 0, due = 0, error = NULL WHERE community = $1 AND endpoint = $2")
+                .bind(endpoint.community.as_str())
+                .bind(endpoint.id.as_str())
+                .execute(&mut *tx)
+                .await?;
+        } else if endpoint.kind == EndpointKind::Webhook {
             sqlx::query(
                 "INSERT INTO deliveries (community, endpoint, activity, seq, ordinal, attempts, due, leased_until)
                  SELECT community, $2, activity, seq, 0, 0, 0, 0 FROM activity_heads WHERE community = $1",
@@ -157,13 +168,14 @@ impl Store {
         Ok(())
     }
 
-    /// Tells an endpoint of an activity again, from the call after `seq` on.
+    /// Tells an endpoint of an activity again, from the call after `seq` on; never further on than it would be told anyway. Whoever
+    /// is telling it now has no lease any more.
     pub(crate) async fn replay(&self, id: &ActivityId, endpoint: &Id, seq: i64) -> anyhow::Result<()> {
         let mut tx = self.begin().await?;
         sqlx::query(
-            "INSERT INTO deliveries (community, endpoint, activity, seq, ordinal, attempts, due, leased_until)
-             VALUES ($1, $2, $3, $4, 0, 0, 0, 0)
-             ON CONFLICT (community, endpoint, activity) DO UPDATE SET seq = $4, ordinal = 0, attempts = 0, due = 0",
+            "UPDATE deliveries SET ordinal = CASE WHEN seq < $4 THEN ordinal ELSE 0 END, seq = CASE WHEN seq < $4 THEN seq ELSE $4 END,
+               attempts = 0, due = 0, leased_until = 0
+             WHERE community = $1 AND endpoint = $2 AND activity = $3",
         )
         .bind(id.community.as_str())
         .bind(endpoint.as_str())
@@ -173,6 +185,36 @@ impl Store {
         .await?;
         tx.commit().await?;
         Ok(())
+    }
+
+    /// Puts a new key before those that are still good, and lets those end at `until`. None where there is no such endpoint.
+    pub(crate) async fn rotate(
+        &self,
+        community: &Id,
+        id: &Id,
+        (key, now, until): (SigningKey, i64, i64),
+    ) -> anyhow::Result<Option<Endpoint>> {
+        let mut tx = self.begin().await?;
+        let locked = "UPDATE endpoints SET state = state WHERE community = $1 AND id = $2 RETURNING *";
+        let row = sqlx::query(locked).bind(community.as_str()).bind(id.as_str()).fetch_optional(&mut *tx).await?;
+        let Some(mut endpoint) = row.as_ref().map(read).transpose()? else {
+            tx.rollback().await?;
+            return Ok(None);
+        };
+        endpoint.keys.retain(|key| key.until.is_none_or(|until| now < until));
+        for old in &mut endpoint.keys {
+            old.until = Some(old.until.unwrap_or(until).min(until));
+        }
+        endpoint.keys.insert(0, key);
+        endpoint.keys.truncate(KEYS_MAX);
+        sqlx::query("UPDATE endpoints SET secrets = $3 WHERE community = $1 AND id = $2")
+            .bind(community.as_str())
+            .bind(id.as_str())
+            .bind(json(&endpoint.keys))
+            .execute(&mut *tx)
+            .await?;
+        tx.commit().await?;
+        Ok(Some(endpoint))
     }
 
     /// How the telling of each activity goes, where it has begun.
@@ -217,7 +259,7 @@ impl Store {
                AND deliveries.activity = heads.activity
              WHERE endpoints.state = 'active' AND heads.seq > COALESCE(deliveries.seq, 0)
                AND COALESCE(deliveries.due, 0) <= $1 AND COALESCE(deliveries.leased_until, 0) <= $1
-             LIMIT $2",
+             ORDER BY COALESCE(deliveries.attempts, 0), COALESCE(deliveries.due, 0) LIMIT $2",
         )
         .bind(now)
         .bind(limit)
@@ -236,8 +278,12 @@ impl Store {
             .collect()
     }
 
-    /// Takes it upon this host to tell an endpoint, until `until`. False where another host was faster.
-    pub(crate) async fn lease(&self, due: &Due, now: i64, until: i64) -> anyhow::Result<bool> {
+    /// Takes it upon this host to tell an endpoint, until about `until`; answers the lease, or none where another was faster.
+    pub(crate) async fn lease(&self, due: &Due, now: i64, until: i64) -> anyhow::Result<Option<i64>> {
+        // No two leases are the same, so that who let one lapse cannot write under the next.
+        let mut random = [0];
+        getrandom::fill(&mut random).expect("the system has randomness");
+        let lease = until + i64::from(random[0]);
         let mut tx = self.begin().await?;
         let leased = sqlx::query(
             "INSERT INTO deliveries (community, endpoint, activity, seq, ordinal, attempts, due, leased_until)
@@ -251,26 +297,27 @@ impl Store {
         .bind(due.cursor.seq)
         .bind(due.cursor.ordinal)
         .bind(now)
-        .bind(until)
+        .bind(lease)
         .execute(&mut *tx)
         .await?
         .rows_affected();
         tx.commit().await?;
-        Ok(leased == 1)
+        Ok((leased == 1).then_some(lease))
     }
 
-    /// What an endpoint has been told by now, and lets go of it: the next attempt is at `due`. Whoever has rewound it meanwhile is
-    /// heard: nothing changes then but the lease.
+    /// What an endpoint has been told by now under a lease, which ends with that: the next attempt is at `due`. Nothing changes where
+    /// the lease is no longer good: the operator wants it told again, or another host has begun.
     pub(crate) async fn told(
         &self,
         begun: &Due,
+        lease: i64,
         cursor: Cursor,
         (attempts, due, error): (i64, i64, Option<&str>),
     ) -> anyhow::Result<()> {
         let mut tx = self.begin().await?;
-        let moved = sqlx::query(
+        sqlx::query(
             "UPDATE deliveries SET seq = $4, ordinal = $5, attempts = $6, due = $7, error = $8, leased_until = 0
-             WHERE community = $1 AND endpoint = $2 AND activity = $3 AND seq = $9 AND ordinal = $10",
+             WHERE community = $1 AND endpoint = $2 AND activity = $3 AND leased_until = $9",
         )
         .bind(begun.activity.community.as_str())
         .bind(begun.endpoint.as_str())
@@ -280,19 +327,9 @@ impl Store {
         .bind(attempts)
         .bind(due)
         .bind(error)
-        .bind(begun.cursor.seq)
-        .bind(begun.cursor.ordinal)
+        .bind(lease)
         .execute(&mut *tx)
-        .await?
-        .rows_affected();
-        if moved == 0 {
-            sqlx::query("UPDATE deliveries SET leased_until = 0 WHERE community = $1 AND endpoint = $2 AND activity = $3")
-                .bind(begun.activity.community.as_str())
-                .bind(begun.endpoint.as_str())
-                .bind(begun.activity.activity.as_str())
-                .execute(&mut *tx)
-                .await?;
-        }
+        .await?;
         tx.commit().await?;
         Ok(())
     }

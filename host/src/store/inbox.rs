@@ -1,5 +1,7 @@
 //! What activities have still to hear from outside, in order.
 
+use std::{collections::VecDeque, sync::Arc};
+
 use crate::domain::{activity::ActivityId, event::HostEvent, id::Id};
 
 use super::{
@@ -9,12 +11,22 @@ use super::{
     rows::{Column, Rows, Script},
 };
 
-/// An event and its place in an activity's inbox.
+/// An event in an activity's inbox.
 #[derive(Debug, Clone)]
 pub(crate) struct Heard {
     pub position: i64,
+    /// Events of one stream are heard in order.
+    pub stream: Arc<str>,
+    /// When it was taken.
+    pub due: i64,
     pub event: HostEvent,
 }
+
+/// Events that are read at once.
+const PAGE: i64 = 64;
+
+/// Pages that are looked through for something that may be heard.
+const PAGES_MAX: usize = 64;
 
 impl Store {
     /// Takes an event once by its id, and puts it into these activities' inboxes. False where it was taken before: another event of
@@ -22,7 +34,7 @@ impl Store {
     pub(crate) async fn receive(
         &self,
         community: &Id,
-        event: &HostEvent,
+        (event, stream): (&HostEvent, &str),
         activities: &[Id],
         now: i64,
     ) -> anyhow::Result<bool> {
@@ -49,11 +61,12 @@ impl Store {
                 .execute(&mut *tx)
                 .await?;
             sqlx::query(
-                "INSERT INTO inbox (community, activity, position, event, due)
-                 SELECT $1, $2, COALESCE(MAX(position), 0) + 1, $3, $4 FROM inbox WHERE community = $1 AND activity = $2",
+                "INSERT INTO inbox (community, activity, position, stream, event, due)
+                 SELECT $1, $2, COALESCE(MAX(position), 0) + 1, $3, $4, $5 FROM inbox WHERE community = $1 AND activity = $2",
             )
             .bind(community.as_str())
             .bind(activity.as_str())
+            .bind(stream)
             .bind(json(event))
             .bind(now)
             .execute(&mut *tx)
@@ -63,17 +76,43 @@ impl Store {
         Ok(taken == 1)
     }
 
-    /// The first events that an activity has still to hear, in order.
-    pub(crate) async fn inbox(&self, id: &ActivityId, limit: i64) -> anyhow::Result<Vec<Heard>> {
-        let rows = sqlx::query(
-            "SELECT position, event FROM inbox WHERE community = $1 AND activity = $2 ORDER BY position LIMIT $3",
-        )
-        .bind(id.community.as_str())
-        .bind(id.activity.as_str())
-        .bind(limit)
-        .fetch_all(&self.reader)
-        .await?;
-        rows.iter().map(|row| Ok(Heard { position: row.int("position")?, event: row.json("event")? })).collect()
+    /// The first events that an activity has still to hear, in order, but for those of streams that rest.
+    pub(crate) async fn inbox(&self, id: &ActivityId, rests: impl Fn(&str) -> bool) -> anyhow::Result<VecDeque<Heard>> {
+        let (mut found, mut after) = (VecDeque::new(), 0);
+        for _ in 0..PAGES_MAX {
+            let rows = sqlx::query(
+                "SELECT * FROM inbox WHERE community = $1 AND activity = $2 AND position > $3 ORDER BY position LIMIT $4",
+            )
+            .bind(id.community.as_str())
+            .bind(id.activity.as_str())
+            .bind(after)
+            .bind(PAGE)
+            .fetch_all(&self.reader)
+            .await?;
+            for row in &rows {
+                after = row.int("position")?;
+                let stream: Arc<str> = row.text("stream")?.into();
+                if !rests(&stream) {
+                    let (due, event) = (row.int("due")?, row.json("event")?);
+                    found.push_back(Heard { position: after, stream, due, event });
+                }
+            }
+            if !found.is_empty() || rows.len() < PAGE as usize {
+                break;
+            }
+        }
+        Ok(found)
+    }
+
+    /// Whether there is something of a stream that the activity has still to hear.
+    pub(crate) async fn has_news(&self, id: &ActivityId, stream: &str) -> anyhow::Result<bool> {
+        let row = sqlx::query("SELECT 1 FROM inbox WHERE community = $1 AND activity = $2 AND stream = $3 LIMIT 1")
+            .bind(id.community.as_str())
+            .bind(id.activity.as_str())
+            .bind(stream)
+            .fetch_optional(&self.reader)
+            .await?;
+        Ok(row.is_some())
     }
 
     /// Activities that are running or paused in a community, with their plugin's name and version.

@@ -73,28 +73,18 @@ impl Store {
             .bind(key.as_bytes())
             .fetch_optional(&self.reader)
             .await?;
-        row.map(|row| {
-            let refund = Refund {
-                key: row.key("key")?,
-                order: row.key("order_key")?,
-                amount_minor: row.int("amount_minor")?,
-                state: row.word("state")?,
-                reason: row.text("reason")?,
-            };
-            Ok((refund, row.int("seq")?))
-        })
-        .transpose()
+        row.map(|row| Ok((read_refund(&row)?, row.int("seq")?))).transpose()
     }
 
-    /// The key of a refund in its activity, by the name that the shop knows it by.
-    pub(crate) async fn refund_key(&self, activity: &ActivityId, id: &Id) -> anyhow::Result<Option<String>> {
-        let row = sqlx::query("SELECT key FROM refunds WHERE community = $1 AND activity = $2 AND id = $3")
+    /// A refund by the name that the shop knows it by.
+    pub(crate) async fn refund_by_id(&self, activity: &ActivityId, id: &Id) -> anyhow::Result<Option<Refund>> {
+        let row = sqlx::query("SELECT * FROM refunds WHERE community = $1 AND activity = $2 AND id = $3")
             .bind(activity.community.as_str())
             .bind(activity.activity.as_str())
             .bind(id.as_str())
             .fetch_optional(&self.reader)
             .await?;
-        row.map(|row| row.key("key")).transpose()
+        row.as_ref().map(read_refund).transpose()
     }
 
     /// An order by the name that the shop knows it by, and its key in its activity.
@@ -275,6 +265,16 @@ fn view(row: &AnyRow) -> anyhow::Result<OrderView> {
         refunded_minor,
         is_held: row.int("is_held")? == 1,
         created_at: row.int("created_at")?,
+    })
+}
+
+fn read_refund(row: &AnyRow) -> anyhow::Result<Refund> {
+    Ok(Refund {
+        key: row.key("key")?,
+        order: row.key("order_key")?,
+        amount_minor: row.int("amount_minor")?,
+        state: row.word("state")?,
+        reason: row.text("reason")?,
     })
 }
 

@@ -1,12 +1,14 @@
 //! Balances of points, and the batches of those that expire. What is left of a batch is part of the balance.
 
+use sqlx::any::AnyRow;
+
 use crate::{
     domain::{
         activity::ActivityId,
         id::Id,
         ledger::{Account, Transfer},
     },
-    effects::{PointAccount, PointBatch},
+    effects::{PointAccount, PointMove},
 };
 
 use super::{Store, columns::Columns, database::Transaction, ledger};
@@ -65,73 +67,60 @@ impl Store {
         .bind(EXPIRING_MAX)
         .fetch_all(&self.reader)
         .await?;
+        let mut expired = 0;
         for row in &due {
-            let (community, member, account) = (row.id("community")?, row.id("member")?, row.text("account")?);
-            let mut tx = self.begin().await?;
-            // The balance's row first, as in every change of it: nobody spends meanwhile.
-            sqlx::query("UPDATE point_balances SET balance = balance WHERE community = $1 AND member = $2 AND account = $3")
-                .bind(community.as_str())
-                .bind(member.as_str())
-                .bind(account.as_str())
-                .execute(&mut *tx)
-                .await?;
-            let batch = "community = $1 AND member = $2 AND account = $3 AND expires_at = $4 AND activity = $5 AND key = $6";
-            let text = format!("SELECT remaining FROM point_batches WHERE {batch}");
-            let bind = |text: String| {
-                let query = sqlx::query(sqlx::AssertSqlSafe(text));
-                let query = query.bind(community.to_string()).bind(member.to_string()).bind(account.clone());
-                anyhow::Ok(query.bind(row.int("expires_at")?).bind(row.text("activity")?).bind(row.bytes("key")?))
-            };
-            let left = bind(text)?.fetch_one(&mut *tx).await?.int("remaining")?;
-            if left > 0 {
-                bind(format!("UPDATE point_batches SET remaining = 0 WHERE {batch}"))?.execute(&mut *tx).await?;
-                sqlx::query(
-                    "UPDATE point_balances SET balance = balance - $4 WHERE community = $1 AND member = $2 AND account = $3",
-                )
-                .bind(community.as_str())
-                .bind(member.as_str())
-                .bind(account.as_str())
-                .bind(left)
-                .execute(&mut *tx)
-                .await?;
-                let (debit, reference) = (Account::Member(member.clone()), row.key("key")?);
-                let transfer = Transfer::points(&account, debit, Account::Expired, left, &reference);
-                ledger::append(&mut tx, &community, &[transfer], now).await?;
+            match self.expire_batch(row, now).await {
+                Ok(()) => expired += 1,
+                // One that cannot be taken keeps no other from being taken.
+                Err(error) => tracing::error!(error = format!("{error:#}"), "points could not expire"),
             }
-            tx.commit().await?;
         }
-        Ok(due.len() as i64 == EXPIRING_MAX)
+        Ok(expired > 0 && due.len() as i64 == EXPIRING_MAX)
     }
-}
 
-/// Points that expire begin to count; the balance is changed with them.
-pub(super) async fn insert_batch(tx: &mut Transaction, id: &ActivityId, batch: &PointBatch) -> anyhow::Result<()> {
-    sqlx::query(
-        "INSERT INTO point_batches (community, member, account, expires_at, activity, key, remaining)
-         VALUES ($1, $2, $3, $4, $5, $6, $7)",
-    )
-    .bind(id.community.as_str())
-    .bind(batch.account.member.as_str())
-    .bind(batch.account.account.as_str())
-    .bind(batch.expires_at)
-    .bind(id.activity.as_str())
-    .bind(batch.key.as_bytes())
-    .bind(batch.points)
-    .execute(&mut **tx)
-    .await?;
-    Ok(())
+    async fn expire_batch(&self, row: &AnyRow, now: i64) -> anyhow::Result<()> {
+        let (community, member, account) = (row.id("community")?, row.id("member")?, row.text("account")?);
+        let mut tx = self.begin().await?;
+        // The balance's row first, as in every change of it: nobody spends meanwhile.
+        sqlx::query("UPDATE point_balances SET balance = balance WHERE community = $1 AND member = $2 AND account = $3")
+            .bind(community.as_str())
+            .bind(member.as_str())
+            .bind(account.as_str())
+            .execute(&mut *tx)
+            .await?;
+        let batch = "community = $1 AND member = $2 AND account = $3 AND expires_at = $4 AND activity = $5 AND key = $6";
+        let text = format!("SELECT remaining FROM point_batches WHERE {batch}");
+        let bind = |text: String| {
+            let query = sqlx::query(sqlx::AssertSqlSafe(text));
+            let query = query.bind(community.to_string()).bind(member.to_string()).bind(account.clone());
+            anyhow::Ok(query.bind(row.int("expires_at")?).bind(row.text("activity")?).bind(row.bytes("key")?))
+        };
+        let left = bind(text)?.fetch_one(&mut *tx).await?.int("remaining")?;
+        if left > 0 {
+            bind(format!("UPDATE point_batches SET remaining = 0 WHERE {batch}"))?.execute(&mut *tx).await?;
+            sqlx::query(
+                "UPDATE point_balances SET balance = balance - $4 WHERE community = $1 AND member = $2 AND account = $3",
+            )
+            .bind(community.as_str())
+            .bind(member.as_str())
+            .bind(account.as_str())
+            .bind(left)
+            .execute(&mut *tx)
+            .await?;
+            let (debit, reference) = (Account::Member(member.clone()), row.key("key")?);
+            let transfer = Transfer::points(&account, debit, Account::Expired, left, &reference);
+            ledger::append(&mut tx, &community, &[transfer], now).await?;
+        }
+        tx.commit().await?;
+        Ok(())
+    }
 }
 
 /// Adds to a balance, or takes from it what is there and has not expired, the oldest batches first: false, and nothing changed,
 /// where it is not there.
-pub(super) async fn change(
-    tx: &mut Transaction,
-    community: &Id,
-    account: &PointAccount,
-    points: i64,
-    now: i64,
-) -> anyhow::Result<bool> {
-    let text = if points >= 0 {
+pub(super) async fn change(tx: &mut Transaction, id: &ActivityId, moved: &PointMove, now: i64) -> anyhow::Result<bool> {
+    let PointMove { account, points, batch } = moved;
+    let text = if *points >= 0 {
         "INSERT INTO point_balances (community, member, account, balance) VALUES ($1, $2, $3, $5)
          ON CONFLICT (community, member, account) DO UPDATE SET balance = point_balances.balance + $5"
             .to_owned()
@@ -142,18 +131,44 @@ pub(super) async fn change(
         )
     };
     let changed = sqlx::query(sqlx::AssertSqlSafe(text))
-        .bind(community.as_str())
+        .bind(id.community.as_str())
         .bind(account.member.as_str())
         .bind(account.account.as_str())
         .bind(now)
-        .bind(points)
+        .bind(*points)
         .execute(&mut **tx)
         .await?
         .rows_affected();
-    if points < 0 && changed == 1 {
-        spend_batches(tx, community, account, -points, now).await?;
+    if let Some((key, expires_at)) = batch {
+        insert_batch(tx, id, moved, key, *expires_at).await?;
+    }
+    if *points < 0 && changed == 1 {
+        spend_batches(tx, &id.community, account, -points, now).await?;
     }
     Ok(changed == 1)
+}
+
+async fn insert_batch(
+    tx: &mut Transaction,
+    id: &ActivityId,
+    moved: &PointMove,
+    key: &str,
+    expires_at: i64,
+) -> anyhow::Result<()> {
+    sqlx::query(
+        "INSERT INTO point_batches (community, member, account, expires_at, activity, key, remaining)
+         VALUES ($1, $2, $3, $4, $5, $6, $7)",
+    )
+    .bind(id.community.as_str())
+    .bind(moved.account.member.as_str())
+    .bind(moved.account.account.as_str())
+    .bind(expires_at)
+    .bind(id.activity.as_str())
+    .bind(key.as_bytes())
+    .bind(moved.points)
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
 }
 
 /// Takes points from the batches that expire first. Beyond them are points that never expire.

@@ -57,11 +57,11 @@ async fn try_shared(tx: &mut Transaction, part: &Part) -> anyhow::Result<bool> {
             return Ok(false);
         }
     }
-    for batch in &effects.point_batches {
-        points::insert_batch(tx, id, batch).await?;
-    }
-    for (account, change) in &effects.points {
-        if !points::change(tx, community, account, *change, to.now).await? {
+    // In order within an account, and the accounts in one order everywhere.
+    let mut moves: Vec<_> = effects.points.iter().collect();
+    moves.sort_by(|a, b| a.account.cmp(&b.account));
+    for moved in moves {
+        if !points::change(tx, id, moved, to.now).await? {
             return Ok(false);
         }
     }

@@ -64,7 +64,8 @@ impl Store {
 
 /// How many rules are looked at.
 pub(crate) fn rules() -> usize {
-    checks::ALL.len() + 2
+    // Those of statements, and three that need the offers and what was received.
+    checks::ALL.len() + 3
 }
 
 fn count(row: &AnyRow, column: &str) -> anyhow::Result<i64> {

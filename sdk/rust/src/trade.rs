@@ -3,7 +3,7 @@
 use crate::{Call, HostEvent, Line, NotTraded, Order, OrderNews, Reservation, host};
 
 /// Topics that the shop speaks of. An activity that listens hears them of its own orders.
-pub const ORDER_TOPICS: [&str; 3] = ["order.paid", "order.closed", "order.refunded"];
+pub const ORDER_TOPICS: [&str; 4] = ["order.paid", "order.closed", "order.refunded", "order.refund-refused"];
 
 impl<C> Call<C> {
     /// Sets units of a stock pool aside for `ttl` milliseconds. The same key gives the same reservation.

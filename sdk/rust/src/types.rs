@@ -214,7 +214,8 @@ pub enum NotTraded {
     BadAmount,
 }
 
-/// What the shop says of an order: the payload of `order.paid`, `order.closed` and `order.refunded`.
+/// What the shop says of an order: the payload of `order.paid`, `order.closed`, `order.refunded` and
+/// `order.refund-refused`.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct OrderNews {
     /// The order's key.

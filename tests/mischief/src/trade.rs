@@ -134,6 +134,9 @@ pub(super) fn trades(blueprint: Blueprint<Mischief>) -> Blueprint<Mischief> {
             call.delete("deaf");
             Ok(())
         })
+        .action("draw", "Draw a number and two of five", |call, _: fairground_sdk::Nothing| {
+            Ok((call.draw("cut", 1, 6), call.draw_distinct("who", 5, 2)))
+        })
         .action("say", "Emit an event", |call, input: Key| {
             call.emit("mischief.done", &input.key, &input.key);
             Ok(())
@@ -144,7 +147,7 @@ pub(super) fn trades(blueprint: Blueprint<Mischief>) -> Blueprint<Mischief> {
         .query("order", "An order", |call, input: Key| {
             Ok(call.order(&input.key).map(|order| format!("{:?} {} {}", order.state, order.paid, order.refunded)))
         })
-        .listens(&[ORDER_TOPICS[0], ORDER_TOPICS[1], ORDER_TOPICS[2], "member.registered"])
+        .listens(&[ORDER_TOPICS[0], ORDER_TOPICS[1], ORDER_TOPICS[2], ORDER_TOPICS[3], "member.registered"])
 }
 
 fn rewards(blueprint: Blueprint<Mischief>) -> Blueprint<Mischief> {
@@ -186,6 +189,8 @@ pub(super) fn hear(call: &mut Call<Config>, event: &fairground_sdk::HostEvent) -
         |news| format!("{} {} {}", event.topic, news.intent, news.amount_minor),
     );
     heard.push(what);
-    call.save("heard", &heard);
+    // What it heard last: a value has 64 KiB.
+    let first = heard.len().saturating_sub(500);
+    call.save("heard", &&heard[first..]);
     Ok(())
 }

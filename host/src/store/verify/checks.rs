@@ -120,6 +120,15 @@ pub(super) const ALL: &[Check] = &[
               WHERE balance_minor <> COALESCE(balances.balance, 0)",
     },
     Check {
+        oracle: "V2",
+        rule: "money of the ledger is somebody's",
+        sql: "SELECT community || ' account ' || account || ' holds ' || CAST(balance AS TEXT) || ' and is nobody''s' FROM balances
+              WHERE balance <> 0 AND (SUBSTR(account, 1, 8) = 'payable/' AND NOT EXISTS (SELECT 1 FROM payables
+                  WHERE payables.community = balances.community AND 'payable/' || payables.member = account)
+                OR SUBSTR(account, 1, 7) = 'budget/' AND NOT EXISTS (SELECT 1 FROM budgets WHERE budgets.community = balances.community
+                  AND account IN ('budget/' || id || '/available', 'budget/' || id || '/held', 'budget/' || id || '/captured')))",
+    },
+    Check {
         oracle: "V3",
         rule: "an idempotency key has one effect",
         sql: "SELECT community || ' activity ' || activity || ' has ' || CAST(COUNT(*) AS TEXT) || ' calls of ' || actor || ' ' || name || ' ' || idempotency_key
