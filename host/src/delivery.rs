@@ -12,11 +12,7 @@ use std::{
     time::Duration,
 };
 
-use crate::{
-    activity::Activities,
-    domain::id::Id,
-    store::endpoints::Due,
-};
+use crate::{activity::Activities, domain::id::Id, store::endpoints::Due};
 
 pub(crate) use client::check_url;
 pub(crate) use demo_shop::Deed;
@@ -77,7 +73,9 @@ impl Delivery {
                 match told {
                     Ok(Ok(Told::Nothing(due))) => under_way.nothing.push(due),
                     Ok(Ok(Told::Something | Told::No)) => {}
-                    Ok(Err(error)) => tracing::error!(error = format!("{error:#}"), "a delivery failed; it is tried again"),
+                    Ok(Err(error)) => {
+                        tracing::error!(error = format!("{error:#}"), "a delivery failed; it is tried again")
+                    }
                     Err(error) => tracing::error!(%error, "a delivery panicked; it is tried again"),
                 }
             });

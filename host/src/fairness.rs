@@ -37,7 +37,8 @@ pub async fn fairness(wish: &Fairness) -> anyhow::Result<Fair> {
     let (activity, head) = found.with_context(|| format!("there is no activity {}", wish.activity))?;
     let commitment = commitment(&activity);
     let seed = told_seed(&activity, head.lifecycle);
-    let seed = seed.with_context(|| format!("its seed is told once it is settled; until then there is {commitment}"))?;
+    let seed =
+        seed.with_context(|| format!("its seed is told once it is settled; until then there is {commitment}"))?;
     let mut fair = Fair { commitment, seed, draws: 0, unfair: Vec::new() };
     let mut page = PageRequest { after: String::new(), limit: PAGE };
     loop {

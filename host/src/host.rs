@@ -73,11 +73,8 @@ impl Host {
         let address = listener.local_addr()?;
         let (stop, draining) = watch::channel(false);
         let health = Health { store: store.clone(), metrics: recorder(), draining: draining.clone() };
-        let delivery = Delivery::new(
-            activities.clone(),
-            &config.allow_host,
-            Duration::from_millis(config.webhook_timeout_ms),
-        )?;
+        let delivery =
+            Delivery::new(activities.clone(), &config.allow_host, Duration::from_millis(config.webhook_timeout_ms))?;
         let router = http::router(App::new(activities.clone(), identity, delivery.clone()), health);
         let server = tokio::spawn(http::serve(listener, router, until(draining.clone())));
         tokio::spawn(poll_timers(activities.clone(), draining.clone()));
@@ -153,7 +150,10 @@ async fn poll_deliveries(delivery: Delivery, draining: watch::Receiver<bool>) {
             Ok(true) => {}
             Ok(false) => tokio::time::sleep(DELIVERY_POLL).await,
             Err(error) => {
-                tracing::error!(error = format!("{error:#}"), "deliveries could not be looked for; they are looked for again");
+                tracing::error!(
+                    error = format!("{error:#}"),
+                    "deliveries could not be looked for; they are looked for again"
+                );
                 tokio::time::sleep(DELIVERY_POLL).await;
             }
         }

@@ -6,7 +6,13 @@ use std::{
     time::Duration,
 };
 
-use fairground_tests::{client::{Client, HOME}, component, database::Database, host::OPERATOR_KEY, program::Program};
+use fairground_tests::{
+    client::{Client, HOME},
+    component,
+    database::Database,
+    host::OPERATOR_KEY,
+    program::Program,
+};
 use reqwest::Method;
 use serde_json::{Value, json};
 

@@ -12,7 +12,12 @@ async fn town(database: &Database, budget: Value) -> TestHost {
     host.settle(&names.iter().map(String::as_str).collect::<Vec<_>>()).await;
     host.put(&format!("{HOME}/stock-pools/mug"), json!({"total": 3})).await.ok();
     host.put(&format!("{HOME}/budgets/purse"), budget).await.ok();
-    host.put(&format!("{HOME}/coupon-templates/ten"), json!({"title": "x", "discount": {"kind": "amount", "off_minor": 1}})).await.ok();
+    host.put(
+        &format!("{HOME}/coupon-templates/ten"),
+        json!({"title": "x", "discount": {"kind": "amount", "off_minor": 1}}),
+    )
+    .await
+    .ok();
     host.load(component("mischief")).await;
     for id in ["a", "b", "c"] {
         host.begin(json!({
@@ -28,7 +33,12 @@ async fn town(database: &Database, budget: Value) -> TestHost {
 }
 
 /// Everybody acts at once, in three activities, over these hosts; answers how many succeeded and with which code the rest did not.
-async fn race(hosts: &[&Client], racers: usize, action: &'static str, input: impl Fn(usize) -> Value) -> (usize, Vec<String>) {
+async fn race(
+    hosts: &[&Client],
+    racers: usize,
+    action: &'static str,
+    input: impl Fn(usize) -> Value,
+) -> (usize, Vec<String>) {
     let calls: Vec<_> = (0..racers)
         .map(|number| {
             let client = hosts[number % hosts.len()].clone();

@@ -2,7 +2,11 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use fairground_tests::{client::{Client, HOME}, component, host::TestHost};
+use fairground_tests::{
+    client::{Client, HOME},
+    component,
+    host::TestHost,
+};
 use reqwest::Method;
 use serde_json::{Value, json};
 

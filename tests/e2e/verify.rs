@@ -49,7 +49,10 @@ async fn story(database: &Database) {
 
 /// What breaks the database, and the oracle that finds out.
 const BREAKS: &[(&str, &str)] = &[
-    ("UPDATE ledger SET amount = amount + 1000000 WHERE credit = 'paid' OR debit = 'budget/purse/available' AND credit = 'budget/purse/held'", "V1"),
+    (
+        "UPDATE ledger SET amount = amount + 1000000 WHERE credit = 'paid' OR debit = 'budget/purse/available' AND credit = 'budget/purse/held'",
+        "V1",
+    ),
     ("UPDATE ledger SET amount = amount + 1 WHERE credit = 'budget/purse/available' AND debit = 'operator'", "V2"),
     ("UPDATE budgets SET limit_minor = 1", "V2"),
     ("UPDATE point_balances SET balance = balance + 1", "V2"),

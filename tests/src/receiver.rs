@@ -86,8 +86,7 @@ async fn hear(State(shared): State<Shared>, request: Request) -> StatusCode {
         let value = parts.headers.get(name).and_then(|value| value.to_str().ok());
         value.unwrap_or_default().to_owned()
     };
-    let (id, timestamp, signature) =
-        (header("webhook-id"), header("webhook-timestamp"), header("webhook-signature"));
+    let (id, timestamp, signature) = (header("webhook-id"), header("webhook-timestamp"), header("webhook-signature"));
     let body = axum::body::to_bytes(body, 1 << 20).await.expect("a body");
     let body = String::from_utf8(body.to_vec()).expect("a text");
     let message = Message { id, timestamp, signature, body };

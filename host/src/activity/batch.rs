@@ -39,6 +39,7 @@ use crate::{
 use super::{
     answered::Answered,
     exchange::{context, output_json, refusal},
+    timers::set_timer,
     work::{Act, Actor, Answer, Queued, Work},
 };
 
@@ -441,13 +442,4 @@ impl Batch {
         });
         Answer::Done { seq, outcome, answer }
     }
-}
-
-pub(super) fn set_timer(state: &mut State, effects: &mut Effects, key: &str, timer: Option<Timer>) {
-    if timer.is_none() && !state.has_timer(key) {
-        return;
-    }
-    let key: Arc<str> = key.into();
-    state.set_timer(key.clone(), timer.clone());
-    effects.timers.insert(key, timer);
 }

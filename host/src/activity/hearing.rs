@@ -22,7 +22,8 @@ use crate::{
 };
 
 use super::{
-    batch::{Batch, Entry, Prepare, set_timer},
+    batch::{Batch, Entry, Prepare},
+    timers::set_timer,
     work::Answer,
 };
 
@@ -68,7 +69,11 @@ impl Batch {
             }
         };
         let payload = changed.as_ref().map_or(event.payload.get(), |changed| &changed.payload);
-        let input = format!(r#"{{"id":{},"subject":{},"payload":{payload}}}"#, Json::of(&event.id).as_str(), Json::of(&event.subject).as_str());
+        let input = format!(
+            r#"{{"id":{},"subject":{},"payload":{payload}}}"#,
+            Json::of(&event.id).as_str(),
+            Json::of(&event.subject).as_str()
+        );
         let entry = Entry { kind: CallKind::Event, actor: "", name: &event.topic, key: None, input: &input };
         if !self.wants(event) {
             self.apply(heard);

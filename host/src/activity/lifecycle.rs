@@ -15,8 +15,8 @@ use crate::{
 };
 
 use super::{
-    batch::{Batch, Entry, Prepare, set_timer},
-    timers::{END_TIMER, SETTLE_TIMER, START_TIMER, promise},
+    batch::{Batch, Entry, Prepare},
+    timers::{END_TIMER, SETTLE_TIMER, START_TIMER, promise, set_timer},
     work::{Answer, Control},
 };
 

@@ -88,9 +88,8 @@ impl Activities {
         stream: &str,
         news: &ShopNews,
     ) -> anyhow::Result<bool> {
-        let is_amount = |amount: &Money| {
-            amount.currency == order.total.currency && (1..=MINOR_MAX).contains(&amount.minor)
-        };
+        let is_amount =
+            |amount: &Money| amount.currency == order.total.currency && (1..=MINOR_MAX).contains(&amount.minor);
         let asked = match news {
             ShopNews::Refunded { refund, .. } | ShopNews::RefundRefused { refund, .. } => {
                 self.store.refund_by_id(activity, refund).await?

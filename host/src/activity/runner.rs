@@ -344,7 +344,8 @@ impl Runner {
         if self.waiting.iter().any(|queued| matches!(queued.work, Work::Wake)) && batch.effects.heard.is_empty() {
             let rests = |stream: &str| batch.resting.contains(stream);
             batch.inbox = self.source.store.inbox(&self.activity.id, rests).await?;
-            batch.hopeless = self.failures.iter().filter(|(_, count)| **count >= FAILURES_MAX).map(|(key, _)| key.clone()).collect();
+            batch.hopeless =
+                self.failures.iter().filter(|(_, count)| **count >= FAILURES_MAX).map(|(key, _)| key.clone()).collect();
         }
         let unknown = self.waiting.iter().filter_map(|queued| match &queued.work {
             Work::Act(act) if self.careful > 0 || !batch.leaves_rows(act) => Some(act.retry_key()),

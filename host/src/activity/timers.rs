@@ -13,13 +13,13 @@ use crate::{
         journal::{CallKind, Outcome},
         json::Json,
     },
-    effects::Timer,
+    effects::{Effects, Timer},
     sandbox::guest::Fault,
-    state::Stale,
+    state::{Stale, State},
 };
 
 use super::{
-    batch::{Again, Batch, Entry, Prepare, SLICE, set_timer},
+    batch::{Again, Batch, Entry, Prepare, SLICE},
     work::Answer,
 };
 
@@ -120,4 +120,14 @@ impl Batch {
         let entry = Entry::own(CallKind::Timer, name, input.as_str());
         Ok(self.journal(entry, Outcome::Ok, Json::of(&expired), "[]".into()))
     }
+}
+
+/// Sets a timer, or takes it away.
+pub(super) fn set_timer(state: &mut State, effects: &mut Effects, key: &str, timer: Option<Timer>) {
+    if timer.is_none() && !state.has_timer(key) {
+        return;
+    }
+    let key: Arc<str> = key.into();
+    state.set_timer(key.clone(), timer.clone());
+    effects.timers.insert(key, timer);
 }

@@ -90,7 +90,13 @@ impl Call {
                 let points = i64::from(points);
                 let back = points.min(self.shared.balance(&self.source, &account, self.now)?.max(0));
                 let name = account.account.clone();
-                self.transfer(Transfer::points(&name, Account::Member(account.member.clone()), Account::Issuer, back, &hold.key));
+                self.transfer(Transfer::points(
+                    &name,
+                    Account::Member(account.member.clone()),
+                    Account::Issuer,
+                    back,
+                    &hold.key,
+                ));
                 self.shared.move_points(&mut self.effects, PointMove { account, points: -back, batch: None });
                 Ok(if points == 0 { cost } else { (i128::from(cost) * i128::from(back) / i128::from(points)) as i64 })
             }

@@ -184,7 +184,9 @@ impl RunningCall {
         self.writing()?;
         Ok(match self.find_hold(key)? {
             None => Err(HoldChangeError::UnknownHold),
-            Some(hold) if from == HoldState::Held && hold.state == from && hold.expires_at < self.reading_again()?.now => {
+            Some(hold)
+                if from == HoldState::Held && hold.state == from && hold.expires_at < self.reading_again()?.now =>
+            {
                 // Its timer has not run yet: it is over all the same.
                 Err(HoldChangeError::WrongState(wit::HoldState::Expired))
             }

@@ -65,7 +65,8 @@ pub(crate) enum Draw {
 impl Draw {
     /// The draws among a call's facts, in order.
     pub(crate) fn of_facts(facts: &str) -> Vec<Self> {
-        let facts: Vec<(String, serde_json::Value, serde_json::Value)> = serde_json::from_str(facts).unwrap_or_default();
+        let facts: Vec<(String, serde_json::Value, serde_json::Value)> =
+            serde_json::from_str(facts).unwrap_or_default();
         let draw = |(function, asked, drawn): (String, serde_json::Value, serde_json::Value)| match function.as_str() {
             "random.uniform" => {
                 let (purpose, low, high) = serde_json::from_value(asked).ok()?;
@@ -119,10 +120,12 @@ mod tests {
 
     #[test]
     fn a_draw_that_was_changed_is_found_out() {
-        let facts = |uniform: u64| format!(r#"[["clock",1,2],["random.uniform",["cut",1,6],{uniform}],["random.sample",["who",5,2],{:?}]]"#, {
-            let mut draws = Draws { seed: &[7; 32], seq: 3, count: 1 };
-            draws.sample("who", 5, 2)
-        });
+        let facts = |uniform: u64| {
+            format!(r#"[["clock",1,2],["random.uniform",["cut",1,6],{uniform}],["random.sample",["who",5,2],{:?}]]"#, {
+                let mut draws = Draws { seed: &[7; 32], seq: 3, count: 1 };
+                draws.sample("who", 5, 2)
+            })
+        };
         let first = Draws { seed: &[7; 32], seq: 3, count: 0 }.uniform("cut", 1, 6);
         let fair = |facts: String| {
             let mut draws = Draws { seed: &[7; 32], seq: 3, count: 0 };

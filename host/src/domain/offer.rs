@@ -103,10 +103,7 @@ impl Offer {
 
     /// Whether a capture is cash that the member is to be paid.
     pub(crate) fn is_cash(&self) -> bool {
-        matches!(
-            self.kind,
-            OfferKind::RedPacket { .. } | OfferKind::RandomPacket { .. } | OfferKind::Commission { .. }
-        )
+        matches!(self.kind, OfferKind::RedPacket { .. } | OfferKind::RandomPacket { .. } | OfferKind::Commission { .. })
     }
 }
 
@@ -122,8 +119,9 @@ mod tests {
     #[test]
     fn a_part_of_a_minor_unit_costs_a_whole_one() {
         let account = Id::new("points").expect("an id");
-        let of =
-            |points, unit_cost_micro| cost(OfferKind::Points { account: account.clone(), points, unit_cost_micro, valid_ms: None });
+        let of = |points, unit_cost_micro| {
+            cost(OfferKind::Points { account: account.clone(), points, unit_cost_micro, valid_ms: None })
+        };
         assert_eq!(of(10, 100_000), Some(1));
         assert_eq!(of(11, 100_000), Some(2));
         assert_eq!(of(u32::MAX, u64::MAX), None);

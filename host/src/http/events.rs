@@ -60,9 +60,12 @@ pub(crate) async fn take(
 ) -> Result<Json<Taken>, Problem> {
     communities::find(&app, &community).await?;
     let PlatformEvent { id, topic, subject, payload, at } = event;
-    let is_word = |word: &str| !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+    let is_word = |word: &str| {
+        !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+    };
     if topic.len() > TOPIC_BYTES_MAX || !topic.split('.').all(is_word) || topic.starts_with(SHOP_TOPICS) {
-        let detail = "A topic is lower-case words with dots between, and begins with `order.` only where the shop speaks.";
+        let detail =
+            "A topic is lower-case words with dots between, and begins with `order.` only where the shop speaks.";
         return Err(Problem::unprocessable("event.topic", detail));
     }
     if id.as_str().starts_with(SHOP_IDS) {
@@ -71,7 +74,10 @@ pub(crate) async fn take(
     }
     let payload = serde_json::value::to_raw_value(&payload).map_err(anyhow::Error::from)?;
     if payload.get().len() > PAYLOAD_BYTES_MAX {
-        return Err(Problem::unprocessable("event.payload", format!("A payload has at most {PAYLOAD_BYTES_MAX} bytes.")));
+        return Err(Problem::unprocessable(
+            "event.payload",
+            format!("A payload has at most {PAYLOAD_BYTES_MAX} bytes."),
+        ));
     }
     let now = app.activities.clock.now();
     let at = at.unwrap_or(now);

@@ -55,9 +55,18 @@ const APP: Who = Who { operator: false, app: true, member: false };
 const MEMBER_OR_OPERATOR: Who = Who { operator: true, app: false, member: true };
 const ANYBODY_KNOWN: Who = Who { operator: true, app: true, member: true };
 
+type Rows = Vec<(Who, UtoipaMethodRouter<App>)>;
+
 fn table(app: &App) -> OpenApiRouter<App> {
     let begin = OpenApiRouter::with_openapi(document());
-    let all = [
+    let all = people_and_plugins().into_iter().chain(money_and_news()).chain(activities());
+    let guarded = all.fold(begin, |router, (who, route)| router.routes(guard(app, who, route)));
+    // The shop has no key of ours: its messages are signed, which the handler checks.
+    guarded.routes(document_guard(vec!["shop"], routes!(shop::hear)))
+}
+
+fn people_and_plugins() -> Rows {
+    vec![
         (OPERATOR, routes!(plugins::upload)),
         (OPERATOR, routes!(plugins::list)),
         (OPERATOR, routes!(plugins::show)),
@@ -82,6 +91,12 @@ fn table(app: &App) -> OpenApiRouter<App> {
         (OPERATOR_OR_APP, routes!(budgets::put)),
         (OPERATOR_OR_APP, routes!(budgets::show)),
         (OPERATOR_OR_APP, routes!(budgets::list)),
+        (APP, routes!(tokens::create)),
+    ]
+}
+
+fn money_and_news() -> Rows {
+    vec![
         (OPERATOR, routes!(ledger::list)),
         (APP, routes!(ledger::pay_out)),
         (OPERATOR_OR_APP, routes!(stock::put)),
@@ -115,7 +130,11 @@ fn table(app: &App) -> OpenApiRouter<App> {
         (OPERATOR, routes!(webhooks::disable)),
         (OPERATOR, routes!(webhooks::replay)),
         (OPERATOR, routes!(webhooks::deliveries)),
-        (APP, routes!(tokens::create)),
+    ]
+}
+
+fn activities() -> Rows {
+    vec![
         (OPERATOR, routes!(activities::create)),
         (OPERATOR, routes!(activities::list)),
         (OPERATOR, routes!(activities::show)),
@@ -132,10 +151,7 @@ fn table(app: &App) -> OpenApiRouter<App> {
         (MEMBER_OR_OPERATOR, routes!(participation::page)),
         (ANYBODY_KNOWN, routes!(fairness::show)),
         (ANYBODY_KNOWN, routes!(rewards::list)),
-    ];
-    let guarded = all.into_iter().fold(begin, |router, (who, route)| router.routes(guard(app, who, route)));
-    // The shop has no key of ours: its messages are signed, which the handler checks.
-    guarded.routes(document_guard(vec!["shop"], routes!(shop::hear)))
+    ]
 }
 
 /// Puts the guard before a route, and whom it lets in into its documentation.

@@ -161,8 +161,7 @@ pub(crate) async fn rotate(State(app): State<App>, Ids(path): Ids<WebhookPath>) 
     let endpoint = find(&app, &path).await?;
     let now = app.activities.clock.now();
     let key = signature::fresh_key(endpoint.keys.first().map_or(Scheme::V1, |key| key.scheme));
-    let rotated =
-        app.activities.store.rotate(&path.community, &path.webhook, (key, now, now + ROTATION_MS)).await?;
+    let rotated = app.activities.store.rotate(&path.community, &path.webhook, (key, now, now + ROTATION_MS)).await?;
     rotated.as_ref().map(fresh_view).map(Json).ok_or_else(|| Problem::not_found("webhook"))
 }
 

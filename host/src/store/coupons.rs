@@ -43,14 +43,19 @@ impl Store {
         row.map(|row| row.json("terms")).transpose()
     }
 
-    pub(crate) async fn templates(&self, community: &Id, page: &PageRequest) -> anyhow::Result<Page<(Id, CouponTerms)>> {
+    pub(crate) async fn templates(
+        &self,
+        community: &Id,
+        page: &PageRequest,
+    ) -> anyhow::Result<Page<(Id, CouponTerms)>> {
         let rows = sqlx::query("SELECT * FROM coupon_templates WHERE community = $1 AND id > $2 ORDER BY id LIMIT $3")
             .bind(community.as_str())
             .bind(page.after.as_str())
             .bind(page.fetch())
             .fetch_all(&self.reader)
             .await?;
-        let templates = rows.iter().map(|row| Ok((row.id("id")?, row.json("terms")?))).collect::<anyhow::Result<_>>()?;
+        let templates =
+            rows.iter().map(|row| Ok((row.id("id")?, row.json("terms")?))).collect::<anyhow::Result<_>>()?;
         Ok(Page::of(templates, page.limit, |(id, _): &(Id, CouponTerms)| id.to_string()))
     }
 
@@ -70,15 +75,14 @@ impl Store {
         member: &Id,
         page: &PageRequest,
     ) -> anyhow::Result<Page<Coupon>> {
-        let rows = sqlx::query(
-            "SELECT * FROM coupons WHERE community = $1 AND member = $2 AND id > $3 ORDER BY id LIMIT $4",
-        )
-        .bind(community.as_str())
-        .bind(member.as_str())
-        .bind(page.after.as_str())
-        .bind(page.fetch())
-        .fetch_all(&self.reader)
-        .await?;
+        let rows =
+            sqlx::query("SELECT * FROM coupons WHERE community = $1 AND member = $2 AND id > $3 ORDER BY id LIMIT $4")
+                .bind(community.as_str())
+                .bind(member.as_str())
+                .bind(page.after.as_str())
+                .bind(page.fetch())
+                .fetch_all(&self.reader)
+                .await?;
         let coupons = rows.iter().map(read).collect::<anyhow::Result<_>>()?;
         Ok(Page::of(coupons, page.limit, |coupon: &Coupon| coupon.id.to_string()))
     }

@@ -83,11 +83,13 @@ impl Store {
         .await?;
         if !is_new {
             // Whatever it failed at is tried again at once, perhaps elsewhere.
-            sqlx::query("UPDATE deliveries SET attempts = 0, due = 0, error = NULL WHERE community = $1 AND endpoint = $2")
-                .bind(endpoint.community.as_str())
-                .bind(endpoint.id.as_str())
-                .execute(&mut *tx)
-                .await?;
+            sqlx::query(
+                "UPDATE deliveries SET attempts = 0, due = 0, error = NULL WHERE community = $1 AND endpoint = $2",
+            )
+            .bind(endpoint.community.as_str())
+            .bind(endpoint.id.as_str())
+            .execute(&mut *tx)
+            .await?;
         } else if endpoint.kind == EndpointKind::Webhook {
             sqlx::query(
                 "INSERT INTO deliveries (community, endpoint, activity, seq, ordinal, attempts, due, leased_until)
@@ -143,12 +145,7 @@ impl Store {
         Ok(deleted == 1)
     }
 
-    pub(crate) async fn set_endpoint_state(
-        &self,
-        community: &Id,
-        id: &Id,
-        state: EndpointState,
-    ) -> anyhow::Result<()> {
+    pub(crate) async fn set_endpoint_state(&self, community: &Id, id: &Id, state: EndpointState) -> anyhow::Result<()> {
         let mut tx = self.begin().await?;
         sqlx::query("UPDATE endpoints SET state = $3 WHERE community = $1 AND id = $2")
             .bind(community.as_str())
@@ -278,7 +275,8 @@ impl Store {
             .collect()
     }
 
-    /// Takes it upon this host to tell an endpoint, until about `until`; answers the lease, or none where another was faster.
+    /// Takes it upon this host to tell an endpoint, until about `until`; answers the lease, or none where somebody was faster: what was
+    /// due a moment ago may have been told since, or have failed, or be switched off.
     pub(crate) async fn lease(&self, due: &Due, now: i64, until: i64) -> anyhow::Result<Option<i64>> {
         // No two leases are the same, so that who let one lapse cannot write under the next.
         let mut random = [0];
@@ -289,7 +287,8 @@ impl Store {
             "INSERT INTO deliveries (community, endpoint, activity, seq, ordinal, attempts, due, leased_until)
              VALUES ($1, $2, $3, 0, 0, 0, 0, $7)
              ON CONFLICT (community, endpoint, activity) DO UPDATE SET leased_until = $7
-             WHERE deliveries.leased_until <= $6 AND deliveries.seq = $4 AND deliveries.ordinal = $5",
+             WHERE deliveries.leased_until <= $6 AND deliveries.due <= $6 AND deliveries.seq = $4 AND deliveries.ordinal = $5
+               AND deliveries.attempts = $8 AND EXISTS (SELECT 1 FROM endpoints WHERE endpoints.community = $1 AND endpoints.id = $2 AND endpoints.state = 'active')",
         )
         .bind(due.activity.community.as_str())
         .bind(due.endpoint.as_str())
@@ -298,6 +297,7 @@ impl Store {
         .bind(due.cursor.ordinal)
         .bind(now)
         .bind(lease)
+        .bind(due.attempts)
         .execute(&mut *tx)
         .await?
         .rows_affected();

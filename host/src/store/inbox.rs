@@ -135,7 +135,8 @@ pub(super) fn write(script: &mut Script, parts: &[&Part]) {
         text: "DELETE FROM inbox WHERE (community, activity, position) IN (SELECT * FROM {rows})",
         columns: &[Column::Text, Column::Text, Column::Int],
     };
-    let rows: Vec<_> = parts.iter().flat_map(|part| part.effects.heard.iter().map(|place| (&part.id, *place))).collect();
+    let rows: Vec<_> =
+        parts.iter().flat_map(|part| part.effects.heard.iter().map(|place| (&part.id, *place))).collect();
     script.add(&HEARD, &rows, |values, (id, position)| {
         values.activity(id);
         values.int(*position);

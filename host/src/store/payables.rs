@@ -46,12 +46,7 @@ impl Store {
 }
 
 /// Adds to what a member is to be paid, or takes from it: false, and nothing changed, where it is not there.
-pub(super) async fn change(
-    tx: &mut Transaction,
-    community: &Id,
-    member: &Id,
-    change: i64,
-) -> anyhow::Result<bool> {
+pub(super) async fn change(tx: &mut Transaction, community: &Id, member: &Id, change: i64) -> anyhow::Result<bool> {
     let text = if change >= 0 {
         "INSERT INTO payables (community, member, balance_minor) VALUES ($1, $2, $3)
          ON CONFLICT (community, member) DO UPDATE SET balance_minor = payables.balance_minor + $3"

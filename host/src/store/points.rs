@@ -38,17 +38,13 @@ impl Store {
     }
 
     /// The member's accounts and what can be spent of each at `now`, by name.
-    pub(crate) async fn balances(
-        &self,
-        community: &Id,
-        member: &Id,
-        now: i64,
-    ) -> anyhow::Result<Vec<(String, i64)>> {
-        let rows = sqlx::query("SELECT account FROM point_balances WHERE community = $1 AND member = $2 ORDER BY account")
-            .bind(community.as_str())
-            .bind(member.as_str())
-            .fetch_all(&self.reader)
-            .await?;
+    pub(crate) async fn balances(&self, community: &Id, member: &Id, now: i64) -> anyhow::Result<Vec<(String, i64)>> {
+        let rows =
+            sqlx::query("SELECT account FROM point_balances WHERE community = $1 AND member = $2 ORDER BY account")
+                .bind(community.as_str())
+                .bind(member.as_str())
+                .fetch_all(&self.reader)
+                .await?;
         let mut balances = Vec::with_capacity(rows.len());
         for row in rows {
             let account = PointAccount { member: member.clone(), account: row.text("account")? };
@@ -82,13 +78,16 @@ impl Store {
         let (community, member, account) = (row.id("community")?, row.id("member")?, row.text("account")?);
         let mut tx = self.begin().await?;
         // The balance's row first, as in every change of it: nobody spends meanwhile.
-        sqlx::query("UPDATE point_balances SET balance = balance WHERE community = $1 AND member = $2 AND account = $3")
-            .bind(community.as_str())
-            .bind(member.as_str())
-            .bind(account.as_str())
-            .execute(&mut *tx)
-            .await?;
-        let batch = "community = $1 AND member = $2 AND account = $3 AND expires_at = $4 AND activity = $5 AND key = $6";
+        sqlx::query(
+            "UPDATE point_balances SET balance = balance WHERE community = $1 AND member = $2 AND account = $3",
+        )
+        .bind(community.as_str())
+        .bind(member.as_str())
+        .bind(account.as_str())
+        .execute(&mut *tx)
+        .await?;
+        let batch =
+            "community = $1 AND member = $2 AND account = $3 AND expires_at = $4 AND activity = $5 AND key = $6";
         let text = format!("SELECT remaining FROM point_batches WHERE {batch}");
         let bind = |text: String| {
             let query = sqlx::query(sqlx::AssertSqlSafe(text));

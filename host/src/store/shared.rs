@@ -3,14 +3,7 @@
 use crate::domain::id::Id;
 
 use super::{
-    budgets, codes,
-    columns::word,
-    commit::Part,
-    coupons,
-    database::Transaction,
-    payables, points,
-    rows::number,
-    stock,
+    budgets, codes, columns::word, commit::Part, coupons, database::Transaction, payables, points, rows::number, stock,
 };
 
 /// Changes what a part shares with others, or takes the part's head back and answers false.
@@ -76,12 +69,14 @@ async fn try_shared(tx: &mut Transaction, part: &Part) -> anyhow::Result<bool> {
         }
     }
     for (member, at) in &effects.ordered {
-        sqlx::query("UPDATE members SET first_order_at = $3 WHERE community = $1 AND id = $2 AND first_order_at IS NULL")
-            .bind(community.as_str())
-            .bind(member.as_str())
-            .bind(*at)
-            .execute(&mut **tx)
-            .await?;
+        sqlx::query(
+            "UPDATE members SET first_order_at = $3 WHERE community = $1 AND id = $2 AND first_order_at IS NULL",
+        )
+        .bind(community.as_str())
+        .bind(member.as_str())
+        .bind(*at)
+        .execute(&mut **tx)
+        .await?;
     }
     bind_inviters(tx, part).await
 }

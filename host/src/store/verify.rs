@@ -106,7 +106,9 @@ async fn stock(tx: &mut Transaction) -> anyhow::Result<Vec<Broken>> {
         let (reserved, sold) = taken.remove(&(community.clone(), pool.clone())).unwrap_or_default();
         let has = (row.int("reserved")?, row.int("sold")?);
         if has != (reserved, sold) {
-            let row = format!("{community} stock pool {pool} has {has:?} reserved and sold, its units say {reserved} and {sold}");
+            let row = format!(
+                "{community} stock pool {pool} has {has:?} reserved and sold, its units say {reserved} and {sold}"
+            );
             broken.push(Broken { oracle: "V10", rule: "a stock pool counts its units", row });
         }
     }
@@ -121,7 +123,9 @@ async fn stock(tx: &mut Transaction) -> anyhow::Result<Vec<Broken>> {
 /// Orders have been paid what the shop said, but for what is still to be heard.
 async fn payments(tx: &mut Transaction) -> anyhow::Result<Vec<Broken>> {
     let mut paid: BTreeMap<(Id, Id), i64> = BTreeMap::new();
-    for row in sqlx::query("SELECT community, payload FROM received WHERE topic = 'order.paid'").fetch_all(&mut **tx).await? {
+    for row in
+        sqlx::query("SELECT community, payload FROM received WHERE topic = 'order.paid'").fetch_all(&mut **tx).await?
+    {
         if let ShopNews::Paid { order, amount, .. } = row.json("payload")? {
             *paid.entry((row.id("community")?, order)).or_default() += amount.minor;
         }

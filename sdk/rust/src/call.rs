@@ -233,9 +233,11 @@ pub fn refused(why: Refused) -> Problem {
             (Kind::InsufficientBudget, "common.budget-exhausted", "The budget does not allow it.")
         }
         Refused::UnknownOffer => (Kind::NotFound, "common.not-found", "There is no such offer."),
-        Refused::NeedsSource | Refused::TooDeep => {
-            (Kind::NotAllowed, "common.not-eligible", "A commission goes to whoever brought the buyer, or brought them.")
-        }
+        Refused::NeedsSource | Refused::TooDeep => (
+            Kind::NotAllowed,
+            "common.not-eligible",
+            "A commission goes to whoever brought the buyer, or brought them.",
+        ),
         Refused::UnknownMember => (Kind::NotFound, "common.not-found", "There is no such member."),
         Refused::Mismatch => {
             (Kind::Conflict, "common.idempotency-mismatch", "This was given before, but not like this.")

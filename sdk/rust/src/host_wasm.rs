@@ -6,8 +6,8 @@ use crate::{
     Budget, Day, Hold, HoldState, Limit, Line, Member, MemberStatus, Newness, NotBound, NotTraded, Notice, Order,
     OrderState, OutOfBounds, Placed, Ranked, Refused, Reservation, ReservationState, Risk, Verdict,
     component::fairground::activity::{
-        clock, commerce, events, groups, invitations, log as wit_log, members, notifications, points as wit_points, random,
-        ranking, rewards, risk, scheduler, storage, types,
+        clock, commerce, events, groups, invitations, log as wit_log, members, notifications, points as wit_points,
+        random, ranking, rewards, risk, scheduler, storage, types,
     },
 };
 

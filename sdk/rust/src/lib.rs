@@ -38,8 +38,9 @@ pub use problem::{
 };
 pub use trade::ORDER_TOPICS;
 pub use types::{
-    Budget, Hold, HoldState, HostEvent, Limit, Line, Member, MemberStatus, Newness, NotBound, NotTraded, Notice, Offers,
-    Order, OrderNews, OrderState, OutOfBounds, Placed, Ranked, Refused, Reservation, ReservationState, Risk, Verdict,
+    Budget, Hold, HoldState, HostEvent, Limit, Line, Member, MemberStatus, Newness, NotBound, NotTraded, Notice,
+    Offers, Order, OrderNews, OrderState, OutOfBounds, Placed, Ranked, Refused, Reservation, ReservationState, Risk,
+    Verdict,
 };
 
 /// What an activity's `lib.rs` begins with.

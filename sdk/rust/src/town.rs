@@ -21,8 +21,8 @@ use crate::{
     expired,
 };
 
-use rewards::Offer;
 pub use rewards::BudgetState;
+use rewards::Offer;
 use trade::ShopNews;
 pub use trade::{Refund, StockPool};
 pub use world::World;

@@ -222,7 +222,8 @@ mod tests {
                 world.bind_inviter(member, inviter).expect("bound");
             }
         }
-        let mut place = |key: &str, to: &str| world.place_hold(key, "cut", Some("d"), to, 1_000).map(|hold| hold.beneficiary);
+        let mut place =
+            |key: &str, to: &str| world.place_hold(key, "cut", Some("d"), to, 1_000).map(|hold| hold.beneficiary);
         assert_eq!(place("1", "c"), Ok("c".into()));
         assert_eq!(place("2", "b"), Ok("b".into()));
         assert_eq!(place("3", "a"), Err(Refused::TooDeep));

@@ -1,8 +1,6 @@
 //! Stock and the shop, in a town.
 
-use crate::{
-    HostEvent, Limit, Line, NotTraded, Order, OrderNews, OrderState, Refused, Reservation, ReservationState,
-};
+use crate::{HostEvent, Limit, Line, NotTraded, Order, OrderNews, OrderState, Refused, Reservation, ReservationState};
 
 use super::World;
 
@@ -46,13 +44,7 @@ pub(super) enum ShopNews {
 }
 
 impl World {
-    pub(crate) fn reserve(
-        &mut self,
-        key: &str,
-        pool: &str,
-        quantity: u64,
-        ttl: u64,
-    ) -> Result<Reservation, NotTraded> {
+    pub(crate) fn reserve(&mut self, key: &str, pool: &str, quantity: u64, ttl: u64) -> Result<Reservation, NotTraded> {
         self.writing();
         Self::key(key);
         if let Some(known) = self.reservations.get(key) {
@@ -186,7 +178,11 @@ impl World {
         if matches!(known.state, OrderState::Cancelled | OrderState::Refunded) {
             return Err(NotTraded::WrongState);
         }
-        if held { self.unshipped.insert(order.into()) } else { self.unshipped.remove(order) };
+        if held {
+            self.unshipped.insert(order.into())
+        } else {
+            self.unshipped.remove(order)
+        };
         Ok(())
     }
 
@@ -210,8 +206,12 @@ impl World {
             }
         };
         let now = self.now;
-        let refunding: i64 =
-            self.refunds.values().filter(|refund| refund.order == key && !refund.is_done).map(|refund| refund.minor).sum();
+        let refunding: i64 = self
+            .refunds
+            .values()
+            .filter(|refund| refund.order == key && !refund.is_done)
+            .map(|refund| refund.minor)
+            .sum();
         let order = self.orders.get_mut(key).unwrap_or_else(|| panic!("there is no order {key}"));
         order.paid += if topic == "order.paid" { amount } else { 0 };
         order.state = match order.state {

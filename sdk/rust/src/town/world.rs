@@ -8,9 +8,7 @@ use std::{
 
 use jiff::{Timestamp, ToSpan, civil::Date, tz};
 
-use crate::{
-    Day, Hold, Member, MemberStatus, Newness, Notice, Order, OutOfBounds, Ranked, Reservation, Risk, Verdict,
-};
+use crate::{Day, Hold, Member, MemberStatus, Newness, Notice, Order, OutOfBounds, Ranked, Reservation, Risk, Verdict};
 
 use super::{
     quota::Quota,
