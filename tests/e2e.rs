@@ -45,6 +45,8 @@ mod hot;
 mod identity;
 #[path = "e2e/lifecycle.rs"]
 mod lifecycle;
+#[path = "e2e/model.rs"]
+mod model;
 #[path = "e2e/plugins.rs"]
 mod plugins;
 #[path = "e2e/purse.rs"]

@@ -23,6 +23,9 @@ CREATE TABLE ledger (
 
 ALTER TABLE communities ADD COLUMN transfers BIGINT NOT NULL DEFAULT 0;
 
+-- When a timer comes again, where it does.
+ALTER TABLE timers ADD COLUMN calendar TEXT;
+
 -- What was granted before there was a ledger opens it.
 INSERT INTO ledger (community, activity, seq, ordinal, asset, debit, credit, amount, reference, at)
 SELECT community, '', 0, ROW_NUMBER() OVER (PARTITION BY community ORDER BY asset, credit), asset, debit, credit, amount, 'opening', 0

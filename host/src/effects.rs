@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use crate::domain::{
+    calendar::Calendar,
     hold::Hold,
     id::Id,
     json::Json,
@@ -35,6 +36,21 @@ pub(crate) struct Score {
 pub(crate) struct Timer {
     pub due: i64,
     pub payload: String,
+    /// When it comes again, where it does.
+    pub calendar: Option<Calendar>,
+}
+
+impl Timer {
+    /// One that comes once.
+    pub(crate) fn once(due: i64, payload: impl Into<String>) -> Self {
+        Self { due, payload: payload.into(), calendar: None }
+    }
+
+    /// The timer as it is after it has come: due again, or gone.
+    pub(crate) fn again(&self) -> Option<Self> {
+        let due = self.calendar.as_ref()?.next_after(self.due)?;
+        Some(Self { due, ..self.clone() })
+    }
 }
 
 /// What leaves the house after the commit.

@@ -126,3 +126,34 @@ both! {
         assert_eq!(control(&host, "start").await, 409);
     }
 }
+
+both! {
+    async fn a_timer_that_comes_again_is_caught_up_with_after_downtime(database) {
+        const DAY: i64 = 86_400_000;
+        let host = TestHost::start(database).await;
+        host.settle(&["ann"]).await;
+        host.load(component("mischief")).await;
+        host.begin(json!({"id": "m", "plugin": "mischief", "config": {}})).await;
+        // It is a Monday, 20:00 in Shanghai: the next time is Friday.
+        let first = host.act("ann", "m", "weekly", "1", json!({})).await.ok();
+        assert_eq!(first["output"], host.clock.now() + 4 * DAY);
+        let counted = async |host: &TestHost| host.ask("m", "counted").await.ok();
+        host.pass(4 * DAY - 1).await;
+        assert_eq!(counted(&host).await, 0, "never early");
+        host.pass(1).await;
+        assert_eq!(counted(&host).await, 1);
+        let clock = host.clock.clone();
+        host.stop().await;
+        // Two weeks later it has missed Monday, Friday, Monday and Friday.
+        clock.turn(14 * DAY);
+        let host = TestHost::start_at(database, clock).await;
+        host.pass(0).await;
+        assert_eq!(counted(&host).await, 5);
+        let journal = host.journal("m").await;
+        let zones = journal.iter().find(|entry| entry["name"] == "weekly").expect("a call")["facts"].to_string();
+        assert!(zones.contains("scheduler.every") && zones.contains("20"), "the version of the zone data: {zones}");
+        host.act("ann", "m", "weekly-no-more", "2", json!({})).await.ok();
+        host.pass(30 * DAY).await;
+        assert_eq!(counted(&host).await, 5);
+    }
+}

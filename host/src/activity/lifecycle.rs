@@ -31,7 +31,7 @@ impl Batch {
             (Control::Start, Lifecycle::Validated | Lifecycle::Scheduled) => {
                 match self.activity.starts_at.filter(|start| *start > self.now) {
                     Some(start) => {
-                        let timer = Timer { due: start, payload: "null".into() };
+                        let timer = Timer::once(start, "null");
                         self.host_call(entry(CallKind::Start, "schedule"), Lifecycle::Scheduled, &|state, effects| {
                             set_timer(state, effects, START_TIMER, Some(timer.clone()));
                         })
@@ -93,7 +93,7 @@ impl Batch {
             self.state_mut().head.lifecycle = Lifecycle::Running;
             self.state_mut().head.started_at = self.now;
             if let Some(end) = self.activity.ends_at {
-                let timer = Timer { due: end, payload: "null".into() };
+                let timer = Timer::once(end, "null");
                 self.set_timer(END_TIMER, Some(timer));
             }
         }
@@ -118,7 +118,7 @@ impl Batch {
             answer => answer?,
         };
         self.state_mut().head.lifecycle = Lifecycle::Settling;
-        let settle = Timer { due: self.now, payload: "0".into() };
+        let settle = Timer::once(self.now, "0");
         self.set_timer(END_TIMER, None);
         self.set_timer(SETTLE_TIMER, Some(settle));
         // Whatever the plugin said, it has ended: that is what whoever ended it is told.
@@ -138,16 +138,14 @@ impl Batch {
         })?;
         // One that refuses is asked again later: what it lacks may come.
         let again = match answer {
-            Answer::Done { outcome: Outcome::Ok, .. } => {
-                Timer { due: self.now, payload: batch.saturating_add(1).to_string() }
-            }
-            _ => Timer { due: self.now.saturating_add(SETTLE_AGAIN_MS), payload: payload.into() },
+            Answer::Done { outcome: Outcome::Ok, .. } => Timer::once(self.now, batch.saturating_add(1).to_string()),
+            _ => Timer::once(self.now.saturating_add(SETTLE_AGAIN_MS), payload),
         };
         if finished {
             self.state_mut().head.lifecycle = Lifecycle::Settled;
             for key in self.state().timer_keys() {
                 // What is still held, reserved or unpaid ends now.
-                let ends = promise(&key).map(|_| Timer { due: self.now, payload: "null".into() });
+                let ends = promise(&key).map(|_| Timer::once(self.now, "null"));
                 self.set_timer(&key, ends);
             }
         } else {

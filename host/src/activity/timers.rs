@@ -81,7 +81,8 @@ impl Batch {
     }
 
     fn timer(&mut self, key: &str, timer: &Timer) -> Result<Answer, Fault> {
-        let fired: Prepare<'_> = &|state, effects| set_timer(state, effects, key, None);
+        let again = timer.again();
+        let fired: Prepare<'_> = &|state, effects| set_timer(state, effects, key, again.clone());
         match key {
             START_TIMER => self.start(Entry::own(CallKind::Start, "start", "null"), fired),
             END_TIMER => self.stop(Entry::own(CallKind::Stop, "end", "null"), StopReason::Ended, fired),

@@ -124,7 +124,7 @@ impl Call {
         if self.source.runtime.block_on(self.source.store.has_news(&self.activity.id, &stream))? {
             // Perhaps it was paid in time, and the plugin could not hear it yet.
             let timer: Arc<str> = format!("{ORDER_TIMER}{key}").into();
-            let later = Some(Timer { due: self.now.saturating_add(NEWS_WAIT_MS), payload: "null".into() });
+            let later = Some(Timer::once(self.now.saturating_add(NEWS_WAIT_MS), "null"));
             self.state.set_timer(timer.clone(), later.clone());
             self.effects.timers.insert(timer, later);
             return Ok(false);
@@ -221,7 +221,7 @@ impl RunningCall {
         let now = self.reading_again()?.now;
         let expires_at = now.saturating_add(i64::try_from(ttl).unwrap_or(i64::MAX).min(HORIZON_MS));
         let made = Reservation { key, pool: pool.id, quantity, state: ReservationState::Active, expires_at };
-        let timer = Timer { due: expires_at, payload: "null".into() };
+        let timer = Timer::once(expires_at, "null");
         self.set_timer(&format!("{RESERVATION_TIMER}{}", made.key), Some(timer))?;
         let call = self.reading_again()?;
         call.shared.move_stock(&mut call.effects, &made.pool, quantity, 0);
@@ -304,7 +304,7 @@ impl RunningCall {
             is_held: false,
             created_at: now,
         };
-        let timer = Timer { due: pay_by, payload: "null".into() };
+        let timer = Timer::once(pay_by, "null");
         self.set_timer(&format!("{ORDER_TIMER}{}", order.key), Some(timer))?;
         let call = self.reading_again()?;
         let payload =

@@ -138,7 +138,7 @@ impl RunningCall {
             reason: String::new(),
         };
         self.count_grant(&hold, 1)?;
-        let timer = Timer { due: hold.expires_at, payload: "null".into() };
+        let timer = Timer::once(hold.expires_at, "null");
         self.set_timer(&format!("{HOLD_TIMER}{}", hold.key), Some(timer))?;
         self.reading_again()?.set_aside(hold.clone());
         Ok(Ok(hold))

@@ -2,12 +2,18 @@
 
 use std::sync::Arc;
 
-use crate::{domain::json::Json, effects::Timer};
+use crate::{
+    domain::{
+        calendar::{Calendar, zone_data},
+        json::Json,
+    },
+    effects::Timer,
+};
 
 use super::{
     RunningCall,
     quota::{HORIZON_MS, TIMERS_PENDING_MAX},
-    wit::scheduler::{Host, ScheduleError},
+    wit::scheduler::{Calendar as WitCalendar, Host, ScheduleError},
 };
 
 const PAYLOAD_BYTES_MAX: usize = 4 << 10;
@@ -40,8 +46,35 @@ impl Host for RunningCall {
             return Ok(Err(ScheduleError::BadPayload));
         }
         let Some(payload) = Json::parse(payload) else { return Ok(Err(ScheduleError::BadPayload)) };
-        self.set_timer(&key, Some(Timer { due: when, payload: payload.as_str().into() }))?;
+        self.set_timer(&key, Some(Timer::once(when, payload.as_str())))?;
         Ok(Ok(()))
+    }
+
+    fn every(
+        &mut self,
+        key: String,
+        wanted: WitCalendar,
+        payload: String,
+    ) -> wasmtime::Result<Result<i64, ScheduleError>> {
+        self.writing()?;
+        self.key(&key)?;
+        let counted = self.quota.timer();
+        self.within(counted)?;
+        let asked = (key.clone(), wanted.clone());
+        let call = self.reading_again()?;
+        let calendar = Calendar::new(wanted.weekdays, wanted.minute, wanted.zone);
+        let next = calendar.as_ref().and_then(|calendar| calendar.next_after(call.now));
+        let Some((calendar, due)) = calendar.zip(next) else { return Ok(Err(ScheduleError::BadCalendar)) };
+        if call.state.plugin_timers() >= TIMERS_PENDING_MAX && !call.state.has_timer(&key) {
+            return Ok(Err(ScheduleError::TooMany));
+        }
+        let Some(payload) = Json::parse(payload).filter(|payload| payload.as_str().len() <= PAYLOAD_BYTES_MAX) else {
+            return Ok(Err(ScheduleError::BadPayload));
+        };
+        call.note("scheduler.every", asked, (due, zone_data()));
+        let timer = Timer { due, payload: payload.as_str().into(), calendar: Some(calendar) };
+        self.set_timer(&key, Some(timer))?;
+        Ok(Ok(due))
     }
 
     fn cancel(&mut self, key: String) -> wasmtime::Result<bool> {

@@ -6,7 +6,7 @@ use crate::{domain::activity::ActivityId, effects::Timer};
 
 use super::{
     Store,
-    columns::Columns,
+    columns::{Columns, json},
     commit::Part,
     rows::{Column, Rows, Script},
 };
@@ -19,7 +19,11 @@ impl Store {
             .fetch_all(&self.reader)
             .await?;
         rows.iter()
-            .map(|row| Ok((row.key("key")?.into(), Timer { due: row.int("due")?, payload: row.text("payload")? })))
+            .map(|row| {
+                let calendar = row.text_or_none("calendar")?.map(|text| serde_json::from_str(&text)).transpose()?;
+                let timer = Timer { due: row.int("due")?, payload: row.text("payload")?, calendar };
+                Ok((row.key("key")?.into(), timer))
+            })
             .collect()
     }
 
@@ -52,10 +56,11 @@ pub(super) fn write(script: &mut Script, parts: &[&Part]) {
         columns: &[Column::Text, Column::Text, Column::Bytes],
     };
     const SET: Rows = Rows {
-        text: "INSERT INTO timers (community, activity, key, due, payload)
+        text: "INSERT INTO timers (community, activity, key, due, payload, calendar)
                SELECT * FROM {rows} WHERE column1 IS NOT NULL
-               ON CONFLICT (community, activity, key) DO UPDATE SET due = excluded.due, payload = excluded.payload",
-        columns: &[Column::Text, Column::Text, Column::Bytes, Column::Int, Column::Text],
+               ON CONFLICT (community, activity, key) DO UPDATE SET due = excluded.due, payload = excluded.payload,
+                 calendar = excluded.calendar",
+        columns: &[Column::Text, Column::Text, Column::Bytes, Column::Int, Column::Text, Column::Text],
     };
     let all: Vec<(&ActivityId, &str, Option<&Timer>)> = parts
         .iter()
@@ -72,5 +77,6 @@ pub(super) fn write(script: &mut Script, parts: &[&Part]) {
         values.bytes(key.as_bytes());
         values.int(timer.due);
         values.text(timer.payload.as_str());
+        values.text(timer.calendar.as_ref().map(json).as_deref());
     });
 }

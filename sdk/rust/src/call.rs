@@ -122,6 +122,14 @@ impl<C> Call<C> {
         host::schedule(key, when, "null")
     }
 
+    /// Calls `on_timer` at a time of each of these weekdays (Monday is 1, Sunday 7), so many minutes after midnight in a zone that is
+    /// known to exist, until the timer is cancelled. The same key replaces it. Answers the first time, or none, and nothing is set,
+    /// where 10 000 timers are pending.
+    #[must_use]
+    pub fn set_timer_every(&mut self, key: &str, weekdays: &[u8], minute: u32, zone: &str) -> Option<i64> {
+        host::schedule_every(key, weekdays, minute, zone)
+    }
+
     pub fn cancel_timer(&mut self, key: &str) -> bool {
         host::cancel_timer(key)
     }

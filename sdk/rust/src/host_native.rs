@@ -87,6 +87,10 @@ pub(crate) fn schedule(key: &str, when: i64, payload: &str) -> bool {
     with(|world| world.schedule(key, when, payload))
 }
 
+pub(crate) fn schedule_every(key: &str, weekdays: &[u8], minute: u32, zone: &str) -> Option<i64> {
+    with(|world| world.schedule_every(key, weekdays, minute, zone))
+}
+
 pub(crate) fn members_of(group: &str, cursor: Option<&str>) -> (Vec<String>, Option<String>) {
     let page = world::PAGE_ROWS_MAX as usize;
     with(|world| {

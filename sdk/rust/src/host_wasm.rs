@@ -114,6 +114,15 @@ pub(crate) fn schedule(key: &str, when: i64, payload: &str) -> bool {
     }
 }
 
+pub(crate) fn schedule_every(key: &str, weekdays: &[u8], minute: u32, zone: &str) -> Option<i64> {
+    let calendar = scheduler::Calendar { weekdays: weekdays.to_vec(), minute, zone: zone.into() };
+    match scheduler::every(key, &calendar, "null") {
+        Ok(first) => Some(first),
+        Err(scheduler::ScheduleError::TooMany) => None,
+        Err(error) => panic!("{key} cannot be set: {error:?}"),
+    }
+}
+
 pub(crate) fn members_of(group: &str, cursor: Option<&str>) -> (Vec<String>, Option<String>) {
     let page = types::Page { limit: 256, cursor: cursor.map(Into::into) };
     let (memberships, next) = groups::members_of(group, &page);

@@ -134,6 +134,12 @@ pub(super) fn trades(blueprint: Blueprint<Mischief>) -> Blueprint<Mischief> {
             call.delete("deaf");
             Ok(())
         })
+        .action(
+            "weekly",
+            "Count every Monday and Friday at eight in the evening",
+            |call, _: fairground_sdk::Nothing| Ok(call.set_timer_every("weekly", &[1, 5], 20 * 60, "Asia/Shanghai")),
+        )
+        .action("weekly-no-more", "Stop that", |call, _: fairground_sdk::Nothing| Ok(call.cancel_timer("weekly")))
         .action("draw", "Draw a number and two of five", |call, _: fairground_sdk::Nothing| {
             Ok((call.draw("cut", 1, 6), call.draw_distinct("who", 5, 2)))
         })

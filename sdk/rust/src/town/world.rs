@@ -45,6 +45,8 @@ pub struct World {
     /// With the time at which an uncaptured hold is put back.
     pub(crate) holds: BTreeMap<String, (Hold, i64)>,
     pub(crate) timers: BTreeMap<String, (i64, String)>,
+    /// Of timers that come again: weekdays, minute and zone.
+    calendars: BTreeMap<String, (Vec<u8>, u32, String)>,
     pub(crate) boards: BTreeMap<String, BTreeMap<String, (i64, i64)>>,
     pub(crate) events: Vec<(String, String)>,
     /// With the time of the call.
@@ -216,12 +218,24 @@ impl World {
         let room = pending < TIMERS_PENDING_MAX || self.timers.contains_key(key);
         if room {
             self.timers.insert(key.into(), (when, payload.into()));
+            self.calendars.remove(key);
         }
         room
     }
 
+    pub(crate) fn schedule_every(&mut self, key: &str, weekdays: &[u8], minute: u32, zone: &str) -> Option<i64> {
+        assert!(!weekdays.is_empty() && weekdays.iter().all(|day| (1..=7).contains(day)), "weekdays are 1 to 7");
+        let calendar = (weekdays.to_vec(), minute, zone.to_owned());
+        let first = next_of(&calendar, self.now).expect("a minute of the day and a zone that is known");
+        self.schedule(key, first, "null").then(|| {
+            self.calendars.insert(key.into(), calendar);
+            first
+        })
+    }
+
     pub(crate) fn cancel_timer(&mut self, key: &str) -> bool {
         self.writing();
+        self.calendars.remove(key);
         self.timers.remove(key).is_some()
     }
 
@@ -233,6 +247,9 @@ impl World {
         }
         let key = key.clone();
         let (due, payload) = self.timers.remove(&key)?;
+        if let Some(next) = self.calendars.get(&key).and_then(|calendar| next_of(calendar, due)) {
+            self.timers.insert(key.clone(), (next, payload.clone()));
+        }
         Some((key, due, payload))
     }
 
@@ -287,6 +304,17 @@ impl World {
         };
         Risk { verdict, reasons, clusters: clusters.clone() }
     }
+}
+
+/// The first time of a calendar after an instant.
+fn next_of((weekdays, minute, zone): &(Vec<u8>, u32, String), after: i64) -> Option<i64> {
+    let today = day(Timestamp::from_millisecond(after).ok()?.to_zoned(tz::db().get(zone).ok()?).date());
+    (0..=7).find_map(|days| {
+        let then = add_days(today, days)?;
+        let weekday = date(then)?.weekday().to_monday_one_offset().unsigned_abs();
+        let at = day_start(then, zone, *minute)?;
+        (weekdays.contains(&weekday) && at > after).then_some(at)
+    })
 }
 
 fn date(day: Day) -> Option<Date> {

@@ -1,0 +1,450 @@
+//! The purse, the stock and the shop against a model: whatever is done in whatever order, the host has what the model has, and
+//! everything adds up. `PROPTEST_CASES` makes it more thorough.
+
+use std::{collections::BTreeMap, sync::LazyLock};
+
+use fairground_tests::{client::HOME, component, database::Database, eventually, host::TestHost};
+use proptest::{prelude::*, test_runner::Config};
+use reqwest::Method;
+use serde_json::{Value, json};
+use tokio::runtime::Runtime;
+
+const LIMIT: i64 = 2_000;
+const MUGS: i64 = 3;
+const PRICE: i64 = 400;
+const PAY_WITHIN: i64 = 1_000;
+const MEMBERS: [&str; 2] = ["ann", "bob"];
+
+/// Name, and what one costs; and how many points are one of the first.
+const OFFERS: [(&str, i64); 3] = [("points", 100), ("packet", 500), ("mug", 900)];
+const POINTS: i64 = 50;
+
+#[derive(Debug, Clone)]
+enum Step {
+    Hold {
+        key: u8,
+        offer: usize,
+        member: usize,
+        ttl: i64,
+    },
+    Capture(u8),
+    Release(u8),
+    Revoke(u8),
+    Spend {
+        member: usize,
+        points: i64,
+    },
+    Reserve {
+        key: u8,
+        quantity: i64,
+        ttl: i64,
+    },
+    Commit(u8),
+    Unreserve(u8),
+    Buy(u8),
+    Cancel(u8),
+    Pay(u8),
+    Refund {
+        key: u8,
+        order: u8,
+        minor: i64,
+    },
+    /// A call that does much and breaks off.
+    Break,
+    Pass(i64),
+}
+
+/// Ended is by hand, expired by the clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Open,
+    Done,
+    Ended,
+    Expired,
+}
+
+#[derive(Debug, Clone)]
+struct Hold {
+    offer: usize,
+    member: usize,
+    state: State,
+    expires_at: i64,
+}
+
+#[derive(Debug, Clone)]
+struct Units {
+    quantity: i64,
+    state: State,
+    expires_at: i64,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Order {
+    is_closed: bool,
+    pay_by: i64,
+    paid: i64,
+    refunded: i64,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Model {
+    now: i64,
+    held: i64,
+    captured: i64,
+    reserved: i64,
+    sold: i64,
+    points: [i64; 2],
+    payable: [i64; 2],
+    holds: BTreeMap<u8, Hold>,
+    units: BTreeMap<u8, Units>,
+    orders: BTreeMap<u8, Order>,
+    refunds: BTreeMap<u8, (u8, i64)>,
+}
+
+impl Model {
+    fn available(&self) -> i64 {
+        MUGS - self.reserved - self.sold
+    }
+
+    /// Takes a step; false where it is refused.
+    fn take(&mut self, step: &Step) -> bool {
+        match *step {
+            Step::Hold { key, offer, member, ttl } => self.hold(key, offer, member, ttl),
+            Step::Capture(key) => self.capture(key),
+            Step::Release(key) => self.end_hold(key),
+            Step::Revoke(key) => self.revoke(key),
+            Step::Spend { member, points } => {
+                let enough = self.points[member] >= points;
+                self.points[member] -= if enough { points } else { 0 };
+                enough
+            }
+            Step::Reserve { key, quantity, ttl } => match self.units.get(&key) {
+                Some(known) => known.quantity == quantity,
+                None => {
+                    let enough = quantity <= self.available();
+                    if enough {
+                        self.reserved += quantity;
+                        self.units.insert(key, Units { quantity, state: State::Open, expires_at: self.now + ttl });
+                    }
+                    enough
+                }
+            },
+            Step::Commit(key) => self.end_units(key, State::Done),
+            Step::Unreserve(key) => self.end_units(key, State::Ended),
+            Step::Buy(key) => {
+                let opened = Order { pay_by: self.now + PAY_WITHIN, ..Order::default() };
+                self.orders.entry(key).or_insert(opened);
+                true
+            }
+            Step::Cancel(key) => {
+                let open = self.orders.get_mut(&key).filter(|order| order.paid == 0);
+                open.map(|order| order.is_closed = true).is_some()
+            }
+            Step::Pay(key) => self.orders.get_mut(&key).map(|order| order.paid += PRICE).is_some(),
+            Step::Refund { key, order, minor } => self.refund(key, order, minor),
+            Step::Break => false,
+            Step::Pass(ms) => {
+                self.pass(ms);
+                true
+            }
+        }
+    }
+
+    fn hold(&mut self, key: u8, offer: usize, member: usize, ttl: i64) -> bool {
+        if let Some(known) = self.holds.get(&key) {
+            return (known.offer, known.member) == (offer, member);
+        }
+        let (name, cost) = OFFERS[offer];
+        if self.held + self.captured + cost > LIMIT || name == "mug" && self.available() < 1 {
+            return false;
+        }
+        self.held += cost;
+        self.reserved += i64::from(name == "mug");
+        self.holds.insert(key, Hold { offer, member, state: State::Open, expires_at: self.now + ttl });
+        true
+    }
+
+    fn capture(&mut self, key: u8) -> bool {
+        let Some(hold) = self.holds.get_mut(&key) else { return false };
+        if hold.state == State::Open {
+            hold.state = State::Done;
+            let (name, cost) = OFFERS[hold.offer];
+            self.held -= cost;
+            self.captured += cost;
+            match name {
+                "points" => self.points[hold.member] += POINTS,
+                "packet" => self.payable[hold.member] += cost,
+                _ => {
+                    self.reserved -= 1;
+                    self.sold += 1;
+                }
+            }
+        }
+        hold.state == State::Done
+    }
+
+    fn end_hold(&mut self, key: u8) -> bool {
+        let Some(hold) = self.holds.get_mut(&key).filter(|hold| hold.state == State::Open) else { return false };
+        hold.state = State::Ended;
+        self.held -= OFFERS[hold.offer].1;
+        self.reserved -= i64::from(OFFERS[hold.offer].0 == "mug");
+        true
+    }
+
+    fn revoke(&mut self, key: u8) -> bool {
+        let Some(hold) = self.holds.get_mut(&key).filter(|hold| hold.state == State::Done) else { return false };
+        hold.state = State::Ended;
+        let (name, cost) = OFFERS[hold.offer];
+        self.captured -= match name {
+            "points" => {
+                let back = self.points[hold.member].min(POINTS);
+                self.points[hold.member] -= back;
+                cost * back / POINTS
+            }
+            "packet" => {
+                self.payable[hold.member] -= cost;
+                cost
+            }
+            _ => {
+                self.sold -= 1;
+                cost
+            }
+        };
+        true
+    }
+
+    fn end_units(&mut self, key: u8, to: State) -> bool {
+        let Some(units) = self.units.get_mut(&key) else { return false };
+        if units.state == State::Open {
+            units.state = to;
+            self.reserved -= units.quantity;
+            self.sold += if to == State::Done { units.quantity } else { 0 };
+        }
+        units.state == to
+    }
+
+    fn refund(&mut self, key: u8, order: u8, minor: i64) -> bool {
+        let Some(known) = self.orders.get_mut(&order) else { return false };
+        if let Some(before) = self.refunds.get(&key) {
+            return *before == (order, minor);
+        }
+        let fits = minor <= known.paid - known.refunded;
+        if fits {
+            known.refunded += minor;
+            self.refunds.insert(key, (order, minor));
+        }
+        fits
+    }
+
+    fn pass(&mut self, ms: i64) {
+        self.now += ms;
+        let late: Vec<u8> =
+            self.holds.iter().filter(|(_, hold)| hold.expires_at <= self.now).map(|(key, _)| *key).collect();
+        for key in late {
+            self.end_hold(key);
+        }
+        // What has expired is neither sold nor put back by hand.
+        for units in self.units.values_mut().filter(|units| units.expires_at <= self.now && units.state == State::Open)
+        {
+            self.reserved -= units.quantity;
+            units.state = State::Expired;
+        }
+        for order in self.orders.values_mut().filter(|order| order.pay_by <= self.now && order.paid == 0) {
+            order.is_closed = true;
+        }
+    }
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let key = 0..4u8;
+    let ttl = prop_oneof![Just(500i64), Just(86_400_000)];
+    prop_oneof![
+        6 => (key.clone(), 0..3usize, 0..2usize, ttl.clone())
+            .prop_map(|(key, offer, member, ttl)| Step::Hold { key, offer, member, ttl }),
+        4 => key.clone().prop_map(Step::Capture),
+        2 => key.clone().prop_map(Step::Release),
+        2 => key.clone().prop_map(Step::Revoke),
+        2 => (0..2usize, 1..60i64).prop_map(|(member, points)| Step::Spend { member, points }),
+        3 => (key.clone(), 1..3i64, ttl).prop_map(|(key, quantity, ttl)| Step::Reserve { key, quantity, ttl }),
+        1 => key.clone().prop_map(Step::Commit),
+        1 => key.clone().prop_map(Step::Unreserve),
+        2 => key.clone().prop_map(Step::Buy),
+        1 => key.clone().prop_map(Step::Cancel),
+        2 => key.clone().prop_map(Step::Pay),
+        2 => (key.clone(), key, prop_oneof![Just(PRICE), 1..PRICE])
+            .prop_map(|(key, order, minor)| Step::Refund { key, order, minor }),
+        1 => Just(Step::Break),
+        2 => (1..1_200i64).prop_map(Step::Pass),
+    ]
+}
+
+/// A host, driven by the steps.
+struct Driven {
+    host: TestHost,
+    database: Database,
+    calls: usize,
+}
+
+static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().expect("a runtime"));
+
+impl Driven {
+    async fn start(database: Database) -> Self {
+        let host = TestHost::start(&database).await;
+        host.settle(&MEMBERS).await;
+        host.put(&format!("{HOME}/shop"), json!({"kind": "demo"})).await.ok();
+        host.put(&format!("{HOME}/skus/mug"), json!({"title": "A mug", "price_minor": 900, "sellable": 10})).await.ok();
+        host.put(&format!("{HOME}/stock-pools/mug"), json!({"total": MUGS})).await.ok();
+        let budget = json!({"limit": {"minor": LIMIT, "currency": "CNY"}, "refundable": true});
+        host.put(&format!("{HOME}/budgets/purse"), budget).await.ok();
+        host.load(component("mischief")).await;
+        host.begin(json!({
+            "id": "m", "plugin": "mischief", "config": {}, "budget": "purse", "capped_by_budget": true,
+            "offers": {
+                "points": {"title": "x", "kind": "points", "account": "stars", "points": POINTS, "unit_cost_micro": 2_000_000},
+                "packet": {"title": "x", "kind": "red_packet", "amount_minor": 500},
+                "mug": {"title": "x", "kind": "physical", "sku": "mug", "unit_cost_minor": 900},
+            },
+        }))
+        .await;
+        Self { host, database, calls: 0 }
+    }
+
+    /// Acts, and again under the same key: the same is answered.
+    async fn act(&mut self, member: usize, action: &str, input: Value) -> bool {
+        self.calls += 1;
+        let key = self.calls.to_string();
+        let first = self.host.act(MEMBERS[member], "m", action, &key, input.clone()).await;
+        if first.status != 500 {
+            let again = self.host.act(MEMBERS[member], "m", action, &key, input).await;
+            assert_eq!((first.status, &first.text), (again.status, &again.text), "{action}");
+        }
+        first.status.is_success()
+    }
+
+    async fn take(&mut self, step: &Step) -> bool {
+        let ann = 0;
+        match *step {
+            Step::Hold { key, offer, member, ttl } => {
+                let hold =
+                    json!({"key": format!("h{key}"), "offer": OFFERS[offer].0, "to": MEMBERS[member], "ttl": ttl});
+                self.act(ann, "hold", hold).await
+            }
+            Step::Capture(key) => self.act(ann, "capture", json!({"key": format!("h{key}")})).await,
+            Step::Release(key) => self.act(ann, "release", json!({"key": format!("h{key}")})).await,
+            Step::Revoke(key) => self.act(ann, "revoke", json!({"key": format!("h{key}")})).await,
+            Step::Spend { member, points } => {
+                let key = format!("s{}", self.calls);
+                self.act(member, "spend", json!({"key": key, "account": "stars", "points": points})).await
+            }
+            Step::Reserve { key, quantity, ttl } => {
+                let units = json!({"key": format!("u{key}"), "pool": "mug", "quantity": quantity, "ttl": ttl});
+                self.act(ann, "reserve", units).await
+            }
+            Step::Commit(key) => self.act(ann, "commit", json!({"key": format!("u{key}")})).await,
+            Step::Unreserve(key) => self.act(ann, "unreserve", json!({"key": format!("u{key}")})).await,
+            Step::Buy(key) => {
+                let order = json!({"key": format!("o{key}"), "sku": "mug", "price": PRICE, "pay_within": PAY_WITHIN});
+                self.act(ann, "buy", order).await
+            }
+            Step::Cancel(key) => self.act(ann, "cancel", json!({"key": format!("o{key}")})).await,
+            Step::Pay(key) => self.pay(key).await,
+            Step::Refund { key, order, minor } => {
+                let back = json!({"key": format!("r{key}"), "order": format!("o{order}"), "minor": minor});
+                self.act(ann, "refund", back).await
+            }
+            Step::Break => self.act(ann, "break", json!({})).await,
+            Step::Pass(ms) => {
+                self.host.pass(ms).await;
+                true
+            }
+        }
+    }
+
+    /// Pays an order at the demo shop's counter, once it knows the order.
+    async fn pay(&self, key: u8) -> bool {
+        let seen = self.host.get(&format!("{HOME}/activities/m/queries/order?key=o{key}")).await.ok();
+        if seen.is_null() {
+            return false;
+        }
+        let (host, id) = (&self.host, order_id(&format!("o{key}")));
+        eventually(async || {
+            let path = format!("{HOME}/demo-shop/orders/{id}/pay");
+            host.send(Method::POST, &path, &host.operator, Some(&json!({})), None).await.status.is_success()
+        })
+        .await;
+        true
+    }
+
+    /// The host has what the model has, once the shop has caught up.
+    async fn compare(&self, model: &Model) {
+        let host = &self.host;
+        let budget = host.budget("purse").await;
+        assert_eq!(
+            (&budget["held"]["minor"], &budget["captured"]["minor"]),
+            (&json!(model.held), &json!(model.captured))
+        );
+        let pool = host.get(&format!("{HOME}/stock-pools/mug")).await.ok();
+        assert_eq!((&pool["reserved"], &pool["sold"]), (&json!(model.reserved), &json!(model.sold)));
+        for (member, name) in MEMBERS.iter().enumerate() {
+            let seen = host.get(&format!("{HOME}/members/{name}/rewards")).await.ok();
+            let points = seen["points"][0]["balance"].as_i64().unwrap_or_default();
+            assert_eq!(
+                (points, &seen["payable"]["minor"]),
+                (model.points[member], &json!(model.payable[member])),
+                "{name}"
+            );
+        }
+        for (key, Order { paid, refunded, is_closed, .. }) in &model.orders {
+            let state = match (paid, is_closed) {
+                (0, false) => "Open",
+                (0, true) => "Cancelled",
+                _ if paid == refunded => "Refunded",
+                _ => "Paid",
+            };
+            let wanted = format!("{state} {paid} {refunded}");
+            let path = format!("{HOME}/activities/m/queries/order?key=o{key}");
+            eventually(async || host.get(&path).await.ok().as_str() == Some(&wanted)).await;
+        }
+    }
+}
+
+/// The name by which the shop knows an order, as the host makes it.
+fn order_id(key: &str) -> String {
+    use sha2::{Digest, Sha256};
+    let hash = Sha256::digest(format!("m\n{key}"));
+    format!("ord_{}", hash[..16].iter().map(|byte| format!("{byte:02x}")).collect::<String>())
+}
+
+/// Takes the steps in the model and in a host, and compares after each.
+fn play(database: Option<Database>, steps: &[Step]) {
+    let Some(database) = database else { return };
+    RUNTIME.block_on(async {
+        let (mut driven, mut model) = (Driven::start(database).await, Model::default());
+        for step in steps {
+            assert_eq!(driven.take(step).await, model.take(step), "{step:?}");
+            driven.compare(&model).await;
+        }
+        driven.host.stop().await;
+        fairground_tests::verified(&driven.database).await;
+    });
+}
+
+fn config() -> Config {
+    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(16);
+    // What failed is printed; nothing is left in the repository.
+    Config { cases, failure_persistence: None, max_shrink_iters: 200, ..Config::default() }
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn the_host_does_what_the_model_does_on_sqlite(steps in prop::collection::vec(step(), 1..40)) {
+        play(Some(Database::sqlite()), &steps);
+    }
+
+    #[test]
+    fn the_host_does_what_the_model_does_on_postgres(steps in prop::collection::vec(step(), 1..40)) {
+        play(RUNTIME.block_on(Database::postgres()), &steps);
+    }
+}
