@@ -101,6 +101,14 @@ pub struct Serve {
     )]
     pub webhook_timeout_ms: u64,
 
+    /// The mail server: `smtps://USER:PASSWORD@HOST`, or `smtp://…?tls=required` for STARTTLS. No mail goes out where it is left out.
+    #[arg(long, env = "FAIRGROUND_SMTP_URL", value_name = "URL", hide_env_values = true, requires = "mail_from")]
+    pub smtp_url: Option<String>,
+
+    /// Whom mails are from: `NAME <ADDRESS>`.
+    #[arg(long, env = "FAIRGROUND_MAIL_FROM", value_name = "MAILBOX")]
+    pub mail_from: Option<String>,
+
     /// How the log is written to standard error.
     #[arg(long, env = "FAIRGROUND_LOG_FORMAT", default_value = "text")]
     pub log_format: LogFormat,

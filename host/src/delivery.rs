@@ -3,8 +3,12 @@
 
 mod client;
 mod demo_shop;
+mod live;
+mod mail;
+mod post;
 pub(crate) mod signature;
 mod telling;
+mod templates;
 
 use std::{
     collections::HashMap,
@@ -12,10 +16,16 @@ use std::{
     time::Duration,
 };
 
+use tokio::sync::{Semaphore, watch};
+
 use crate::{activity::Activities, domain::id::Id, store::endpoints::Due};
 
 pub(crate) use client::check_url;
 pub(crate) use demo_shop::Deed;
+pub(crate) use live::{Follower, Live};
+pub(crate) use mail::{Mailer, is_address};
+pub(crate) use telling::message;
+pub(crate) use templates::check_template;
 
 use client::Client;
 use telling::Told;
@@ -34,6 +44,12 @@ const TELLINGS_MAX: usize = 256;
 pub(crate) struct Delivery {
     activities: Activities,
     client: Client,
+    /// Who listens just now.
+    pub(crate) live: Live,
+    /// The operator's mail server, where there is one.
+    mailer: Option<Mailer>,
+    /// Room for notices that are on their way.
+    sending: Arc<Semaphore>,
     under_way: Arc<Mutex<UnderWay>>,
 }
 
@@ -48,8 +64,21 @@ struct UnderWay {
 impl Delivery {
     /// `allowed` are names of hosts that may have addresses of their own network's, and be spoken to without encryption. A receiver
     /// that takes longer than `time_max` has not heard it.
-    pub(crate) fn new(activities: Activities, allowed: &[String], time_max: Duration) -> anyhow::Result<Self> {
-        Ok(Self { activities, client: Client::new(allowed, time_max)?, under_way: Arc::default() })
+    pub(crate) fn new(
+        activities: Activities,
+        (allowed, time_max): (&[String], Duration),
+        mailer: Option<Mailer>,
+        draining: watch::Receiver<bool>,
+    ) -> anyhow::Result<Self> {
+        let client = Client::new(allowed, time_max)?;
+        Ok(Self {
+            activities,
+            client,
+            live: Live::new(draining),
+            mailer,
+            sending: Arc::new(Semaphore::new(post::SENDING_MAX)),
+            under_way: Arc::default(),
+        })
     }
 
     /// Begins to tell whoever is to be told something now. True where somebody is.

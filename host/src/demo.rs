@@ -70,26 +70,26 @@ async fn people(activities: &Activities, community: &Id) -> anyhow::Result<()> {
             registered_at: now,
             first_order_at: None,
             inviter: None,
+            language: None,
         };
         store.put_member(community, &member, &MemberProfile::default(), &defaults).await?;
     }
     for (name, title, kind, members) in GROUPS {
         let group = id(name)?;
         let profile =
-            GroupProfile { name: title.into(), kind, region: None, capacity: 0, rules_version: 1, parent: None };
+            GroupProfile { name: title.into(), kind, region: None, capacity: 0, parent: None };
         store.put_group(community, &group, &profile).await?;
-        let group = store.group(community, &group).await?.context("it was just put there")?;
         for member in &MEMBERS[members] {
-            let joined =
-                store.put_membership(community, &group, &id(member)?, &MembershipProfile::default(), now).await?;
-            if matches!(joined, Joined::Full) {
+            let of = (community, &group, &id(member)?);
+            let joined = store.put_membership(of, &MembershipProfile::default(), now).await?;
+            if !matches!(joined, Some(Joined::Yes(_))) {
                 bail!("a group without a capacity is never full");
             }
         }
     }
     let limit = Money { minor: 100_000, currency };
     let budget = BudgetProfile { limit, max_grants: None, per_member_grants: None, refundable: true };
-    store.put_budget(community, &id("treats")?, &budget, now).await?;
+    store.put_budget(community, &id("treats")?, &budget, None, now).await?;
     Ok(())
 }
 

@@ -8,7 +8,9 @@ use crate::domain::{
     id::Id,
     json::Json,
     ledger::Transfer,
+    notice::Notice,
     order::{Order, Refund},
+    proposal::Proposal,
     stock::Reservation,
 };
 
@@ -65,7 +67,6 @@ pub(crate) struct Outgoing {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum OutgoingKind {
     Event,
-    Notice,
     Proposal,
     Metric,
     /// What the shop is asked to do.
@@ -76,7 +77,6 @@ impl OutgoingKind {
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Event => "event",
-            Self::Notice => "notice",
             Self::Proposal => "proposal",
             Self::Metric => "metric",
             Self::Shop => "shop",
@@ -172,6 +172,10 @@ pub(crate) struct Effects {
     /// With the journal number of the call.
     pub ledger: Vec<(i64, Transfer)>,
     /// With the journal number of the call.
+    pub notices: Vec<(i64, Notice)>,
+    /// With the journal number of the call.
+    pub proposals: Vec<(i64, Proposal)>,
+    /// With the journal number of the call.
     pub outbox: Vec<(i64, Outgoing)>,
 }
 
@@ -191,6 +195,8 @@ impl Effects {
         self.coupons.extend(later.coupons);
         self.heard.extend(later.heard);
         self.ledger.extend(later.ledger);
+        self.notices.extend(later.notices);
+        self.proposals.extend(later.proposals);
         self.outbox.extend(later.outbox);
         for (member, at) in later.ordered {
             self.ordered.entry(member).or_insert(at);

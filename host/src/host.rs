@@ -14,7 +14,7 @@ use crate::{
     activity::Activities,
     clock::Clock,
     config::Serve,
-    delivery::Delivery,
+    delivery::{Delivery, Mailer},
     demo,
     domain::id::Id,
     http::{self, App, Health, Identity},
@@ -73,8 +73,13 @@ impl Host {
         let address = listener.local_addr()?;
         let (stop, draining) = watch::channel(false);
         let health = Health { store: store.clone(), metrics: recorder(), draining: draining.clone() };
+        let time_max = Duration::from_millis(config.webhook_timeout_ms);
+        let mailer = match (&config.smtp_url, &config.mail_from) {
+            (Some(url), Some(from)) => Some(Mailer::new(url, from)?),
+            _ => None,
+        };
         let delivery =
-            Delivery::new(activities.clone(), &config.allow_host, Duration::from_millis(config.webhook_timeout_ms))?;
+            Delivery::new(activities.clone(), (&config.allow_host, time_max), mailer, draining.clone())?;
         let router = http::router(App::new(activities.clone(), identity, delivery.clone()), health);
         let server = tokio::spawn(http::serve(listener, router, until(draining.clone())));
         tokio::spawn(poll_timers(activities.clone(), draining.clone()));
@@ -144,9 +149,15 @@ async fn poll_timers(activities: Activities, draining: watch::Receiver<bool>) {
     }
 }
 
+/// What activities had to say, and notices. True where there was anything.
+async fn rounds(delivery: &Delivery) -> anyhow::Result<bool> {
+    let (told, posted) = (delivery.round().await?, delivery.post_round().await?);
+    Ok(told || posted)
+}
+
 async fn poll_deliveries(delivery: Delivery, draining: watch::Receiver<bool>) {
     while !*draining.borrow() {
-        match delivery.round().await {
+        match rounds(&delivery).await {
             Ok(true) => {}
             Ok(false) => tokio::time::sleep(DELIVERY_POLL).await,
             Err(error) => {

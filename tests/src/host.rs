@@ -35,6 +35,8 @@ pub fn settings(database: &Database) -> Serve {
         operator_key: Some(OPERATOR_KEY.into()),
         allow_host: vec!["127.0.0.1".into()],
         webhook_timeout_ms: 20_000,
+        smtp_url: None,
+        mail_from: None,
         log_format: LogFormat::Text,
         log: "warn".into(),
     }

@@ -122,10 +122,16 @@ impl Activities {
             Some(_) => {}
         }
         let Scope::Groups(groups) = &activity.scope else { return Ok(Ok(())) };
+        let mut is_muted = false;
         for group in groups {
-            if self.store.membership(community, group, member).await?.is_some() {
+            let Some(place) = self.store.membership(community, group, member).await? else { continue };
+            if place.muted_until <= self.clock.now() {
                 return Ok(Ok(()));
             }
+            is_muted = true;
+        }
+        if is_muted {
+            return no("common.muted", "This member is muted in the activity's groups.");
         }
         no("common.not-in-scope", "The activity is for other groups.")
     }

@@ -1,6 +1,10 @@
 //! `wit/invitations.wit`.
 
-use crate::{domain::id::Id, effects::Inviter};
+use crate::{
+    domain::{id::Id, member::MemberStatus},
+    effects::Inviter,
+    store::members,
+};
 
 use super::{
     RunningCall,
@@ -12,6 +16,13 @@ const CHAIN_MAX: usize = 64;
 
 const SOURCE_BYTES_MAX: usize = 128;
 
+fn counted(found: Option<members::InviteStats>) -> InviteStats {
+    let count = |number: i64| u32::try_from(number).unwrap_or(u32::MAX);
+    let found = found.map(|found| [found.invited, found.joined, found.qualified, found.reversed].map(count));
+    let [invited, joined, qualified, reversed] = found.unwrap_or_default();
+    InviteStats { invited, joined, qualified, reversed }
+}
+
 impl RunningCall {
     /// The member's inviter, counting those bound in this batch.
     pub(super) fn inviter_of(&mut self, id: &Id) -> wasmtime::Result<Option<Id>> {
@@ -19,6 +30,24 @@ impl RunningCall {
             return Ok(Some(bound.clone()));
         }
         Ok(self.member(id.as_str())?.and_then(|member| member.inviter))
+    }
+
+    /// Counts those who were bound in this batch, which the store does not know of yet.
+    fn count_bound(&mut self, inviter: &Id, since: i64, stats: &mut InviteStats) -> wasmtime::Result<()> {
+        let bound = &self.reading_again()?.shared.inviters;
+        let bound: Vec<Id> = bound.iter().filter(|(_, by)| *by == inviter).map(|(invitee, _)| invitee.clone()).collect();
+        for invitee in bound {
+            let Some(member) = self.member(invitee.as_str())?.filter(|member| member.registered_at >= since) else {
+                continue;
+            };
+            let source = self.reading_again()?.source.clone();
+            let found = source.runtime.block_on(source.store.memberships(&source.id.community, &invitee, 1));
+            stats.invited += 1;
+            stats.joined += u32::from(!self.host(found)?.is_empty());
+            stats.qualified += u32::from(member.first_order_at.is_some());
+            stats.reversed += u32::from(member.status == MemberStatus::Closed);
+        }
+        Ok(())
     }
 
     fn check_bind(&mut self, invitee: &str, inviter: &str) -> wasmtime::Result<Result<(Id, Id), BindError>> {
@@ -66,21 +95,34 @@ impl Host for RunningCall {
 
     fn stats(&mut self, inviter: String, since: Option<i64>) -> wasmtime::Result<InviteStats> {
         self.reading()?;
-        let mut stats = InviteStats { invited: 0, joined: 0, qualified: 0, reversed: 0 };
+        let mut stats = counted(None);
         if let Ok(id) = Id::new(&inviter) {
             let source = self.reading_again()?.source.clone();
-            let since = since.unwrap_or(i64::MIN);
-            let found = source.runtime.block_on(source.store.invite_stats(&source.id.community, &id, since));
-            let found = self.host(found)?;
-            let count = |number: i64| u32::try_from(number).unwrap_or(u32::MAX);
-            stats = InviteStats {
-                invited: count(found.invited),
-                joined: count(found.joined),
-                qualified: count(found.qualified),
-                reversed: count(found.reversed),
-            };
+            let from = since.unwrap_or(i64::MIN);
+            let found = source.runtime.block_on(source.store.invite_stats(&source.id.community, &id, from));
+            stats = counted(Some(self.host(found)?));
+            self.count_bound(&id, from, &mut stats)?;
         }
         self.reading_again()?.note("invitations.stats", (inviter, since), stats);
+        Ok(stats)
+    }
+
+    fn group_stats(
+        &mut self,
+        group: String,
+        inviter: Option<String>,
+        since: Option<i64>,
+    ) -> wasmtime::Result<InviteStats> {
+        self.reading()?;
+        let by = inviter.as_deref().map(Id::new).transpose();
+        let mut stats = counted(None);
+        if let (Ok(id), Ok(by)) = (Id::new(&group), by) {
+            let source = self.reading_again()?.source.clone();
+            let (community, from) = (&source.id.community, since.unwrap_or(i64::MIN));
+            let found = source.runtime.block_on(source.store.group_invite_stats(community, &id, by.as_ref(), from));
+            stats = counted(Some(self.host(found)?));
+        }
+        self.reading_again()?.note("invitations.group-stats", (group, inviter, since), stats);
         Ok(stats)
     }
 }

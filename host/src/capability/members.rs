@@ -1,9 +1,12 @@
 //! `wit/members.wit`.
 
+use std::sync::Arc;
+
 use crate::{
     domain::{
         json::Json,
         member::{Member, MemberStatus},
+        rules::{self, Ordered, Rules},
     },
     store::PageRequest,
 };
@@ -40,21 +43,70 @@ impl From<Member> for wit::Member {
     }
 }
 
-/// Whether a member was new at `since`.
-fn is_new(member: &Member, definition: Newness, since: i64) -> bool {
-    match definition {
-        Newness::NeverOrdered => member.first_order_at.is_none_or(|first| first >= since),
-        Newness::RegisteredAfter => member.registered_at >= since,
-        Newness::RegisteredWithin(duration) => {
-            let age = since.saturating_sub(member.registered_at);
-            age <= i64::try_from(duration).unwrap_or(i64::MAX)
-        }
-    }
-}
+/// Ids of members, and the cursor of the next page.
+type Found = (Vec<String>, Option<String>);
 
 /// What a plugin asked for, within the host's own limit.
 pub(super) fn page_request(page: Page) -> PageRequest {
     PageRequest { after: page.cursor.unwrap_or_default(), limit: (page.limit as usize).clamp(1, PAGE_ROWS_MAX) }
+}
+
+impl RunningCall {
+    /// What the community has decided.
+    pub(super) fn rules(&mut self) -> wasmtime::Result<Arc<Rules>> {
+        let source = self.reading_again()?.source.clone();
+        let rules = source.runtime.block_on(source.store.rules(&source.id.community));
+        self.host(rules)
+    }
+
+    /// Whether a member belongs to a segment: one that is defined, or else the tag of that name.
+    fn is_in(&mut self, member: &Member, segment: &str) -> wasmtime::Result<bool> {
+        let rules = self.rules()?;
+        let Some(defined) = rules.segments.get(segment) else {
+            return Ok(member.tags.iter().any(|tag| tag == segment));
+        };
+        let mut ordered = Ordered::default();
+        if defined.asks_orders() {
+            let call = self.reading_again()?;
+            let (source, now) = (call.source.clone(), call.now);
+            let since = if defined.orders_within_ms == 0 { i64::MIN } else { now - defined.orders_within_ms };
+            let found = source.runtime.block_on(source.store.ordered(&source.id.community, &member.id, since));
+            ordered = self.host(found)?;
+        }
+        Ok(defined.holds(member, ordered))
+    }
+
+    fn search_tagged(&mut self, tag: &str, page: &PageRequest) -> wasmtime::Result<Found> {
+        let source = self.reading_again()?.source.clone();
+        let tag = Json::of(&tag);
+        let found = source.runtime.block_on(source.store.members_tagged(&source.id.community, tag.as_str(), page));
+        let page = self.host(found)?;
+        let counted = self.quota.read(page.items.len(), 0);
+        self.within(counted)?;
+        Ok((page.items.iter().map(ToString::to_string).collect(), page.next))
+    }
+
+    /// Looks at one page of the community's members.
+    fn search_defined(&mut self, segment: &str, page: PageRequest) -> wasmtime::Result<Found> {
+        let source = self.reading_again()?.source.clone();
+        let limit = page.limit;
+        let page = PageRequest { limit: PAGE_ROWS_MAX, ..page };
+        let found = source.runtime.block_on(source.store.members(&source.id.community, &page));
+        let page = self.host(found)?;
+        let counted = self.quota.read(page.items.len(), 0);
+        self.within(counted)?;
+        let (mut ids, mut next) = (Vec::new(), page.next);
+        for member in page.items {
+            if ids.len() == limit {
+                next = ids.last().cloned();
+                break;
+            }
+            if self.is_in(&member, segment)? {
+                ids.push(member.id.to_string());
+            }
+        }
+        Ok((ids, next))
+    }
 }
 
 impl Host for RunningCall {
@@ -67,14 +119,26 @@ impl Host for RunningCall {
 
     fn in_segment(&mut self, member: String, segment: String) -> wasmtime::Result<bool> {
         self.reading()?;
-        let found = self.member(&member)?.is_some_and(|member| member.tags.contains(&segment));
+        let found = match self.member(&member)? {
+            Some(member) => self.is_in(&member, &segment)?,
+            None => false,
+        };
         self.reading_again()?.note("members.in-segment", (member, segment), found);
         Ok(found)
     }
 
     fn is_new(&mut self, member: String, definition: Newness, since: i64) -> wasmtime::Result<bool> {
         self.reading()?;
-        let new = self.member(&member)?.is_some_and(|member| is_new(&member, definition, since));
+        let rules = self.rules()?;
+        let newness = match definition {
+            Newness::Configured => rules.newness,
+            Newness::NeverOrdered => rules::Newness::NeverOrdered,
+            Newness::RegisteredAfter => rules::Newness::RegisteredAfter,
+            Newness::RegisteredWithin(within) => {
+                rules::Newness::RegisteredWithinMs(i64::try_from(within).unwrap_or(i64::MAX))
+            }
+        };
+        let new = self.member(&member)?.is_some_and(|member| newness.holds(&member, since));
         self.reading_again()?.note("members.is-new", (member, definition, since), new);
         Ok(new)
     }
@@ -82,44 +146,13 @@ impl Host for RunningCall {
     fn search(&mut self, segment: String, page: Page) -> wasmtime::Result<(Vec<String>, Option<String>)> {
         self.reading()?;
         self.key(&segment)?;
-        let source = self.reading_again()?.source.clone();
         let asked = (segment.clone(), page.clone());
         let request = page_request(page);
-        let tag = Json::of(&segment);
-        let found = source.runtime.block_on(source.store.members_tagged(&source.id.community, tag.as_str(), &request));
-        let page = self.host(found)?;
-        let found: (Vec<String>, _) = (page.items.iter().map(ToString::to_string).collect(), page.next);
-        let counted = self.quota.read(found.0.len(), 0);
-        self.within(counted)?;
+        let found = match self.rules()?.segments.contains_key(&segment) {
+            true => self.search_defined(&segment, request)?,
+            false => self.search_tagged(&segment, &request)?,
+        };
         self.reading_again()?.note("members.search", asked, &found);
         Ok(found)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::domain::id::Id;
-
-    #[test]
-    fn new_is_what_the_definition_says() {
-        let member = Member {
-            id: Id::new("ann").expect("an id"),
-            status: MemberStatus::Active,
-            tier: "ordinary".into(),
-            tags: vec![],
-            clusters: vec![],
-            time_zone: "UTC".into(),
-            channel: None,
-            registered_at: 1_000,
-            first_order_at: Some(2_000),
-            inviter: None,
-        };
-        assert!(is_new(&member, Newness::NeverOrdered, 2_000));
-        assert!(!is_new(&member, Newness::NeverOrdered, 2_001));
-        assert!(is_new(&member, Newness::RegisteredAfter, 1_000));
-        assert!(!is_new(&member, Newness::RegisteredAfter, 1_001));
-        assert!(is_new(&member, Newness::RegisteredWithin(500), 1_500));
-        assert!(!is_new(&member, Newness::RegisteredWithin(500), 1_501));
     }
 }

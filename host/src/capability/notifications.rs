@@ -1,31 +1,19 @@
-//! `wit/notifications.wit`.
+//! `wit/notifications.wit`. What becomes of a notice after the commit is `delivery/post.rs`.
 
-use serde_json::json;
-
-use crate::{domain::json::Json, effects::OutgoingKind};
+use crate::domain::{
+    id::Id,
+    notice::{self, Suppressed, day_begin},
+    order::public_id,
+};
 
 use super::{
     RunningCall,
-    wit::notifications::{Audience, Channel, Disposition, Host, Notice, NoticeError, Receipt, Urgency},
+    wit::notifications::{self as wit, Audience, Disposition, Host, Notice, NoticeError, Receipt},
 };
 
-/// Of one activity, for one audience, over one channel, in one day (UTC). Transactional notices do not count.
-const NOTICES_PER_DAY: u32 = 5;
-
-const DAY_MS: i64 = 86_400_000;
 const PARAMS_MAX: usize = 16;
 const TEXT_BYTES_MAX: usize = 500;
 const DEDUPE_KEY_BYTES_MAX: usize = 128;
-
-/// Where the host counts an audience's notices of a day, out of the plugin's sight.
-fn count_key(audience: &str, channel: Channel, now: i64) -> String {
-    format!("\0notices\0{channel:?}\0{audience}\0{}", now.div_euclid(DAY_MS))
-}
-
-/// A member and a group of the same name are told apart.
-fn member_audience(id: &str) -> String {
-    format!("member\0{id}")
-}
 
 fn fits(notice: &Notice) -> bool {
     let texts = notice.params.iter().flat_map(|(name, value)| [name, value]).chain([&notice.template]);
@@ -33,6 +21,25 @@ fn fits(notice: &Notice) -> bool {
         && notice.dedupe_key.len() <= DEDUPE_KEY_BYTES_MAX
         && !notice.dedupe_key.contains('\0')
         && texts.into_iter().all(|text| text.len() <= TEXT_BYTES_MAX && !text.contains('\0'))
+}
+
+fn channel(channel: wit::Channel) -> notice::Channel {
+    match channel {
+        wit::Channel::InApp => notice::Channel::InApp,
+        wit::Channel::GroupChat => notice::Channel::GroupChat,
+        wit::Channel::Sms => notice::Channel::Sms,
+        wit::Channel::Push => notice::Channel::Push,
+        wit::Channel::Subscription => notice::Channel::Subscription,
+        wit::Channel::Email => notice::Channel::Email,
+    }
+}
+
+fn urgency(urgency: wit::Urgency) -> notice::Urgency {
+    match urgency {
+        wit::Urgency::Transactional => notice::Urgency::Transactional,
+        wit::Urgency::Activity => notice::Urgency::Activity,
+        wit::Urgency::Marketing => notice::Urgency::Marketing,
+    }
 }
 
 impl RunningCall {
@@ -46,23 +53,26 @@ impl RunningCall {
         self.set(key, (number != 0).then(|| number.to_string().into_bytes())).map(drop)
     }
 
-    fn disposition(&mut self, notice: &Notice, audience: &str) -> wasmtime::Result<Disposition> {
+    /// Whether one with this key went to the audience within its window; if not, its own window begins.
+    fn is_duplicate(&mut self, notice: &Notice, audience: &str) -> wasmtime::Result<bool> {
         let now = self.reading_again()?.now;
         let seen = format!("\0notice\0{audience}\0{}", notice.dedupe_key);
         if now < self.own_number(&seen)? {
-            return Ok(Disposition::SuppressedDuplicate);
-        }
-        let count = count_key(audience, notice.channel, now);
-        let sent = self.own_number(&count)?;
-        if notice.urgency != Urgency::Transactional {
-            if sent >= i64::from(NOTICES_PER_DAY) {
-                return Ok(Disposition::SuppressedCap);
-            }
-            self.set_own_number(&count, sent + 1)?;
+            return Ok(true);
         }
         let window = i64::try_from(notice.dedupe_window).unwrap_or(i64::MAX);
-        self.set_own_number(&seen, now.saturating_add(window))?;
-        Ok(Disposition::Queued)
+        if window > 0 {
+            self.set_own_number(&seen, now.saturating_add(window))?;
+        }
+        Ok(false)
+    }
+
+    /// The audience, where the community has it.
+    fn audience(&mut self, audience: &Audience) -> wasmtime::Result<Option<(notice::Audience, Id)>> {
+        Ok(match audience {
+            Audience::Member(id) => self.member(id)?.map(|member| (notice::Audience::Member, member.id)),
+            Audience::Group(id) => self.group(id)?.map(|group| (notice::Audience::Group, group.id)),
+        })
     }
 }
 
@@ -72,30 +82,52 @@ impl Host for RunningCall {
         if !fits(&notice) {
             return Ok(Err(NoticeError::TooLarge));
         }
-        let (subject, audience, known) = match &notice.audience {
-            Audience::Member(id) => (id.clone(), member_audience(id), self.member(id)?.is_some()),
-            Audience::Group(id) => (id.clone(), format!("group\0{id}"), self.group(id)?.is_some()),
-        };
-        self.reading_again()?.note("notifications.known", &subject, known);
-        if !known {
-            return Ok(Err(NoticeError::UnknownAudience));
-        }
-        let disposition = self.disposition(&notice, &audience)?;
-        if disposition == Disposition::Queued {
-            let payload = json!({
-                "audience": notice.audience, "params": notice.params, "channel": notice.channel, "urgency": notice.urgency,
-                "not_before": notice.not_before, "not_after": notice.not_after,
-            });
-            Self::send(self, OutgoingKind::Notice, &notice.template, &subject, Json::of(&payload))?;
-        }
+        let found = self.audience(&notice.audience)?;
+        self.reading_again()?.note("notifications.known", &notice.audience, found.is_some());
+        let Some((audience, recipient)) = found else { return Ok(Err(NoticeError::UnknownAudience)) };
+        let counted = self.quota.outgoing();
+        self.within(counted)?;
+        // A member and a group of the same name are told apart.
+        let is_duplicate = self.is_duplicate(&notice, &format!("{audience:?}\0{recipient}"))?;
         let call = self.reading_again()?;
-        let id = format!("{}.{}.{}", call.activity.id.activity, call.seq, call.effects.outbox.len());
-        Ok(Ok(Receipt { id, disposition }))
+        let id = public_id("ntc", &call.activity.id, &format!("{}\n{}", call.seq, call.effects.notices.len()));
+        let sent = notice::Notice {
+            id: id.clone(),
+            audience,
+            recipient,
+            template: notice.template,
+            params: notice.params,
+            channel: channel(notice.channel),
+            urgency: urgency(notice.urgency),
+            due: notice.not_before.unwrap_or(call.now).max(call.now),
+            not_after: notice.not_after,
+            suppressed: is_duplicate.then_some(Suppressed::Duplicate),
+        };
+        call.effects.notices.push((call.seq, sent));
+        let disposition = if is_duplicate { Disposition::SuppressedDuplicate } else { Disposition::Queued };
+        Ok(Ok(Receipt { id: id.to_string(), disposition }))
     }
 
-    fn remaining(&mut self, member: String, channel: Channel) -> wasmtime::Result<u32> {
+    fn remaining(&mut self, member: String, channel: wit::Channel) -> wasmtime::Result<u32> {
         let now = self.reading()?.now;
-        let sent = self.own_number(&count_key(&member_audience(&member), channel, now))?;
-        Ok(NOTICES_PER_DAY.saturating_sub(u32::try_from(sent).unwrap_or(u32::MAX)))
+        let mut remaining = 0;
+        if let Some(member) = self.member(&member)? {
+            let source = self.reading_again()?.source.clone();
+            let community = &source.id.community;
+            let found = source.runtime.block_on(async {
+                let cap = source.store.rules(community).await?.notices.activity_per_day;
+                let since = day_begin(&member.time_zone, now);
+                let sent = source.store.activity_notices(community, &member.id, since).await?;
+                let left = i64::from(cap).saturating_sub(sent).max(0);
+                if channel != wit::Channel::Subscription {
+                    return Ok(left);
+                }
+                let allowed = source.store.subscriptions(community, &member.id).await?;
+                Ok(left.min(allowed.iter().map(|allowed| allowed.remaining).sum()))
+            });
+            remaining = u32::try_from(self.host(found)?).unwrap_or(u32::MAX);
+        }
+        self.reading_again()?.note("notifications.remaining", (member, channel), remaining);
+        Ok(remaining)
     }
 }

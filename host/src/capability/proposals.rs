@@ -2,7 +2,15 @@
 
 use serde_json::json;
 
-use crate::{domain::json::Json, effects::OutgoingKind};
+use crate::{
+    domain::{
+        id::Id,
+        json::Json,
+        order::public_id,
+        proposal::{Proposal, ProposalKind, ProposalState},
+    },
+    effects::OutgoingKind,
+};
 
 use super::{
     RunningCall,
@@ -12,30 +20,45 @@ use super::{
 const TEXT_BYTES_MAX: usize = 500;
 
 fn is_text(text: &str) -> bool {
-    (1..=TEXT_BYTES_MAX).contains(&text.len())
+    (1..=TEXT_BYTES_MAX).contains(&text.len()) && !text.contains('\0')
 }
 
 impl RunningCall {
     fn propose(
         &mut self,
-        topic: &str,
-        member: &str,
-        group: &str,
-        texts: [&str; 2],
-        payload: serde_json::Value,
+        kind: ProposalKind,
+        (member, group): (&str, &str),
+        (reason, evidence): (String, String),
     ) -> wasmtime::Result<Result<String, ProposalError>> {
-        self.writing()?;
-        if !texts.into_iter().all(is_text) {
-            return Ok(Err(ProposalError::BadText));
-        }
-        let known = self.member(member)?.is_some() && self.group(group)?.is_some();
-        self.reading_again()?.note("proposals.known", (member, group), known);
-        if !known {
-            return Ok(Err(ProposalError::Unknown));
-        }
-        self.send(OutgoingKind::Proposal, topic, member, Json::of(&payload))?;
+        let (member, group) = (self.member(member)?, self.group(group)?);
+        let known = member.is_some() && group.is_some();
+        let asked = (member.as_ref().map(|member| member.id.as_str()), group.as_ref().map(|group| group.id.as_str()));
+        self.reading_again()?.note("proposals.known", asked, known);
+        let (Some(member), Some(group)) = (member, group) else { return Ok(Err(ProposalError::Unknown)) };
+        let (topic, told) = match kind {
+            ProposalKind::Promotion => ("promotion", json!({"to_group": group.id, "reason": reason})),
+            ProposalKind::Violation => ("violation", json!({"group": group.id, "rule": reason, "evidence": evidence})),
+        };
+        self.send(OutgoingKind::Proposal, topic, member.id.as_str(), Json::of(&told))?;
         let call = self.reading_again()?;
-        Ok(Ok(format!("{}.{}.{}", call.activity.id.activity, call.seq, call.effects.outbox.len())))
+        let id = public_id("prp", &call.activity.id, &format!("{}\n{}", call.seq, call.effects.proposals.len()));
+        let proposal = Proposal {
+            id: id.clone(),
+            kind,
+            group: group.id,
+            member: member.id,
+            reason,
+            evidence,
+            activity: Some(call.activity.id.activity.clone()),
+            reporter: None,
+            state: ProposalState::Open,
+            outcome: None,
+            decided_by: None,
+            decided_at: None,
+            at: call.now,
+        };
+        call.effects.proposals.push((call.seq, proposal));
+        Ok(Ok(Id::into(id)))
     }
 }
 
@@ -46,8 +69,11 @@ impl Host for RunningCall {
         to_group: String,
         reason: String,
     ) -> wasmtime::Result<Result<String, ProposalError>> {
-        let payload = json!({"to_group": to_group, "reason": reason});
-        self.propose("promotion", &member, &to_group, [&reason, &reason], payload)
+        self.writing()?;
+        if !is_text(&reason) {
+            return Ok(Err(ProposalError::BadText));
+        }
+        self.propose(ProposalKind::Promotion, (&member, &to_group), (reason, String::new()))
     }
 
     fn report_violation(
@@ -57,7 +83,10 @@ impl Host for RunningCall {
         rule: String,
         evidence: String,
     ) -> wasmtime::Result<Result<String, ProposalError>> {
-        let payload = json!({"group": group, "rule": rule, "evidence": evidence});
-        self.propose("violation", &member, &group, [&rule, &evidence], payload)
+        self.writing()?;
+        if !is_text(&rule) || !is_text(&evidence) {
+            return Ok(Err(ProposalError::BadText));
+        }
+        self.propose(ProposalKind::Violation, (&member, &group), (rule, evidence))
     }
 }

@@ -28,7 +28,7 @@ const LEASE_MS: i64 = 60_000;
 const TELLING_TIME_MAX: Duration = Duration::from_secs(10);
 
 /// Pauses between attempts, in seconds: ten attempts over three days and three hours. Then the endpoint is switched off.
-const PAUSES_S: [i64; 9] = [5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400];
+pub(super) const PAUSES_S: [i64; 9] = [5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400];
 
 /// The one status by which a shop says that it will never do what it is asked to. Anything else may pass.
 const REFUSED: u16 = 422;
@@ -66,6 +66,9 @@ impl Delivery {
         };
         let now = self.activities.clock.now();
         let Some(lease) = store.lease(&due, now, now + LEASE_MS).await? else { return Ok(Told::No) };
+        if endpoint.kind == EndpointKind::Stream {
+            return self.tell_live(&due, lease, &rows).await;
+        }
         let begun = Instant::now();
         let mut cursor = due.cursor;
         for (index, row) in rows.iter().enumerate() {
@@ -105,6 +108,20 @@ impl Delivery {
         Ok(Told::Something)
     }
 
+    /// Gives everything its place in the community's stream.
+    async fn tell_live(&self, due: &Due, lease: i64, rows: &[OutboxRow]) -> anyhow::Result<Told> {
+        let store = &self.activities.store;
+        let told: Vec<&OutboxRow> = rows.iter().filter(|row| is_news(row)).collect();
+        if !told.is_empty() {
+            store.append_to_stream(&due.activity, &told).await?;
+            self.live.tell();
+        }
+        // More of the last call may follow.
+        let cursor = rows.last().map_or(due.cursor, |row| Cursor { seq: row.seq - 1, ordinal: row.ordinal });
+        store.told(due, lease, cursor, (0, 0, None)).await?;
+        Ok(Told::Something)
+    }
+
     async fn failed(
         &self,
         endpoint: &Endpoint,
@@ -131,8 +148,8 @@ impl Delivery {
 
     async fn tell_one(&self, endpoint: &Endpoint, row: &OutboxRow) -> anyhow::Result<Answer> {
         match (endpoint.kind, row.kind.as_str()) {
-            (EndpointKind::Webhook, "event" | "proposal") if endpoint.wants(&row.topic) => {
-                Ok(match self.post(endpoint, row).await? {
+            (EndpointKind::Webhook, _) if is_news(row) && endpoint.wants(&row.topic) => {
+                Ok(match self.post(endpoint, &message_id(endpoint, row), message(&endpoint.community, row)?).await {
                     Ok(status) if status.is_success() => Answer::Heard,
                     Ok(status) if status.as_u16() == 410 => Answer::Gone,
                     Ok(status) => Answer::Failed(format!("it answered {status}")),
@@ -140,7 +157,7 @@ impl Delivery {
                 })
             }
             (EndpointKind::Shop, "shop") => {
-                Ok(match self.post(endpoint, row).await? {
+                Ok(match self.post(endpoint, &message_id(endpoint, row), message(&endpoint.community, row)?).await {
                     Ok(status) if status.is_success() => Answer::Heard,
                     // It will not, however often it is asked.
                     Ok(status) if status.as_u16() == REFUSED => {
@@ -159,18 +176,13 @@ impl Delivery {
         }
     }
 
-    async fn post(&self, endpoint: &Endpoint, row: &OutboxRow) -> anyhow::Result<Result<reqwest::StatusCode, String>> {
-        let id = message_id(endpoint, row);
-        let body = json!({
-            "type": row.topic, "timestamp": timestamp(row.at)?, "data": row.payload,
-            "community": endpoint.community, "activity": row.activity, "subject": row.subject, "seq": row.seq,
-        });
-        let body = body.to_string();
+    /// Sends a message, signed; answers the status, or why there is none.
+    pub(super) async fn post(&self, endpoint: &Endpoint, id: &Id, body: String) -> Result<reqwest::StatusCode, String> {
         let now = self.activities.clock.now();
         let seconds = now.div_euclid(1_000);
         let signature = signature::sign(endpoint.keys_at(now), id.as_str(), seconds, body.as_bytes());
         let message = Message { id: id.to_string(), seconds, signature, body };
-        Ok(self.client.post(&endpoint.url, &message).await)
+        self.client.post(&endpoint.url, &message).await
     }
 
     /// The shop does not do what it was asked to: an order that it does not open is closed, a refund is not made.
@@ -196,12 +208,26 @@ struct RefundAsked {
     refund: Id,
 }
 
+/// What the world hears of.
+fn is_news(row: &OutboxRow) -> bool {
+    matches!(row.kind.as_str(), "event" | "proposal")
+}
+
+/// What is said of a row of the outbox, as JSON.
+pub(crate) fn message(community: &Id, row: &OutboxRow) -> anyhow::Result<String> {
+    let body = json!({
+        "type": row.topic, "timestamp": timestamp(row.at)?, "data": row.payload,
+        "community": community, "activity": row.activity, "subject": row.subject, "seq": row.seq,
+    });
+    Ok(body.to_string())
+}
+
 /// The same however often it is sent.
 fn message_id(endpoint: &Endpoint, row: &OutboxRow) -> Id {
     let activity = ActivityId { community: endpoint.community.clone(), activity: row.activity.clone() };
     public_id("msg", &activity, &format!("{}\n{}", row.seq, row.ordinal))
 }
 
-fn timestamp(at: i64) -> anyhow::Result<String> {
+pub(super) fn timestamp(at: i64) -> anyhow::Result<String> {
     Ok(jiff::Timestamp::from_millisecond(at)?.to_string())
 }

@@ -15,7 +15,12 @@ pub(crate) enum EndpointKind {
     Shop,
     /// The shop that is built in, to try things.
     DemoShop,
+    /// What is told live, to whoever listens just then.
+    Stream,
 }
+
+/// The id of a community's live stream, once somebody has listened to it.
+pub(crate) const STREAM: &str = "stream";
 
 /// How messages are signed, by Standard Webhooks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

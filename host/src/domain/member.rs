@@ -33,6 +33,8 @@ pub(crate) struct Member {
     pub first_order_at: Option<i64>,
     #[schema(value_type = Option<String>)]
     pub inviter: Option<Id>,
+    /// Of notices: BCP 47; the community's where there is none.
+    pub language: Option<String>,
 }
 
 /// What the platform says of a member. What is left out keeps its value, or gets the default named.
@@ -55,4 +57,6 @@ pub(crate) struct MemberProfile {
     pub registered_at: Option<i64>,
     /// None; kept for ever once set.
     pub first_order_at: Option<i64>,
+    /// BCP 47, such as `zh-Hant`; the community's.
+    pub language: Option<String>,
 }

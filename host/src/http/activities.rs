@@ -10,6 +10,7 @@ use crate::{
     domain::{
         activity::{Activity, ActivityId, ConfigReport, Head, Lifecycle, Scope},
         chance::commitment,
+        group::{Reach, Right},
         id::Id,
         journal::Outcome,
         offer::Offers,
@@ -22,6 +23,7 @@ use super::{
     extract::{ActivityPath, Body, CommunityPath, Ids, Listing, Paging, PagingQuery},
     identity::Principal,
     problem::Problem,
+    rights,
     router::App,
 };
 
@@ -79,15 +81,25 @@ fn view((activity, head): (Activity, Head)) -> Result<ActivityView, Problem> {
     })
 }
 
-/// Makes an activity. It is validated, and runs after `start`.
+/// Makes an activity. It is validated, and runs after `start`. An owner makes activities for their groups, and spends from budgets of
+/// their own.
 #[utoipa::path(post, path = "/v1/communities/{community}/activities", tag = "activities", params(CommunityPath),
     request_body = Creation, responses((status = 201, body = ActivityView)))]
 pub(crate) async fn create(
     State(app): State<App>,
+    principal: Principal,
     Ids(CommunityPath { community }): Ids<CommunityPath>,
     Body(wish): Body<Creation>,
 ) -> Result<(StatusCode, Json<ActivityView>), Problem> {
     let home = communities::find(&app, &community).await?;
+    let reach = rights::allow(&app, &principal, &community, Right::Create, &wish.scope).await?;
+    if let (Reach::Own, Some(budget), Principal::Member(owner)) = (reach, &wish.budget, &principal) {
+        let budget = app.activities.store.budget(&community, budget).await?;
+        if budget.is_some_and(|budget| budget.set_by.as_ref() != Some(owner)) {
+            let detail = "An owner of groups spends from budgets that they have set.";
+            return Err(Problem::new(StatusCode::FORBIDDEN, "group.forbidden", detail));
+        }
+    }
     match app.activities.create(&home, wish).await {
         Ok(made) => Ok((StatusCode::CREATED, Json(view(made)?))),
         Err(CreateError::Invalid(issues)) => Err(Problem::invalid(issues)),
@@ -106,8 +118,14 @@ async fn find(app: &App, id: &ActivityId) -> Result<(Activity, Head), Problem> {
 /// One activity.
 #[utoipa::path(get, path = "/v1/communities/{community}/activities/{activity}", tag = "activities", params(ActivityPath),
     responses((status = 200, body = ActivityView)))]
-pub(crate) async fn show(State(app): State<App>, Ids(path): Ids<ActivityPath>) -> Result<Json<ActivityView>, Problem> {
-    Ok(Json(view(find(&app, &path.id()).await?)?))
+pub(crate) async fn show(
+    State(app): State<App>,
+    principal: Principal,
+    Ids(path): Ids<ActivityPath>,
+) -> Result<Json<ActivityView>, Problem> {
+    let (activity, head) = find(&app, &path.id()).await?;
+    rights::allow(&app, &principal, &activity.id.community, Right::Publish, &activity.scope).await?;
+    Ok(Json(view((activity, head))?))
 }
 
 /// Every activity, by id.
@@ -130,8 +148,16 @@ async fn control(
     path: ActivityPath,
     control: Control,
 ) -> Result<Json<ActivityView>, Problem> {
-    let Principal::Operator(key) = principal else { return Err(Problem::fault()) };
     let id = path.id();
+    let key = match principal {
+        Principal::Operator(key) => key,
+        Principal::Member(member) => {
+            let (activity, _) = find(app, &id).await?;
+            rights::allow(app, principal, &id.community, Right::Publish, &activity.scope).await?;
+            member
+        }
+        Principal::App => return Err(Problem::fault()),
+    };
     match app.activities.control(&id, control, key).await? {
         None => Err(Problem::not_found("activity")),
         Some(Answer::Done { outcome: Outcome::Ok, .. }) => Ok(Json(view(find(app, &id).await?)?)),

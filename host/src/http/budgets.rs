@@ -1,18 +1,24 @@
 //! `/v1/communities/{community}/budgets`.
 
-use axum::{Json, extract::State};
+use axum::{Json, extract::State, http::StatusCode};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
 use crate::{
-    domain::{id::Id, money::MINOR_MAX},
+    domain::{
+        group::{Reach},
+        id::Id,
+        money::MINOR_MAX,
+    },
     store::budgets::{Budget, BudgetProfile},
 };
 
 use super::{
     communities,
     extract::{Body, CommunityPath, Ids, Listing, Paging, PagingQuery},
+    identity::Principal,
     problem::Problem,
+    rights,
     router::App,
 };
 
@@ -29,14 +35,39 @@ async fn find(app: &App, community: &Id, budget: &Id) -> Result<Budget, Problem>
     app.activities.store.budget(community, budget).await?.ok_or_else(|| Problem::not_found("budget"))
 }
 
-/// Creates or updates a budget. Its limits never fall below what is held and captured.
+/// The owner of groups who sets the budget, if no operator, app or chief owner does: one of their own, up to the community's limit.
+async fn owner<'p>(
+    app: &App,
+    principal: &'p Principal,
+    community: &Id,
+    budget: &Id,
+    profile: &BudgetProfile,
+) -> Result<Option<&'p Id>, Problem> {
+    let reach = rights::allow_budgets(app, principal, community).await?;
+    let (Reach::Own, Principal::Member(owner)) = (reach, principal) else { return Ok(None) };
+    let forbidden = |detail: String| Problem::new(StatusCode::FORBIDDEN, "group.forbidden", detail);
+    let most = app.activities.store.rules(community).await?.owner_budget_minor_max;
+    if profile.limit.minor > most {
+        return Err(forbidden(format!("Owners of groups set budgets of at most {most} minor units here.")));
+    }
+    let before = app.activities.store.budget(community, budget).await?;
+    if before.is_some_and(|before| before.set_by.as_ref() != Some(owner)) {
+        return Err(forbidden("This budget was set by somebody else.".into()));
+    }
+    Ok(Some(owner))
+}
+
+/// Creates or updates a budget. Its limits never fall below what is held and captured. Owners of groups set budgets of their own, up
+/// to the limit in the community's rules.
 #[utoipa::path(put, path = "/v1/communities/{community}/budgets/{budget}", tag = "budgets", params(BudgetPath),
     request_body = BudgetProfile, responses((status = 200, body = Budget)))]
 pub(crate) async fn put(
     State(app): State<App>,
+    principal: Principal,
     Ids(BudgetPath { community, budget }): Ids<BudgetPath>,
     Body(profile): Body<BudgetProfile>,
 ) -> Result<Json<Budget>, Problem> {
+    let owner = owner(&app, &principal, &community, &budget, &profile).await?;
     let home = communities::find(&app, &community).await?;
     if profile.limit.currency != home.currency {
         return Err(Problem::unprocessable(
@@ -47,7 +78,8 @@ pub(crate) async fn put(
     if !(0..=MINOR_MAX).contains(&profile.limit.minor) {
         return Err(Problem::unprocessable("budget.limit", format!("A limit is 0 to {MINOR_MAX} minor units.")));
     }
-    if !app.activities.store.put_budget(&community, &budget, &profile, app.activities.clock.now()).await? {
+    let (store, now) = (&app.activities.store, app.activities.clock.now());
+    if !store.put_budget(&community, &budget, &profile, owner, now).await? {
         return Err(Problem::conflict("budget.below-granted", "More than that is held and captured already."));
     }
     Ok(Json(find(&app, &community, &budget).await?))
@@ -57,9 +89,18 @@ pub(crate) async fn put(
 #[utoipa::path(get, path = "/v1/communities/{community}/budgets/{budget}", tag = "budgets", params(BudgetPath), responses((status = 200, body = Budget)))]
 pub(crate) async fn show(
     State(app): State<App>,
+    principal: Principal,
     Ids(BudgetPath { community, budget }): Ids<BudgetPath>,
 ) -> Result<Json<Budget>, Problem> {
-    Ok(Json(find(&app, &community, &budget).await?))
+    let reach = rights::allow_budgets(&app, &principal, &community).await?;
+    let found = find(&app, &community, &budget).await?;
+    match (&principal, reach) {
+        // Somebody else's budget is nobody's business.
+        (Principal::Member(owner), Reach::Own) if found.set_by.as_ref() != Some(owner) => {
+            Err(Problem::not_found("budget"))
+        }
+        _ => Ok(Json(found)),
+    }
 }
 
 /// Every budget, by id.

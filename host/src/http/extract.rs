@@ -199,6 +199,20 @@ impl<S: Send + Sync> FromRequestParts<S> for Paging {
     }
 }
 
+/// A query string that fits.
+pub(crate) struct Asked<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Asked<T> {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let found = Query::from_request_parts(parts, state).await;
+        let bad = |error: axum::extract::rejection::QueryRejection| {
+            Problem::new(StatusCode::BAD_REQUEST, "http.bad-query", error.body_text())
+        };
+        found.map(|Query(asked)| Self(asked)).map_err(bad)
+    }
+}
+
 /// A page of a listing.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Listing<T> {

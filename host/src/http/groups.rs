@@ -4,12 +4,9 @@ use axum::{Json, extract::State};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use crate::{
-    domain::{
-        group::{Group, GroupProfile, Membership, MembershipProfile},
-        id::Id,
-    },
-    store::groups::Joined,
+use crate::domain::{
+    group::{Group, GroupProfile},
+    id::Id,
 };
 
 use super::{
@@ -23,23 +20,12 @@ use super::{
 #[into_params(parameter_in = Path)]
 pub(crate) struct GroupPath {
     #[param(value_type = String)]
-    community: Id,
+    pub community: Id,
     #[param(value_type = String)]
-    group: Id,
+    pub group: Id,
 }
 
-#[derive(Deserialize, IntoParams)]
-#[into_params(parameter_in = Path)]
-pub(crate) struct MembershipPath {
-    #[param(value_type = String)]
-    community: Id,
-    #[param(value_type = String)]
-    group: Id,
-    #[param(value_type = String)]
-    member: Id,
-}
-
-async fn find(app: &App, community: &Id, group: &Id) -> Result<Group, Problem> {
+pub(super) async fn find(app: &App, community: &Id, group: &Id) -> Result<Group, Problem> {
     app.activities.store.group(community, group).await?.ok_or_else(|| Problem::not_found("group"))
 }
 
@@ -84,46 +70,4 @@ pub(crate) async fn list(
 ) -> Result<Json<Listing<Group>>, Problem> {
     communities::find(&app, &community).await?;
     Ok(Json(Listing::of(app.activities.store.groups(&community, &page).await?, |group| group)))
-}
-
-/// Puts a member into a group, or changes the role.
-#[utoipa::path(put, path = "/v1/communities/{community}/groups/{group}/members/{member}", tag = "groups", params(MembershipPath),
-    request_body = MembershipProfile, responses((status = 200, body = Membership)))]
-pub(crate) async fn put_member(
-    State(app): State<App>,
-    Ids(MembershipPath { community, group, member }): Ids<MembershipPath>,
-    Body(profile): Body<MembershipProfile>,
-) -> Result<Json<Membership>, Problem> {
-    let group = find(&app, &community, &group).await?;
-    let store = &app.activities.store;
-    if store.member(&community, &member).await?.is_none() {
-        return Err(Problem::not_found("member"));
-    }
-    match store.put_membership(&community, &group, &member, &profile, app.activities.clock.now()).await? {
-        Joined::Yes(membership) => Ok(Json(membership)),
-        Joined::Full => Err(Problem::conflict("group.full", format!("The group has its {} members.", group.capacity))),
-    }
-}
-
-/// A member's place in a group.
-#[utoipa::path(get, path = "/v1/communities/{community}/groups/{group}/members/{member}", tag = "groups", params(MembershipPath),
-    responses((status = 200, body = Membership)))]
-pub(crate) async fn show_member(
-    State(app): State<App>,
-    Ids(MembershipPath { community, group, member }): Ids<MembershipPath>,
-) -> Result<Json<Membership>, Problem> {
-    let membership = app.activities.store.membership(&community, &group, &member).await?;
-    Ok(Json(membership.ok_or_else(|| Problem::not_found("member of this group"))?))
-}
-
-/// Who is in a group, by id.
-#[utoipa::path(get, path = "/v1/communities/{community}/groups/{group}/members", tag = "groups", params(GroupPath, PagingQuery),
-    responses((status = 200, body = Listing<Membership>)))]
-pub(crate) async fn list_members(
-    State(app): State<App>,
-    Ids(GroupPath { community, group }): Ids<GroupPath>,
-    Paging(page): Paging,
-) -> Result<Json<Listing<Membership>>, Problem> {
-    find(&app, &community, &group).await?;
-    Ok(Json(Listing::of(app.activities.store.group_members(&community, &group, &page).await?, |membership| membership)))
 }

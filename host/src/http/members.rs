@@ -2,11 +2,16 @@
 
 use axum::{Json, extract::State, http::StatusCode};
 use serde::Deserialize;
-use utoipa::IntoParams;
+use utoipa::{IntoParams, ToSchema};
 
-use crate::domain::{
-    id::Id,
-    member::{Member, MemberProfile, MemberStatus},
+use crate::{
+    domain::{
+        id::Id,
+        member::{Member, MemberProfile, MemberStatus},
+        rules::is_language,
+    },
+    effects::Inviter,
+    store::members::Bound,
 };
 
 use super::{
@@ -19,6 +24,9 @@ use super::{
 
 /// Tags and clusters of one member.
 const LABELS_MAX: usize = 100;
+
+/// Where a member came from.
+const SOURCE_BYTES_MAX: usize = 128;
 
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Path)]
@@ -63,6 +71,7 @@ pub(crate) async fn put(
         registered_at: app.activities.clock.now(),
         first_order_at: None,
         inviter: None,
+        language: None,
     };
     Ok(Json(app.activities.store.put_member(&community, &member, &profile, &defaults).await?))
 }
@@ -70,6 +79,9 @@ pub(crate) async fn put(
 fn check_profile(profile: &MemberProfile) -> Result<(), Problem> {
     if let Some(zone) = &profile.time_zone {
         check_time_zone(zone)?;
+    }
+    if profile.language.as_deref().is_some_and(|language| !is_language(language)) {
+        return Err(Problem::unprocessable("member.language", "A language is a tag as in BCP 47: en, zh-Hant."));
     }
     for labels in [&profile.tags, &profile.clusters].into_iter().flatten() {
         if labels.len() > LABELS_MAX {
@@ -91,6 +103,44 @@ pub(crate) async fn show(
 ) -> Result<Json<Member>, Problem> {
     let member = app.activities.store.member(&community, &member).await?;
     Ok(Json(member.ok_or_else(|| Problem::not_found("member"))?))
+}
+
+/// Who brought a member.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Binding {
+    #[schema(value_type = String)]
+    inviter: Id,
+    /// Where: at most 128 bytes.
+    #[serde(default)]
+    source: String,
+}
+
+/// Says who brought a member, once and for ever.
+#[utoipa::path(put, path = "/v1/communities/{community}/members/{member}/inviter", tag = "members", params(MemberPath),
+    request_body = Binding, responses((status = 200, body = Member)))]
+pub(crate) async fn bind(
+    State(app): State<App>,
+    Ids(MemberPath { community, member }): Ids<MemberPath>,
+    Body(Binding { inviter, source }): Body<Binding>,
+) -> Result<Json<Member>, Problem> {
+    if source.len() > SOURCE_BYTES_MAX || source.contains('\0') {
+        return Err(Problem::unprocessable("member.source", format!("A source has at most {SOURCE_BYTES_MAX} bytes.")));
+    }
+    let store = &app.activities.store;
+    for known in [&member, &inviter] {
+        if store.member(&community, known).await?.is_none() {
+            return Err(Problem::not_found("member"));
+        }
+    }
+    if member == inviter {
+        return Err(Problem::unprocessable("member.self-invitation", "Nobody brings themselves."));
+    }
+    match store.bind_inviter(&community, &member, &Inviter { inviter, source }).await? {
+        Bound::Yes => show(State(app), Ids(MemberPath { community, member })).await,
+        Bound::Already => Err(Problem::conflict("member.already-bound", "Somebody else has brought this member.")),
+        Bound::Cycle => Err(Problem::conflict("member.cycle", "This member is above the other one, or the chain is too long.")),
+    }
 }
 
 /// Every member, by id.

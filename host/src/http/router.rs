@@ -18,11 +18,11 @@ use utoipa_swagger_ui::SwaggerUi;
 use crate::{activity::Activities, delivery::Delivery};
 
 use super::{
-    activities, budgets, communities, coupons, edge, events, fairness, groups, health,
+    activities, budgets, communities, coupons, edge, events, fairness, group_rules, groups, health,
     identity::{Identity, Who, require},
-    keys, ledger, members, orders, participation, plugins,
+    inbox, keys, ledger, live, members, memberships, notices, orders, participation, plugins,
     problem::Problem,
-    rewards, shop, stock, tokens, webhooks,
+    proposals, rewards, rules, shop, stock, tokens, webhooks,
 };
 
 /// What handlers share. Another field must be argued for. Behind one `Arc`: each layer of each request clones it.
@@ -52,6 +52,7 @@ impl Deref for App {
 const OPERATOR: Who = Who { operator: true, app: false, member: false };
 const OPERATOR_OR_APP: Who = Who { operator: true, app: true, member: false };
 const APP: Who = Who { operator: false, app: true, member: false };
+const MEMBER: Who = Who { operator: false, app: false, member: true };
 const MEMBER_OR_OPERATOR: Who = Who { operator: true, app: false, member: true };
 const ANYBODY_KNOWN: Who = Who { operator: true, app: true, member: true };
 
@@ -59,7 +60,7 @@ type Rows = Vec<(Who, UtoipaMethodRouter<App>)>;
 
 fn table(app: &App) -> OpenApiRouter<App> {
     let begin = OpenApiRouter::with_openapi(document());
-    let all = people_and_plugins().into_iter().chain(money_and_news()).chain(activities());
+    let all = people_and_plugins().into_iter().chain(money_and_news()).chain(writing_to_members()).chain(activities());
     let guarded = all.fold(begin, |router, (who, route)| router.routes(guard(app, who, route)));
     // The shop has no key of ours: its messages are signed, which the handler checks.
     guarded.routes(document_guard(vec!["shop"], routes!(shop::hear)))
@@ -79,17 +80,32 @@ fn people_and_plugins() -> Rows {
         (OPERATOR, routes!(communities::list)),
         (OPERATOR, routes!(communities::put)),
         (OPERATOR_OR_APP, routes!(communities::show)),
+        (OPERATOR, routes!(rules::put)),
+        (OPERATOR_OR_APP, routes!(rules::show)),
         (OPERATOR_OR_APP, routes!(members::put)),
         (OPERATOR_OR_APP, routes!(members::show)),
         (OPERATOR_OR_APP, routes!(members::list)),
+        (OPERATOR_OR_APP, routes!(members::bind)),
         (OPERATOR_OR_APP, routes!(groups::put)),
         (OPERATOR_OR_APP, routes!(groups::show)),
         (OPERATOR_OR_APP, routes!(groups::list)),
-        (OPERATOR_OR_APP, routes!(groups::put_member)),
-        (OPERATOR_OR_APP, routes!(groups::show_member)),
-        (OPERATOR_OR_APP, routes!(groups::list_members)),
-        (OPERATOR_OR_APP, routes!(budgets::put)),
-        (OPERATOR_OR_APP, routes!(budgets::show)),
+        (OPERATOR_OR_APP, routes!(memberships::put)),
+        (OPERATOR_OR_APP, routes!(memberships::show)),
+        (OPERATOR_OR_APP, routes!(memberships::list)),
+        (ANYBODY_KNOWN, routes!(memberships::remove)),
+        (MEMBER, routes!(memberships::invite)),
+        (MEMBER, routes!(memberships::join)),
+        (OPERATOR_OR_APP, routes!(memberships::group_stats)),
+        (ANYBODY_KNOWN, routes!(memberships::member_stats)),
+        (OPERATOR_OR_APP, routes!(group_rules::put)),
+        (ANYBODY_KNOWN, routes!(group_rules::show)),
+        (MEMBER, routes!(group_rules::accept)),
+        (ANYBODY_KNOWN, routes!(proposals::report)),
+        (ANYBODY_KNOWN, routes!(proposals::list)),
+        (ANYBODY_KNOWN, routes!(proposals::accept)),
+        (ANYBODY_KNOWN, routes!(proposals::dismiss)),
+        (ANYBODY_KNOWN, routes!(budgets::put)),
+        (ANYBODY_KNOWN, routes!(budgets::show)),
         (OPERATOR_OR_APP, routes!(budgets::list)),
         (APP, routes!(tokens::create)),
     ]
@@ -121,6 +137,8 @@ fn money_and_news() -> Rows {
         (OPERATOR_OR_APP, routes!(shop::demo_fail)),
         (OPERATOR_OR_APP, routes!(shop::demo_refund)),
         (OPERATOR_OR_APP, routes!(events::take)),
+        (OPERATOR_OR_APP, routes!(live::community)),
+        (OPERATOR_OR_APP, routes!(live::activity)),
         (OPERATOR, routes!(webhooks::create)),
         (OPERATOR, routes!(webhooks::list)),
         (OPERATOR, routes!(webhooks::show)),
@@ -133,15 +151,33 @@ fn money_and_news() -> Rows {
     ]
 }
 
+fn writing_to_members() -> Rows {
+    vec![
+        (OPERATOR_OR_APP, routes!(notices::put_template)),
+        (OPERATOR_OR_APP, routes!(notices::remove_template)),
+        (OPERATOR_OR_APP, routes!(notices::list_templates)),
+        (OPERATOR_OR_APP, routes!(notices::list)),
+        (ANYBODY_KNOWN, routes!(inbox::list)),
+        (ANYBODY_KNOWN, routes!(inbox::read)),
+        (ANYBODY_KNOWN, routes!(inbox::stream)),
+        (ANYBODY_KNOWN, routes!(inbox::opt_outs)),
+        (ANYBODY_KNOWN, routes!(inbox::set_opt_outs)),
+        (OPERATOR_OR_APP, routes!(inbox::contact)),
+        (OPERATOR_OR_APP, routes!(inbox::set_contact)),
+        (ANYBODY_KNOWN, routes!(inbox::subscriptions)),
+        (APP, routes!(inbox::subscribe)),
+    ]
+}
+
 fn activities() -> Rows {
     vec![
-        (OPERATOR, routes!(activities::create)),
+        (MEMBER_OR_OPERATOR, routes!(activities::create)),
         (OPERATOR, routes!(activities::list)),
-        (OPERATOR, routes!(activities::show)),
-        (OPERATOR, routes!(activities::start)),
-        (OPERATOR, routes!(activities::pause)),
-        (OPERATOR, routes!(activities::resume)),
-        (OPERATOR, routes!(activities::stop)),
+        (MEMBER_OR_OPERATOR, routes!(activities::show)),
+        (MEMBER_OR_OPERATOR, routes!(activities::start)),
+        (MEMBER_OR_OPERATOR, routes!(activities::pause)),
+        (MEMBER_OR_OPERATOR, routes!(activities::resume)),
+        (MEMBER_OR_OPERATOR, routes!(activities::stop)),
         (OPERATOR, routes!(activities::upgrade)),
         (OPERATOR, routes!(activities::journal)),
         (OPERATOR, routes!(activities::outbox)),

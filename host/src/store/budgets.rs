@@ -27,6 +27,9 @@ pub(crate) struct Budget {
     pub per_member_grants: Option<i64>,
     /// Whether money that was revoked may be given again.
     pub refundable: bool,
+    /// The owner of groups who set it, where no operator or app did.
+    #[schema(value_type = Option<String>)]
+    pub set_by: Option<Id>,
 }
 
 /// What an operator says of a budget.
@@ -50,6 +53,7 @@ impl Store {
         community: &Id,
         id: &Id,
         profile: &BudgetProfile,
+        by: Option<&Id>,
         now: i64,
     ) -> anyhow::Result<bool> {
         let mut tx = self.begin().await?;
@@ -62,10 +66,11 @@ impl Store {
             .await?;
         let grown = profile.limit.minor - before.map_or(Ok(0), |row| row.int("limit_minor"))?;
         let written = sqlx::query(
-            "INSERT INTO budgets (community, id, limit_minor, currency, max_grants, per_member_grants, refundable)
-             VALUES ($1, $2, $3, $4, $5, $6, $7)
+            "INSERT INTO budgets (community, id, limit_minor, currency, max_grants, per_member_grants, refundable, set_by)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
              ON CONFLICT (community, id) DO UPDATE SET limit_minor = $3, max_grants = $5, per_member_grants = $6, refundable = $7
-             WHERE budgets.held_minor + budgets.captured_minor <= $3 AND ($5 IS NULL OR budgets.grants <= $5)",
+             WHERE budgets.held_minor + budgets.captured_minor <= $3 AND ($5 IS NULL OR budgets.grants <= $5)
+               AND ($8 IS NULL OR budgets.set_by = $8)",
         )
         .bind(community.as_str())
         .bind(id.as_str())
@@ -74,6 +79,7 @@ impl Store {
         .bind(profile.max_grants.map(i64::from))
         .bind(profile.per_member_grants.map(i64::from))
         .bind(i64::from(profile.refundable))
+        .bind(by.map(Id::as_str))
         .execute(&mut *tx)
         .await?
         .rows_affected();
@@ -179,5 +185,6 @@ fn read(row: &AnyRow) -> anyhow::Result<Budget> {
         grants: row.int("grants")?,
         per_member_grants: row.int_or_none("per_member_grants")?,
         refundable: row.int("refundable")? == 1,
+        set_by: row.id_or_none("set_by")?,
     })
 }

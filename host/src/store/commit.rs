@@ -18,7 +18,7 @@ use super::{
     Store, boards,
     columns::{Columns, word},
     database::Transaction,
-    entries, holds, inbox, journal, ledger, orders, outbox,
+    entries, holds, inbox, journal, ledger, notices, orders, outbox, proposals,
     rows::{Column, Rows, Script},
     shared::change_shared,
     stock, timers,
@@ -193,5 +193,7 @@ fn write(script: &mut Script, parts: &[&Part]) {
     orders::write(script, parts);
     ledger::write(script, parts);
     inbox::write(script, parts);
+    notices::write(script, parts);
+    proposals::write(script, parts);
     outbox::write(script, parts);
 }

@@ -1,14 +1,20 @@
 //! Communities.
 
+use std::sync::Arc;
+
 use sqlx::any::AnyRow;
 
 use crate::domain::{
     community::{Community, CommunityProfile},
     id::Id,
     money::Currency,
+    rules::Rules,
 };
 
-use super::{Page, PageRequest, Store, columns::Columns};
+use super::{
+    Page, PageRequest, Store,
+    columns::{Columns, json},
+};
 
 impl Store {
     /// Creates or updates; the currency of a community that exists stays. Answers the community as it now is.
@@ -41,6 +47,32 @@ impl Store {
             .fetch_optional(&self.reader)
             .await?;
         row.as_ref().map(read).transpose()
+    }
+
+    /// What the community has decided; the defaults where there is no such community.
+    pub(crate) async fn rules(&self, community: &Id) -> anyhow::Result<Arc<Rules>> {
+        if let Some(known) = self.rules.get(community) {
+            return Ok(known);
+        }
+        let row = sqlx::query("SELECT rules FROM communities WHERE id = $1")
+            .bind(community.as_str())
+            .fetch_optional(&self.reader)
+            .await?;
+        let rules: Arc<Rules> = Arc::new(row.map(|row| row.json("rules")).transpose()?.unwrap_or_default());
+        self.rules.insert(community.clone(), rules.clone());
+        Ok(rules)
+    }
+
+    pub(crate) async fn set_rules(&self, community: &Id, rules: &Rules) -> anyhow::Result<()> {
+        let mut tx = self.begin().await?;
+        sqlx::query("UPDATE communities SET rules = $2 WHERE id = $1")
+            .bind(community.as_str())
+            .bind(json(rules))
+            .execute(&mut *tx)
+            .await?;
+        tx.commit().await?;
+        self.rules.invalidate(community);
+        Ok(())
     }
 
     pub(crate) async fn communities(&self, page: &PageRequest) -> anyhow::Result<Page<Community>> {

@@ -1,6 +1,6 @@
 //! Connections: SQLite with one writer and a pool of readers, or PostgreSQL.
 
-use std::{path::Path, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context, bail, ensure};
 use moka::sync::Cache;
@@ -10,13 +10,14 @@ use sqlx::{
     migrate::{Migration, MigrationType, Migrator},
 };
 
-use crate::domain::{id::Id, member::Member};
+use crate::domain::{id::Id, member::Member, rules::Rules};
 
 pub(super) type Transaction = sqlx::Transaction<'static, sqlx::Any>;
 
 const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "begin", include_str!("../../migrations/0001_begin.sql")),
     (2, "purse and shop", include_str!("../../migrations/0002_purse_and_shop.sql")),
+    (3, "people and news", include_str!("../../migrations/0003_people_and_news.sql")),
 ];
 
 /// Older ones can lose committed writes of the WAL (a race in 3.7.0 to 3.51.2).
@@ -28,11 +29,14 @@ const READERS_MAX: u32 = 8;
 /// PostgreSQL's default of 100 connections serves several hosts.
 const POSTGRES_CONNECTIONS_MAX: u32 = 16;
 
-/// How long another host's change of a member may go unseen. A change made through this host is seen at once.
-const MEMBER_CACHE_TTL: Duration = Duration::from_secs(2);
+/// How long another host's change of a member or of a community's rules may go unseen. A change made through this host is seen at
+/// once.
+const CACHE_TTL: Duration = Duration::from_secs(2);
 
 /// About 100 MB of members.
 const MEMBER_CACHE_MAX: u64 = 200_000;
+
+const RULES_CACHE_MAX: u64 = 1_000;
 
 /// SQLite waits this long for another process, such as a backup, to let go of the file.
 const SQLITE_BUSY_MS: u32 = 5_000;
@@ -56,13 +60,15 @@ pub(crate) struct Store {
     pub(super) writer: AnyPool,
     pub(super) kind: Kind,
     pub(super) members: Cache<(Id, Id), Option<Member>>,
+    pub(super) rules: Cache<Id, Arc<Rules>>,
 }
 
 impl Store {
     /// Opens `sqlite:PATH` (made if it is missing) or `postgres://…` and brings its tables up to date.
     pub(crate) async fn open(url: &str) -> anyhow::Result<Self> {
         sqlx::any::install_default_drivers();
-        let members = Cache::builder().max_capacity(MEMBER_CACHE_MAX).time_to_live(MEMBER_CACHE_TTL).build();
+        let members = Cache::builder().max_capacity(MEMBER_CACHE_MAX).time_to_live(CACHE_TTL).build();
+        let rules = Cache::builder().max_capacity(RULES_CACHE_MAX).time_to_live(CACHE_TTL).build();
         let (reader, writer, kind) = if let Some(path) = sqlite_path(url) {
             let (reader, writer) = open_sqlite(path).await?;
             (reader, writer, Kind::Sqlite)
@@ -71,7 +77,7 @@ impl Store {
             migrate(&pool, Kind::Postgres).await?;
             (pool.clone(), pool, Kind::Postgres)
         };
-        Ok(Self { reader, writer, kind, members })
+        Ok(Self { reader, writer, kind, members, rules })
     }
 
     /// Opens a database that is there, only to look at it.
@@ -90,8 +96,8 @@ impl Store {
             "its tables are of another version ({known} instead of {}): start a host of this version on it first",
             MIGRATIONS.len()
         );
-        let members = Cache::builder().max_capacity(0).build();
-        Ok(Self { reader: pool.clone(), writer: pool, kind, members })
+        let (members, rules) = (Cache::builder().max_capacity(0).build(), Cache::builder().max_capacity(0).build());
+        Ok(Self { reader: pool.clone(), writer: pool, kind, members, rules })
     }
 
     /// Begins a write. Never call it in a future that may be dropped: sqlx 0.9.0 would hand the open transaction to the next

@@ -57,7 +57,7 @@ pub(crate) struct DeliveryView {
 
 impl Store {
     /// Creates an endpoint or takes the place of the one of its id, which has been told what that one had been told. A new webhook
-    /// hears what happens from now on, a first shop everything.
+    /// or stream hears what happens from now on, a first shop everything.
     pub(crate) async fn put_endpoint(&self, endpoint: &Endpoint) -> anyhow::Result<()> {
         let mut tx = self.begin().await?;
         let is_new = sqlx::query("SELECT 1 FROM endpoints WHERE community = $1 AND id = $2")
@@ -90,7 +90,7 @@ impl Store {
             .bind(endpoint.id.as_str())
             .execute(&mut *tx)
             .await?;
-        } else if endpoint.kind == EndpointKind::Webhook {
+        } else if matches!(endpoint.kind, EndpointKind::Webhook | EndpointKind::Stream) {
             sqlx::query(
                 "INSERT INTO deliveries (community, endpoint, activity, seq, ordinal, attempts, due, leased_until)
                  SELECT community, $2, activity, seq, 0, 0, 0, 0 FROM activity_heads WHERE community = $1",
@@ -125,6 +125,16 @@ impl Store {
         .await?;
         let endpoints = rows.iter().map(read).collect::<anyhow::Result<_>>()?;
         Ok(Page::of(endpoints, page.limit, |endpoint: &Endpoint| endpoint.id.to_string()))
+    }
+
+    /// Webhooks that are switched on and want to hear of a topic.
+    pub(crate) async fn active_webhooks(&self, community: &Id, topic: &str) -> anyhow::Result<Vec<Endpoint>> {
+        let rows = sqlx::query("SELECT * FROM endpoints WHERE community = $1 AND kind = 'webhook' AND state = 'active' ORDER BY id")
+            .bind(community.as_str())
+            .fetch_all(&self.reader)
+            .await?;
+        let endpoints: Vec<Endpoint> = rows.iter().map(read).collect::<anyhow::Result<_>>()?;
+        Ok(endpoints.into_iter().filter(|endpoint| endpoint.wants(topic)).collect())
     }
 
     /// False where there is none.

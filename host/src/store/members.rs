@@ -1,24 +1,55 @@
 //! Members, and who brought whom.
 
+use serde::Serialize;
 use sqlx::any::AnyRow;
+use utoipa::ToSchema;
 
-use crate::domain::{
-    id::Id,
-    member::{Member, MemberProfile},
+use crate::{
+    domain::{
+        id::Id,
+        member::{Member, MemberProfile},
+    },
+    effects::Inviter,
 };
 
 use super::{
     Page, PageRequest, Store,
     columns::{Columns, json, word},
+    database::Transaction,
+    rows::number,
 };
 
-/// What became of the members that somebody brought.
-#[derive(Debug, Clone, Copy)]
+/// What became of binding a member to an inviter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Bound {
+    Yes,
+    /// Somebody has brought them already.
+    Already,
+    /// They have brought the inviter, or whoever brought the inviter.
+    Cycle,
+}
+
+/// What became of the members that somebody brought, into the community or into a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct InviteStats {
     pub invited: i64,
+    /// Those of them who are in a group; of a group's: who have come in.
     pub joined: i64,
+    /// Those of them who have ordered.
     pub qualified: i64,
+    /// Those of them who have left: the community, or the group.
     pub reversed: i64,
+}
+
+impl InviteStats {
+    pub(super) fn read(row: &AnyRow) -> anyhow::Result<Self> {
+        Ok(Self {
+            invited: row.int("invited")?,
+            joined: row.int("joined")?,
+            qualified: row.int("qualified")?,
+            reversed: row.int("reversed")?,
+        })
+    }
 }
 
 impl Store {
@@ -32,13 +63,14 @@ impl Store {
     ) -> anyhow::Result<Member> {
         let mut tx = self.begin().await?;
         let row = sqlx::query(
-            "INSERT INTO members (community, id, status, tier, tags, clusters, time_zone, channel, registered_at, first_order_at)
+            "INSERT INTO members (community, id, status, tier, tags, clusters, time_zone, channel, registered_at, first_order_at, language)
              VALUES ($1, $2, COALESCE($3, $11), COALESCE($4, $12), COALESCE($5, '[]'), COALESCE($6, '[]'), COALESCE($7, $13),
-                     $8, COALESCE($9, $14), $10)
+                     $8, COALESCE($9, $14), $10, $15)
              ON CONFLICT (community, id) DO UPDATE SET
                 status = COALESCE($3, members.status), tier = COALESCE($4, members.tier), tags = COALESCE($5, members.tags),
                 clusters = COALESCE($6, members.clusters), time_zone = COALESCE($7, members.time_zone),
-                channel = COALESCE(members.channel, $8), first_order_at = COALESCE(members.first_order_at, $10)
+                channel = COALESCE(members.channel, $8), first_order_at = COALESCE(members.first_order_at, $10),
+                language = COALESCE($15, members.language)
              RETURNING *",
         )
         .bind(community.as_str())
@@ -55,6 +87,7 @@ impl Store {
         .bind(defaults.tier.as_str())
         .bind(defaults.time_zone.as_str())
         .bind(defaults.registered_at)
+        .bind(profile.language.as_deref())
         .fetch_one(&mut *tx)
         .await?;
         tx.commit().await?;
@@ -112,11 +145,20 @@ impl Store {
         Ok(Page::of(ids, page.limit, Id::to_string))
     }
 
+    /// Binds a member to who brought them, once and for ever.
+    pub(crate) async fn bind_inviter(&self, community: &Id, invitee: &Id, inviter: &Inviter) -> anyhow::Result<Bound> {
+        let mut tx = self.begin().await?;
+        let bound = bind(&mut tx, community, invitee, inviter).await?;
+        tx.commit().await?;
+        self.members.invalidate(&(community.clone(), invitee.clone()));
+        Ok(bound)
+    }
+
     pub(crate) async fn invite_stats(&self, community: &Id, inviter: &Id, since: i64) -> anyhow::Result<InviteStats> {
         let row = sqlx::query(
             "SELECT COUNT(*) AS invited,
                     COUNT(CASE WHEN EXISTS (SELECT 1 FROM group_members
-                        WHERE group_members.community = members.community AND group_members.member = members.id)
+                        WHERE group_members.community = members.community AND group_members.member = members.id AND state = 'joined')
                         THEN 1 END) AS joined,
                     COUNT(first_order_at) AS qualified,
                     COUNT(CASE WHEN status = 'closed' THEN 1 END) AS reversed
@@ -127,13 +169,50 @@ impl Store {
         .bind(since)
         .fetch_one(&self.reader)
         .await?;
-        Ok(InviteStats {
-            invited: row.int("invited")?,
-            joined: row.int("joined")?,
-            qualified: row.int("qualified")?,
-            reversed: row.int("reversed")?,
-        })
+        InviteStats::read(&row)
     }
+}
+
+/// Binds a member to who brought them, unless that would change something or close a circle.
+pub(super) async fn bind(
+    tx: &mut Transaction,
+    community: &Id,
+    invitee: &Id,
+    Inviter { inviter, source }: &Inviter,
+) -> anyhow::Result<Bound> {
+    // One at a time in a community: two that bind each other must not both find the way free.
+    sqlx::query("UPDATE communities SET id = id WHERE id = $1").bind(community.as_str()).execute(&mut **tx).await?;
+    if is_above(tx, community, invitee, inviter).await? {
+        return Ok(Bound::Cycle);
+    }
+    let bound = sqlx::query(
+        "UPDATE members SET inviter = $3, inviter_source = $4 WHERE community = $1 AND id = $2 AND inviter IS NULL",
+    )
+    .bind(community.as_str())
+    .bind(invitee.as_str())
+    .bind(inviter.as_str())
+    .bind(source.as_str())
+    .execute(&mut **tx)
+    .await?
+    .rows_affected();
+    Ok(if bound == 1 { Bound::Yes } else { Bound::Already })
+}
+
+/// Whether a member is another one, or brought them, or whoever brought them, and so on.
+async fn is_above(tx: &mut Transaction, community: &Id, member: &Id, other: &Id) -> anyhow::Result<bool> {
+    let found = sqlx::query(
+        "WITH RECURSIVE above (id) AS (
+            SELECT id FROM members WHERE community = $1 AND id = $2
+            UNION SELECT members.inviter FROM members JOIN above ON members.id = above.id
+            WHERE members.community = $1 AND members.inviter IS NOT NULL
+         ) SELECT COUNT(*) FROM above WHERE id = $3",
+    )
+    .bind(community.as_str())
+    .bind(other.as_str())
+    .bind(member.as_str())
+    .fetch_one(&mut **tx)
+    .await?;
+    Ok(number(&found)? > 0)
 }
 
 fn read(row: &AnyRow) -> anyhow::Result<Member> {
@@ -148,5 +227,6 @@ fn read(row: &AnyRow) -> anyhow::Result<Member> {
         registered_at: row.int("registered_at")?,
         first_order_at: row.int_or_none("first_order_at")?,
         inviter: row.id_or_none("inviter")?,
+        language: row.text_or_none("language")?,
     })
 }

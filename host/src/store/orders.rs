@@ -9,6 +9,7 @@ use crate::domain::{
     id::Id,
     money::{Currency, Money},
     order::{Line, Order, OrderState, Refund, public_id},
+    rules::Ordered,
 };
 
 use super::{
@@ -54,6 +55,20 @@ pub(crate) struct OrderView {
 }
 
 impl Store {
+    /// What the member has ordered and paid since an instant.
+    pub(crate) async fn ordered(&self, community: &Id, member: &Id, since: i64) -> anyhow::Result<Ordered> {
+        let row = sqlx::query(
+            "SELECT COUNT(*) AS orders, CAST(COALESCE(SUM(paid_minor - refunded_minor), 0) AS BIGINT) AS minor FROM orders
+             WHERE community = $1 AND member = $2 AND created_at >= $3 AND paid_minor > refunded_minor",
+        )
+        .bind(community.as_str())
+        .bind(member.as_str())
+        .bind(since)
+        .fetch_one(&self.reader)
+        .await?;
+        Ok(Ordered { orders: row.int("orders")?, minor: row.int("minor")? })
+    }
+
     /// The order and the journal number of its last change.
     pub(crate) async fn order(&self, id: &ActivityId, key: &str) -> anyhow::Result<Option<(Order, i64)>> {
         let row = sqlx::query("SELECT * FROM orders WHERE community = $1 AND activity = $2 AND key = $3")

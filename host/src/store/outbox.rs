@@ -23,7 +23,7 @@ pub(crate) struct OutboxRow {
     pub seq: i64,
     /// Counts the effects of one call.
     pub ordinal: i64,
-    /// `event`, `notice`, `proposal`, `metric` or `shop`.
+    /// `event`, `proposal`, `metric` or `shop`.
     pub kind: String,
     pub topic: String,
     pub subject: String,

@@ -1,9 +1,13 @@
 //! What activities share, as a commit changes it: each by a statement whose condition is the rule.
 
-use crate::domain::id::Id;
-
 use super::{
-    budgets, codes, columns::word, commit::Part, coupons, database::Transaction, payables, points, rows::number, stock,
+    budgets, codes,
+    columns::word,
+    commit::Part,
+    coupons,
+    database::Transaction,
+    members::{self, Bound},
+    payables, points, stock,
 };
 
 /// Changes what a part shares with others, or takes the part's head back and answers false.
@@ -81,49 +85,12 @@ async fn try_shared(tx: &mut Transaction, part: &Part) -> anyhow::Result<bool> {
     bind_inviters(tx, part).await
 }
 
+/// False where one of them has been brought by somebody else meanwhile, or is above who is to have brought them.
 async fn bind_inviters(tx: &mut Transaction, part: &Part) -> anyhow::Result<bool> {
-    let Part { id, effects, .. } = part;
-    if !effects.inviters.is_empty() {
-        // One at a time in a community: two that bind each other must not both find the way free.
-        sqlx::query("UPDATE communities SET id = id WHERE id = $1")
-            .bind(id.community.as_str())
-            .execute(&mut **tx)
-            .await?;
-    }
-    for (invitee, bound) in &effects.inviters {
-        if is_above(tx, &id.community, invitee, &bound.inviter).await? {
-            return Ok(false);
-        }
-        let bound = sqlx::query(
-            "UPDATE members SET inviter = $3, inviter_source = $4 WHERE community = $1 AND id = $2 AND inviter IS NULL",
-        )
-        .bind(id.community.as_str())
-        .bind(invitee.as_str())
-        .bind(bound.inviter.as_str())
-        .bind(bound.source.as_str())
-        .execute(&mut **tx)
-        .await?
-        .rows_affected();
-        if bound == 0 {
+    for (invitee, inviter) in &part.effects.inviters {
+        if members::bind(tx, &part.id.community, invitee, inviter).await? != Bound::Yes {
             return Ok(false);
         }
     }
     Ok(true)
-}
-
-/// Whether a member is another one, or brought them, or whoever brought them, and so on.
-async fn is_above(tx: &mut Transaction, community: &Id, member: &Id, other: &Id) -> anyhow::Result<bool> {
-    let found = sqlx::query(
-        "WITH RECURSIVE above (id) AS (
-            SELECT id FROM members WHERE community = $1 AND id = $2
-            UNION SELECT members.inviter FROM members JOIN above ON members.id = above.id
-            WHERE members.community = $1 AND members.inviter IS NOT NULL
-         ) SELECT COUNT(*) FROM above WHERE id = $3",
-    )
-    .bind(community.as_str())
-    .bind(other.as_str())
-    .bind(member.as_str())
-    .fetch_one(&mut **tx)
-    .await?;
-    Ok(number(&found)? > 0)
 }

@@ -100,6 +100,8 @@ pub(crate) enum NewMember {
     NeverOrdered,
     /// Registered after it started.
     RegisteredAfterStart,
+    /// As the community defines it for all its activities.
+    AsConfigured,
 }
 
 impl From<NewMember> for Newness {
@@ -107,6 +109,7 @@ impl From<NewMember> for Newness {
         match definition {
             NewMember::NeverOrdered => Self::NeverOrdered,
             NewMember::RegisteredAfterStart => Self::RegisteredAfter,
+            NewMember::AsConfigured => Self::Configured,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Reminders, for members who wish them.
 
-use fairground_sdk::{Notice, limit_reached, prelude::*};
+use fairground_sdk::{Audience, Notice, limit_reached, prelude::*};
 
 use crate::{config::Config, record::Record, zone_of};
 
@@ -30,13 +30,13 @@ pub(crate) fn ring(call: &mut Call<Config>, member: &str) -> Answer<()> {
     let zone = zone_of(call, record.as_ref(), member);
     let today = call.day(call.now(), &zone, call.config.day_starts_minute);
     if !record.is_some_and(|record| record.covers(today)) {
-        call.notify(&Notice {
-            template: "check-in.remind".into(),
-            member: member.into(),
+        let notice = Notice {
             params: vec![("title".into(), call.config.title.clone())],
             dedupe_key: format!("remind:{today}"),
             dedupe_window: 86_400_000,
-        });
+            ..Notice::new("check-in.remind", Audience::Member(member.into()))
+        };
+        call.notify(&notice);
     }
     let next = next_reminder(call, member);
     // A timer that just rang has left its place free.

@@ -3,7 +3,7 @@
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    Budget, Day, Hold, Limit, Member, Newness, NotBound, Notice, OutOfBounds, Placed, Problem, Ranked, Refused, Risk,
+    Budget, Day, Hold, Limit, OutOfBounds, Placed, Problem, Ranked, Refused,
     host, problem::Kind,
 };
 
@@ -139,11 +139,6 @@ impl<C> Call<C> {
         host::emit(topic, subject, &serde_json::to_string(payload).expect("a payload is JSON"));
     }
 
-    /// Queues news for a member; the host drops what is too much.
-    pub fn notify(&mut self, notice: &Notice) {
-        host::notify(notice);
-    }
-
     pub fn log(&self, line: &str) {
         host::log(line);
     }
@@ -202,29 +197,6 @@ impl<C> Call<C> {
     /// Takes points from a member; false, and nothing changed, where there are too few.
     pub fn spend_points(&mut self, key: &str, member: &str, account: &str, points: u64, reason: &str) -> bool {
         host::spend_points(key, member, account, points, reason)
-    }
-
-    pub fn member(&self, id: &str) -> Option<Member> {
-        host::member(id)
-    }
-
-    /// A group's members by id, 256 at most, and the cursor of the next page.
-    pub fn members_of(&self, group: &str, cursor: Option<&str>) -> (Vec<String>, Option<String>) {
-        host::members_of(group, cursor)
-    }
-
-    /// Binds `invitee` to `inviter` once and for ever; `source` says where, in at most 128 bytes.
-    pub fn bind_inviter(&mut self, invitee: &str, inviter: &str, source: &str) -> Result<(), NotBound> {
-        host::bind_inviter(invitee, inviter, source)
-    }
-
-    pub fn is_new(&self, member: &str, definition: Newness, since: i64) -> bool {
-        host::is_new(member, definition, since)
-    }
-
-    /// Whether the risk rules speak against `member` doing `action` with or for `counterparty`.
-    pub fn assess_risk(&self, member: &str, counterparty: Option<&str>, action: &str) -> Risk {
-        host::assess_risk(member, counterparty, action)
     }
 }
 

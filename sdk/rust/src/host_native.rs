@@ -1,7 +1,7 @@
 //! The host, as tests reach it: the world of the [`crate::town::Town`] that is playing on this thread.
 
 use crate::{
-    Budget, Day, Hold, HoldState, Line, Member, Newness, NotBound, NotTraded, Notice, Order, OutOfBounds, Placed,
+    Budget, Day, Funnel, Hold, HoldState, InviteStats, Line, Member, Newness, NotBound, NotTraded, Notice, Order, OutOfBounds, Placed,
     Ranked, Reservation, ReservationState, Risk,
     town::world::{self, with},
 };
@@ -110,8 +110,49 @@ pub(crate) fn emit(topic: &str, subject: &str, payload: &str) {
     with(|world| world.emit(topic, subject, payload));
 }
 
-pub(crate) fn notify(notice: &Notice) {
-    with(|world| world.notify(notice));
+pub(crate) fn notify(notice: &Notice) -> bool {
+    with(|world| world.notify(notice))
+}
+
+pub(crate) fn is_in_segment(member: &str, segment: &str) -> bool {
+    with(|world| world.is_in_segment(member, segment))
+}
+
+pub(crate) fn search(segment: &str, cursor: Option<&str>) -> (Vec<String>, Option<String>) {
+    with(|world| {
+        let all: Vec<String> = world.members.keys().cloned().collect();
+        let after = all.into_iter().filter(|member| cursor.is_none_or(|cursor| member.as_str() > cursor));
+        (after.filter(|member| world.is_in_segment(member, segment)).collect(), None)
+    })
+}
+
+pub(crate) fn rules_accepted(group: &str, member: &str) -> Option<(u32, u32)> {
+    with(|world| world.rules_accepted(group, member))
+}
+
+pub(crate) fn invite_stats(inviter: &str) -> InviteStats {
+    with(|world| world.invite_stats(inviter))
+}
+
+pub(crate) fn group_invite_stats(group: &str, inviter: Option<&str>) -> InviteStats {
+    with(|world| world.group_invite_stats(group, inviter))
+}
+
+pub(crate) fn propose_promotion(member: &str, to_group: &str, _reason: &str) -> bool {
+    with(|world| world.propose("promotion", member, to_group))
+}
+
+pub(crate) fn report_violation(group: &str, member: &str, _rule: &str, _evidence: &str) -> bool {
+    with(|world| world.propose("violation", member, group))
+}
+
+pub(crate) fn funnel(_stage: Funnel, _member: &str, _channel: Option<&str>) {
+    with(|world| world.count_outgoing());
+}
+
+pub(crate) fn book_cost(_channel: &str, minor: i64, _units: u64, _currency: &str) {
+    assert!(minor >= 0, "an amount is not negative");
+    with(|world| world.count_outgoing());
 }
 
 pub(crate) fn log(line: &str) {

@@ -3,13 +3,17 @@
 use std::sync::OnceLock;
 
 use crate::{
-    Budget, Day, Hold, HoldState, Limit, Line, Member, MemberStatus, Newness, NotBound, NotTraded, Notice, Order,
-    OrderState, OutOfBounds, Placed, Ranked, Refused, Reservation, ReservationState, Risk, Verdict,
+    Budget, Day, Hold, HoldState, Limit, Line, NotTraded, Order, OrderState, OutOfBounds, Placed, Ranked, Refused,
+    Reservation, ReservationState,
     component::fairground::activity::{
-        clock, commerce, events, groups, invitations, log as wit_log, members, notifications, points as wit_points,
-        random, ranking, rewards, risk, scheduler, storage, types,
+        clock, commerce, events, log as wit_log, points as wit_points, random, ranking, rewards, scheduler, storage, types,
     },
 };
+
+#[path = "host_wasm/people.rs"]
+mod people;
+
+pub(crate) use people::*;
 
 /// A guest lives for one call, in which time stands still: it is asked once.
 pub(crate) fn now() -> i64 {
@@ -123,33 +127,12 @@ pub(crate) fn schedule_every(key: &str, weekdays: &[u8], minute: u32, zone: &str
     }
 }
 
-pub(crate) fn members_of(group: &str, cursor: Option<&str>) -> (Vec<String>, Option<String>) {
-    let page = types::Page { limit: 256, cursor: cursor.map(Into::into) };
-    let (memberships, next) = groups::members_of(group, &page);
-    (memberships.into_iter().map(|membership| membership.member).collect(), next)
-}
-
 pub(crate) fn cancel_timer(key: &str) -> bool {
     scheduler::cancel(key)
 }
 
 pub(crate) fn emit(topic: &str, subject: &str, payload: &str) {
     events::emit(topic, subject, payload).expect("a topic of the blueprint");
-}
-
-pub(crate) fn notify(notice: &Notice) {
-    let sent = notifications::send(&notifications::Notice {
-        template: notice.template.clone(),
-        params: notice.params.clone(),
-        audience: notifications::Audience::Member(notice.member.clone()),
-        channel: notifications::Channel::InApp,
-        urgency: notifications::Urgency::Activity,
-        dedupe_key: notice.dedupe_key.clone(),
-        dedupe_window: notice.dedupe_window,
-        not_before: None,
-        not_after: None,
-    });
-    drop(sent);
 }
 
 pub(crate) fn log(line: &str) {
@@ -229,55 +212,6 @@ pub(crate) fn points(member: &str, account: &str) -> u64 {
 
 pub(crate) fn spend_points(key: &str, member: &str, account: &str, points: u64, reason: &str) -> bool {
     wit_points::spend(key, member, account, points, reason).is_ok()
-}
-
-pub(crate) fn member(id: &str) -> Option<Member> {
-    members::get(id).map(|member| Member {
-        id: member.id,
-        status: match member.status {
-            members::MemberStatus::Active => MemberStatus::Active,
-            members::MemberStatus::Muted => MemberStatus::Muted,
-            members::MemberStatus::Suspended => MemberStatus::Suspended,
-            members::MemberStatus::Closed => MemberStatus::Closed,
-        },
-        tier: member.tier,
-        tags: member.tags,
-        registered_at: member.registered_at,
-        first_order_at: member.first_order_at,
-        time_zone: member.time_zone,
-        inviter: member.inviter,
-    })
-}
-
-pub(crate) fn bind_inviter(invitee: &str, inviter: &str, source: &str) -> Result<(), NotBound> {
-    invitations::bind(invitee, inviter, source).map_err(|error| match error {
-        invitations::BindError::UnknownMember => NotBound::UnknownMember,
-        invitations::BindError::SelfInvitation => NotBound::SelfInvitation,
-        invitations::BindError::AlreadyBound => NotBound::AlreadyBound,
-        invitations::BindError::Cycle => NotBound::Cycle,
-    })
-}
-
-pub(crate) fn is_new(member: &str, definition: Newness, since: i64) -> bool {
-    let definition = match definition {
-        Newness::NeverOrdered => members::Newness::NeverOrdered,
-        Newness::RegisteredAfter => members::Newness::RegisteredAfter,
-        Newness::RegisteredWithin(duration) => members::Newness::RegisteredWithin(duration),
-    };
-    members::is_new(member, definition, since)
-}
-
-pub(crate) fn assess_risk(member: &str, counterparty: Option<&str>, action: &str) -> Risk {
-    let report = risk::assess(member, counterparty, action);
-    Risk {
-        verdict: match report.verdict {
-            risk::Verdict::Allow => Verdict::Allow,
-            risk::Verdict::Review => Verdict::Review,
-            risk::Verdict::Deny => Verdict::Deny,
-        },
-        reasons: report.reasons,
-        clusters: report.clusters,
-    }
 }
 
 fn not_traded(error: commerce::CommerceError) -> NotTraded {

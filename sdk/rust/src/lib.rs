@@ -12,6 +12,7 @@ mod arena;
 mod blueprint;
 mod call;
 mod day;
+mod people;
 mod problem;
 mod trade;
 mod types;
@@ -38,9 +39,9 @@ pub use problem::{
 };
 pub use trade::ORDER_TOPICS;
 pub use types::{
-    Budget, Hold, HoldState, HostEvent, Limit, Line, Member, MemberStatus, Newness, NotBound, NotTraded, Notice,
-    Offers, Order, OrderNews, OrderState, OutOfBounds, Placed, Ranked, Refused, Reservation, ReservationState, Risk,
-    Verdict,
+    Audience, Budget, Channel, Funnel, Hold, HoldState, HostEvent, InviteStats, Limit, Line, Member, MemberStatus,
+    Newness, NotBound, NotTraded, Notice, Offers, Order, OrderNews, OrderState, OutOfBounds, Placed, Ranked, Refused,
+    Reservation, ReservationState, Risk, Urgency, Verdict,
 };
 
 /// What an activity's `lib.rs` begins with.

@@ -1,7 +1,7 @@
 //! A double of the host, for tests of an activity's rules: natively, in milliseconds, with the host's own semantics. A refused
 //! call leaves nothing behind, budgets and limits count, and time is turned by hand.
 
-mod invitations;
+mod people;
 mod quota;
 mod rewards;
 mod trade;
@@ -16,7 +16,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use crate::{
-    Activity, Answer, Blueprint, Call, HoldState, HostEvent, Issue, Offers, Report, ReservationState, StopReason,
+    Activity, Answer, Audience, Blueprint, Call, HoldState, HostEvent, Issue, Offers, Report, ReservationState, StopReason,
     blueprint::{Function, run},
     expired,
 };
@@ -293,7 +293,10 @@ impl<A: Activity> Town<A> {
 
     /// Members whom a notice was queued for.
     pub fn notified(&self) -> BTreeSet<String> {
-        self.world.notices.iter().map(|(_, notice)| notice.member.clone()).collect()
+        let audiences = self.world.notices.iter().map(|(_, notice)| &notice.audience);
+        audiences
+            .filter_map(|audience| if let Audience::Member(member) = audience { Some(member.clone()) } else { None })
+            .collect()
     }
 
     /// Everything else there is to see or to set up: members, points, the budget.

@@ -26,6 +26,8 @@ pub struct Member {
 /// What makes a member new.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Newness {
+    /// As the community has defined it.
+    Configured,
     NeverOrdered,
     RegisteredAfter,
     /// Milliseconds.
@@ -125,15 +127,91 @@ pub struct Ranked {
     pub at: i64,
 }
 
-/// News for a member, in-app, of the activity's own urgency.
+/// Whom a notice is for, by id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Audience {
+    Member(String),
+    Group(String),
+}
+
+/// The way that a notice takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Channel {
+    InApp,
+    GroupChat,
+    Sms,
+    Push,
+    Subscription,
+    Email,
+}
+
+/// What a notice is about; it decides what may hold it back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Urgency {
+    /// Something that the member did.
+    Transactional,
+    /// News of the activity.
+    Activity,
+    Marketing,
+}
+
+/// News for a member or a group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Notice {
+    /// The name of a template that the community keeps.
     pub template: String,
-    pub member: String,
+    pub audience: Audience,
+    /// Values for the template.
     pub params: Vec<(String, String)>,
+    pub channel: Channel,
+    pub urgency: Urgency,
+    /// The same key goes to the same audience once within the window.
     pub dedupe_key: String,
-    /// Milliseconds.
+    /// Milliseconds; 0 suppresses none.
     pub dedupe_window: u64,
+    /// Not earlier.
+    pub not_before: Option<i64>,
+    /// It is of no use later.
+    pub not_after: Option<i64>,
+}
+
+impl Notice {
+    /// In-app news of the activity, at once.
+    pub fn new(template: impl Into<String>, audience: Audience) -> Self {
+        Self {
+            template: template.into(),
+            audience,
+            params: Vec::new(),
+            channel: Channel::InApp,
+            urgency: Urgency::Activity,
+            dedupe_key: String::new(),
+            dedupe_window: 0,
+            not_before: None,
+            not_after: None,
+        }
+    }
+}
+
+/// What became of members whom somebody brought.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct InviteStats {
+    pub invited: u32,
+    /// Those who are in a group; of a group's: who have come in.
+    pub joined: u32,
+    /// Those who have ordered.
+    pub qualified: u32,
+    /// Those who have left.
+    pub reversed: u32,
+}
+
+/// How far a member has come (AARRR).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Funnel {
+    Acquisition,
+    Activation,
+    Retention,
+    Revenue,
+    Refer,
 }
 
 /// Something that the platform told the activity.

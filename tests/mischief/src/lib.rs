@@ -1,5 +1,6 @@
 //! A plugin that does what none should, one mischief an action; and a counter that shows what was kept.
 
+mod people;
 mod trade;
 
 use fairground_sdk::{HostEvent, Nothing, conflict, prelude::*};
@@ -48,7 +49,7 @@ impl Activity for Mischief {
     const DESCRIPTION: &'static str = "Does what none should.";
 
     fn blueprint() -> Blueprint<Self> {
-        trade::trades(stopped_by_the_host(Blueprint::new()))
+        people::meets(trade::trades(stopped_by_the_host(Blueprint::new())))
             .action("count", "Count", |call, _: Nothing| Ok(count(call)))
             .action("version", "Which version", |_, _: Nothing| Ok(Self::VERSION))
             .action("refuse", "Refuse after writing", |call, _: Nothing| -> Answer<()> {

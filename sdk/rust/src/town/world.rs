@@ -25,8 +25,6 @@ const TIMER_PAYLOAD_BYTES_MAX: usize = 4 << 10;
 const EVENT_PAYLOAD_BYTES_MAX: usize = 16 << 10;
 const LOG_LINE_BYTES_MAX: usize = 1_024;
 const HORIZON_MS: i64 = 400 * 86_400_000;
-const NOTICES_PER_DAY: usize = 5;
-const DAY_MS: i64 = 86_400_000;
 
 /// The state of a town. Tests look at it, and set up members and points in it.
 #[derive(Debug, Clone, Default)]
@@ -49,8 +47,20 @@ pub struct World {
     calendars: BTreeMap<String, (Vec<u8>, u32, String)>,
     pub(crate) boards: BTreeMap<String, BTreeMap<String, (i64, i64)>>,
     pub(crate) events: Vec<(String, String)>,
-    /// With the time of the call.
-    pub(crate) notices: Vec<(i64, Notice)>,
+    /// Those that were not suppressed at once, with the time of the call.
+    pub notices: Vec<(i64, Notice)>,
+    /// What was proposed: `promotion` or `violation`, member and group.
+    pub proposals: Vec<(String, String, String)>,
+    /// Defined segments, by name. Any other is the tag of that name.
+    pub segments: BTreeMap<String, BTreeSet<String>>,
+    /// What `Newness::Configured` is; `never-ordered` where nothing is said.
+    pub newness: Option<Newness>,
+    /// Group → the version of its rules.
+    pub rules: BTreeMap<String, u32>,
+    /// Group and member → the version that the member has accepted.
+    pub accepted: BTreeMap<(String, String), u32>,
+    /// Group and member → who brought the member there.
+    pub brought: BTreeMap<(String, String), String>,
     pub(crate) read_only: bool,
     /// Stock pools, by name.
     pub pools: BTreeMap<String, StockPool>,
@@ -265,29 +275,6 @@ impl World {
     pub(crate) fn log(&mut self, line: &str) {
         self.quota.log(line.len().min(LOG_LINE_BYTES_MAX));
         println!("{line}");
-    }
-
-    pub(crate) fn notify(&mut self, notice: &Notice) {
-        self.writing();
-        self.quota.outgoing();
-        let of_member = self.notices.iter().filter(|(_, before)| before.member == notice.member);
-        let within = |at: i64, before: &Notice| self.now < at.saturating_add_unsigned(before.dedupe_window);
-        let duplicate =
-            of_member.clone().any(|(at, before)| before.dedupe_key == notice.dedupe_key && within(*at, before));
-        let today = of_member.filter(|(at, _)| at.div_euclid(DAY_MS) == self.now.div_euclid(DAY_MS)).count();
-        if self.members.contains_key(&notice.member) && !duplicate && today < NOTICES_PER_DAY {
-            self.notices.push((self.now, notice.clone()));
-        }
-    }
-
-    pub(crate) fn is_new(&self, member: &str, definition: Newness, since: i64) -> bool {
-        self.members.get(member).is_some_and(|(member, _)| match definition {
-            Newness::NeverOrdered => member.first_order_at.is_none_or(|first| first >= since),
-            Newness::RegisteredAfter => member.registered_at >= since,
-            Newness::RegisteredWithin(duration) => {
-                since.saturating_sub(member.registered_at) <= i64::try_from(duration).unwrap_or(i64::MAX)
-            }
-        })
     }
 
     pub(crate) fn assess(&self, member: &str, counterparty: Option<&str>) -> Risk {

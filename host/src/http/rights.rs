@@ -1,0 +1,89 @@
+//! What members may do beyond taking part, by their roles in groups. Operators and apps may do what the route table lets them.
+
+use axum::http::StatusCode;
+
+use crate::domain::{
+    activity::Scope,
+    group::{GroupRole, Membership, Reach, Right},
+    id::Id,
+    member::MemberStatus,
+};
+
+use super::{identity::Principal, problem::Problem, router::App};
+
+/// Memberships of one member that are looked at.
+const MEMBERSHIPS_MAX: usize = 1_000;
+
+/// Whom a deed was done by, as it is kept: `operator`, `app`, or the member's id.
+pub(super) fn name(principal: &Principal) -> &str {
+    match principal {
+        Principal::Operator(_) => "operator",
+        Principal::App => "app",
+        Principal::Member(member) => member.as_str(),
+    }
+}
+
+fn forbidden(detail: &str) -> Problem {
+    Problem::new(StatusCode::FORBIDDEN, "group.forbidden", detail)
+}
+
+/// The member's places in groups, of one who may act at all and is not muted there.
+async fn places(app: &App, community: &Id, member: &Id) -> Result<Vec<Membership>, Problem> {
+    let store = &app.activities.store;
+    let known = store.member(community, member).await?;
+    if known.is_none_or(|member| member.status != MemberStatus::Active) {
+        return Err(forbidden("This member may not act now."));
+    }
+    let now = app.activities.clock.now();
+    let places = store.memberships(community, member, MEMBERSHIPS_MAX).await?;
+    Ok(places.into_iter().filter(|place| place.muted_until <= now).collect())
+}
+
+/// Lets in who may do this where it is to be done; answers how far they reach.
+pub(super) async fn allow(
+    app: &App,
+    principal: &Principal,
+    community: &Id,
+    right: Right,
+    scope: &Scope,
+) -> Result<Reach, Problem> {
+    let Principal::Member(member) = principal else { return Ok(Reach::Everywhere) };
+    let places = places(app, community, member).await?;
+    if places.iter().any(|place| place.role.reach(right) == Reach::Everywhere) {
+        return Ok(Reach::Everywhere);
+    }
+    let own = |group: &Id| places.iter().any(|place| place.group == *group && place.role.reach(right) == Reach::Own);
+    match scope {
+        Scope::Groups(groups) if !groups.is_empty() && groups.iter().all(own) => Ok(Reach::Own),
+        _ => Err(forbidden("Your role does not let you do this here.")),
+    }
+}
+
+/// The same, in one group.
+pub(super) async fn allow_in(
+    app: &App,
+    principal: &Principal,
+    (community, group): (&Id, &Id),
+    right: Right,
+) -> Result<Reach, Problem> {
+    allow(app, principal, community, right, &Scope::Groups(vec![group.clone()])).await
+}
+
+/// Lets in who may set budgets; answers how far they reach.
+pub(super) async fn allow_budgets(app: &App, principal: &Principal, community: &Id) -> Result<Reach, Problem> {
+    let Principal::Member(member) = principal else { return Ok(Reach::Everywhere) };
+    let places = places(app, community, member).await?;
+    let reaches = places.iter().map(|place| place.role.reach(Right::Create));
+    let widest = reaches.max_by_key(|reach| [Reach::Nowhere, Reach::Own, Reach::Everywhere].iter().position(|one| one == reach));
+    match widest {
+        Some(reach @ (Reach::Own | Reach::Everywhere)) => Ok(reach),
+        _ => Err(forbidden("Budgets are set by owners of groups.")),
+    }
+}
+
+/// The member's highest role: in the group, or chief owner anywhere.
+pub(super) async fn role_in(app: &App, community: &Id, group: &Id, member: &Id) -> Result<Option<GroupRole>, Problem> {
+    let places = places(app, community, member).await?;
+    let counts = |place: &&Membership| place.group == *group || place.role == GroupRole::ChiefOwner;
+    Ok(places.iter().filter(counts).map(|place| place.role).max_by_key(|role| role.rank()))
+}

@@ -1,0 +1,360 @@
+//! Notices: written with the call that sent them, and what became of each.
+
+use serde::Serialize;
+use sqlx::any::AnyRow;
+use utoipa::ToSchema;
+
+use crate::domain::{
+    id::Id,
+    notice::{Audience, Channel, NoticeState, Suppressed, Urgency},
+};
+
+use super::{
+    Page, PageRequest, Store,
+    columns::{Columns, json, word},
+    commit::Part,
+    database::Transaction,
+    messages,
+    rows::{Column, Rows, Script, number},
+};
+
+/// A notice as it is kept.
+#[derive(Debug, Clone)]
+pub(crate) struct NoticeRow {
+    pub community: Id,
+    pub id: Id,
+    pub activity: Id,
+    pub audience: Audience,
+    pub recipient: Id,
+    pub template: String,
+    pub params: Vec<(String, String)>,
+    pub channel: Channel,
+    pub urgency: Urgency,
+    pub not_after: Option<i64>,
+    pub state: NoticeState,
+    pub reason: Option<Suppressed>,
+    pub due: i64,
+    pub attempts: i64,
+    pub decided_at: Option<i64>,
+    pub at: i64,
+}
+
+/// What became of a notice.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct NoticeView {
+    #[schema(value_type = String)]
+    pub id: Id,
+    #[schema(value_type = String)]
+    pub activity: Id,
+    pub audience: Audience,
+    /// A member or a group.
+    #[schema(value_type = String)]
+    pub recipient: Id,
+    pub template: String,
+    pub channel: Channel,
+    pub urgency: Urgency,
+    pub state: NoticeState,
+    /// Of a suppressed one.
+    pub reason: Option<Suppressed>,
+    /// UTC milliseconds: when one that waits is looked at next.
+    pub due: i64,
+    /// When it was let through or suppressed.
+    pub decided_at: Option<i64>,
+    /// When it was sent.
+    pub at: i64,
+}
+
+/// What a notice must fit into to be let through.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Room {
+    /// At most so many of its urgency, or of every urgency to a group, since an instant.
+    pub cap: Option<(u32, i64)>,
+    /// At most so many of a hundred may be marketing, since an instant.
+    pub marketing: Option<(u32, i64)>,
+    /// Whether it takes one of the messages that the member has allowed.
+    pub takes_subscription: bool,
+}
+
+/// What is said to the audience.
+#[derive(Debug, Clone)]
+pub(crate) struct Text {
+    pub title: String,
+    pub body: String,
+}
+
+impl Store {
+    /// Notices that are to be looked at now, the oldest first.
+    pub(crate) async fn due_notices(&self, now: i64, limit: i64) -> anyhow::Result<Vec<NoticeRow>> {
+        let rows = sqlx::query(
+            "SELECT * FROM notices WHERE state IN ('waiting', 'sending') AND due <= $1 ORDER BY due, community, id LIMIT $2",
+        )
+        .bind(now)
+        .bind(limit)
+        .fetch_all(&self.reader)
+        .await?;
+        rows.iter().map(read).collect()
+    }
+
+    /// Lets a notice through, or says why not. In-app it has arrived then; over any other channel it is on its way until `lease`.
+    /// None where it is no longer as it was read: another host was faster.
+    pub(crate) async fn let_through(
+        &self,
+        notice: &NoticeRow,
+        room: Room,
+        text: &Text,
+        (now, lease): (i64, i64),
+    ) -> anyhow::Result<Option<Result<(), Suppressed>>> {
+        let mut tx = self.begin().await?;
+        // One at a time for an audience: two that come at once do not both take the last place.
+        let audience = match notice.audience {
+            Audience::Member => "UPDATE members SET id = id WHERE community = $1 AND id = $2",
+            Audience::Group => "UPDATE groups SET id = id WHERE community = $1 AND id = $2",
+        };
+        sqlx::query(audience)
+            .bind(notice.community.as_str())
+            .bind(notice.recipient.as_str())
+            .execute(&mut *tx)
+            .await?;
+        if let Some(why) = find_no_room(&mut tx, notice, room).await? {
+            let changed = change(&mut tx, notice, (NoticeState::Suppressed, Some(why)), (now, Some(now), 0)).await?;
+            tx.commit().await?;
+            return Ok(changed.then_some(Err(why)));
+        }
+        let is_here = notice.channel == Channel::InApp;
+        let (state, due) = if is_here { (NoticeState::Delivered, now) } else { (NoticeState::Sending, lease) };
+        if !change(&mut tx, notice, (state, None), (due, Some(now), 0)).await? {
+            tx.rollback().await?;
+            return Ok(None);
+        }
+        if room.takes_subscription {
+            sqlx::query(
+                "UPDATE subscriptions SET remaining = remaining - 1 WHERE community = $1 AND member = $2 AND template = $3",
+            )
+            .bind(notice.community.as_str())
+            .bind(notice.recipient.as_str())
+            .bind(notice.template.as_str())
+            .execute(&mut *tx)
+            .await?;
+        }
+        if is_here {
+            messages::deliver(&mut tx, notice, text, now).await?;
+        }
+        tx.commit().await?;
+        Ok(Some(Ok(())))
+    }
+
+    /// It never goes out.
+    pub(crate) async fn suppress(&self, notice: &NoticeRow, why: Suppressed, now: i64) -> anyhow::Result<()> {
+        self.change_notice(notice, (NoticeState::Suppressed, Some(why)), (now, Some(now), 0)).await
+    }
+
+    /// It is looked at again at `due`, after so many more failed attempts.
+    pub(crate) async fn postpone(&self, notice: &NoticeRow, due: i64, failed: i64) -> anyhow::Result<()> {
+        self.change_notice(notice, (NoticeState::Waiting, None), (due, None, failed)).await
+    }
+
+    /// A notice that was on its way, read with its lease, has arrived.
+    pub(crate) async fn delivered(&self, notice: &NoticeRow) -> anyhow::Result<()> {
+        self.change_notice(notice, (NoticeState::Delivered, None), (notice.due, notice.decided_at, 0)).await
+    }
+
+    async fn change_notice(
+        &self,
+        notice: &NoticeRow,
+        to: (NoticeState, Option<Suppressed>),
+        (due, decided_at, failed): (i64, Option<i64>, i64),
+    ) -> anyhow::Result<()> {
+        let mut tx = self.begin().await?;
+        change(&mut tx, notice, to, (due, decided_at, failed)).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Notices of a community, by id.
+    pub(crate) async fn notices(&self, community: &Id, page: &PageRequest) -> anyhow::Result<Page<NoticeView>> {
+        let rows = sqlx::query("SELECT * FROM notices WHERE community = $1 AND id > $2 ORDER BY id LIMIT $3")
+            .bind(community.as_str())
+            .bind(page.after.as_str())
+            .bind(page.fetch())
+            .fetch_all(&self.reader)
+            .await?;
+        let notices = rows.iter().map(|row| read(row).map(view)).collect::<anyhow::Result<_>>()?;
+        Ok(Page::of(notices, page.limit, |notice: &NoticeView| notice.id.to_string()))
+    }
+
+    /// Notices of activities to a member since an instant, whether they have gone out or still may.
+    pub(crate) async fn activity_notices(&self, community: &Id, member: &Id, since: i64) -> anyhow::Result<i64> {
+        let row = sqlx::query(
+            "SELECT COUNT(*) FROM notices WHERE community = $1 AND audience = 'member' AND recipient = $2
+               AND urgency = 'activity' AND state <> 'suppressed' AND COALESCE(decided_at, $3) >= $3",
+        )
+        .bind(community.as_str())
+        .bind(member.as_str())
+        .bind(since)
+        .fetch_one(&self.reader)
+        .await?;
+        number(&row)
+    }
+}
+
+/// Why a notice has no room, if it has none.
+async fn find_no_room(tx: &mut Transaction, notice: &NoticeRow, room: Room) -> anyhow::Result<Option<Suppressed>> {
+    let of_group = notice.audience == Audience::Group;
+    if let Some((cap, since)) = room.cap {
+        let urgency = (!of_group).then_some(notice.urgency);
+        if count(tx, notice, urgency, since).await? >= i64::from(cap) {
+            return Ok(Some(Suppressed::Cap));
+        }
+    }
+    if let Some((percent, since)) = room.marketing {
+        let marketing = count(tx, notice, Some(Urgency::Marketing), since).await? + 1;
+        let all = count(tx, notice, None, since).await? + 1;
+        if marketing * 100 > all * i64::from(percent) {
+            return Ok(Some(Suppressed::MarketingShare));
+        }
+    }
+    if room.takes_subscription {
+        let row = sqlx::query(
+            "SELECT remaining FROM subscriptions WHERE community = $1 AND member = $2 AND template = $3 AND remaining > 0",
+        )
+        .bind(notice.community.as_str())
+        .bind(notice.recipient.as_str())
+        .bind(notice.template.as_str())
+        .fetch_optional(&mut **tx)
+        .await?;
+        if row.is_none() {
+            return Ok(Some(Suppressed::NoSubscription));
+        }
+    }
+    Ok(None)
+}
+
+/// Other notices to the same audience that were let through since an instant; transactional ones do not count.
+async fn count(tx: &mut Transaction, notice: &NoticeRow, urgency: Option<Urgency>, since: i64) -> anyhow::Result<i64> {
+    let row = sqlx::query(
+        "SELECT COUNT(*) FROM notices WHERE community = $1 AND audience = $2 AND recipient = $3 AND decided_at >= $4
+           AND state IN ('sending', 'delivered') AND urgency <> 'transactional' AND urgency = COALESCE($5, urgency) AND id <> $6",
+    )
+    .bind(notice.community.as_str())
+    .bind(word(notice.audience))
+    .bind(notice.recipient.as_str())
+    .bind(since)
+    .bind(urgency.map(word))
+    .bind(notice.id.as_str())
+    .fetch_one(&mut **tx)
+    .await?;
+    number(&row)
+}
+
+/// Moves a notice on from what it was read as. False where it is something else by now.
+async fn change(
+    tx: &mut Transaction,
+    notice: &NoticeRow,
+    (state, reason): (NoticeState, Option<Suppressed>),
+    (due, decided_at, failed): (i64, Option<i64>, i64),
+) -> anyhow::Result<bool> {
+    let changed = sqlx::query(
+        "UPDATE notices SET state = $3, reason = $4, due = $5, decided_at = $6, attempts = attempts + $7
+         WHERE community = $1 AND id = $2 AND state = $8 AND due = $9 AND attempts = $10",
+    )
+    .bind(notice.community.as_str())
+    .bind(notice.id.as_str())
+    .bind(word(state))
+    .bind(reason.map(word))
+    .bind(due)
+    .bind(decided_at)
+    .bind(failed)
+    .bind(word(notice.state))
+    .bind(notice.due)
+    .bind(notice.attempts)
+    .execute(&mut **tx)
+    .await?
+    .rows_affected();
+    Ok(changed == 1)
+}
+
+/// Notices, by the call that sent them.
+pub(super) fn write(script: &mut Script, parts: &[&Part]) {
+    const NOTICES: Rows = Rows {
+        text: "INSERT INTO notices (community, activity, id, seq, audience, recipient, template, params, channel, urgency,
+                 not_after, state, reason, due, attempts, decided_at, at)
+               SELECT column1, column2, column3, column4, column5, column6, column7, column8, column9, column10, column11,
+                 column12, column13, column14, 0, column15, column16 FROM {rows} WHERE column1 IS NOT NULL",
+        columns: &[
+            Column::Text,
+            Column::Text,
+            Column::Text,
+            Column::Int,
+            Column::Text,
+            Column::Text,
+            Column::Text,
+            Column::Text,
+            Column::Text,
+            Column::Text,
+            Column::Int,
+            Column::Text,
+            Column::Text,
+            Column::Int,
+            Column::Int,
+            Column::Int,
+        ],
+    };
+    let rows: Vec<_> =
+        parts.iter().flat_map(|part| part.effects.notices.iter().map(|(seq, notice)| (*part, *seq, notice))).collect();
+    script.add(&NOTICES, &rows, |values, (part, seq, notice)| {
+        let state = if notice.suppressed.is_some() { NoticeState::Suppressed } else { NoticeState::Waiting };
+        values.activity(&part.id);
+        values.text(notice.id.as_str());
+        values.int(*seq);
+        values.text(word(notice.audience).as_str());
+        values.text(notice.recipient.as_str());
+        values.text(notice.template.as_str());
+        values.text(json(&notice.params).as_str());
+        values.text(word(notice.channel).as_str());
+        values.text(word(notice.urgency).as_str());
+        values.int(notice.not_after);
+        values.text(word(state).as_str());
+        values.text(notice.suppressed.map(word).as_deref());
+        values.int(notice.due);
+        values.int(notice.suppressed.map(|_| part.to.now));
+        values.int(part.to.now);
+    });
+}
+
+fn view(row: NoticeRow) -> NoticeView {
+    NoticeView {
+        id: row.id,
+        activity: row.activity,
+        audience: row.audience,
+        recipient: row.recipient,
+        template: row.template,
+        channel: row.channel,
+        urgency: row.urgency,
+        state: row.state,
+        reason: row.reason,
+        due: row.due,
+        decided_at: row.decided_at,
+        at: row.at,
+    }
+}
+
+fn read(row: &AnyRow) -> anyhow::Result<NoticeRow> {
+    let reason = row.text_or_none("reason")?.map(|word| serde_json::from_value(word.into())).transpose()?;
+    Ok(NoticeRow {
+        community: row.id("community")?,
+        id: row.id("id")?,
+        activity: row.id("activity")?,
+        audience: row.word("audience")?,
+        recipient: row.id("recipient")?,
+        template: row.text("template")?,
+        params: row.json("params")?,
+        channel: row.word("channel")?,
+        urgency: row.word("urgency")?,
+        not_after: row.int_or_none("not_after")?,
+        state: row.word("state")?,
+        reason,
+        due: row.int("due")?,
+        attempts: row.int("attempts")?,
+        decided_at: row.int_or_none("decided_at")?,
+        at: row.int("at")?,
+    })
+}

@@ -1,0 +1,168 @@
+//! What the guest asks of members and groups, and what it tells them.
+
+use fairground_sdk::{Audience, Channel, Funnel, InviteStats, Newness, Nothing, Notice, Urgency, Verdict, prelude::*};
+
+use crate::Mischief;
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct News {
+    member: Option<String>,
+    group: Option<String>,
+    #[serde(default)]
+    channel: Over,
+    #[serde(default)]
+    urgency: About,
+    template: Option<String>,
+    #[serde(default)]
+    key: String,
+    #[serde(default)]
+    window_ms: u64,
+    not_before: Option<i64>,
+    not_after: Option<i64>,
+}
+
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum Over {
+    #[default]
+    InApp,
+    Sms,
+    Subscription,
+    Email,
+}
+
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum About {
+    Transactional,
+    #[default]
+    Activity,
+    Marketing,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Case {
+    member: String,
+    group: String,
+    text: String,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Whom {
+    member: String,
+    group: Option<String>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Named {
+    member: String,
+    segment: String,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Act {
+    action: String,
+    with: Option<String>,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct Stats {
+    invited: u32,
+    joined: u32,
+    qualified: u32,
+    reversed: u32,
+}
+
+impl From<InviteStats> for Stats {
+    fn from(InviteStats { invited, joined, qualified, reversed }: InviteStats) -> Self {
+        Self { invited, joined, qualified, reversed }
+    }
+}
+
+#[derive(Serialize, JsonSchema)]
+struct Assessed {
+    verdict: String,
+    reasons: Vec<String>,
+}
+
+fn notice(input: News) -> Option<Notice> {
+    let audience = input.member.map(Audience::Member).or(input.group.map(Audience::Group))?;
+    let channel = match input.channel {
+        Over::InApp => Channel::InApp,
+        Over::Sms => Channel::Sms,
+        Over::Subscription => Channel::Subscription,
+        Over::Email => Channel::Email,
+    };
+    let urgency = match input.urgency {
+        About::Transactional => Urgency::Transactional,
+        About::Activity => Urgency::Activity,
+        About::Marketing => Urgency::Marketing,
+    };
+    Some(Notice {
+        params: vec![("what".into(), "a teapot".into())],
+        channel,
+        urgency,
+        dedupe_key: input.key,
+        dedupe_window: input.window_ms,
+        not_before: input.not_before,
+        not_after: input.not_after,
+        ..Notice::new(input.template.unwrap_or_else(|| "news".into()), audience)
+    })
+}
+
+pub(crate) fn meets(blueprint: Blueprint<Mischief>) -> Blueprint<Mischief> {
+    blueprint
+        .action("tell", "Send news", |call, input: News| Ok(notice(input).is_some_and(|notice| call.notify(&notice))))
+        .action("promote", "Propose a member", |call, Case { member, group, text }: Case| {
+            Ok(call.propose_promotion(&member, &group, &text))
+        })
+        .action("report", "Report a member", |call, Case { member, group, text }: Case| {
+            Ok(call.report_violation(&group, &member, &text, "seen"))
+        })
+        .action("assess", "Have oneself assessed", |call, input: Act| {
+            let report = call.assess_risk(&call.actor, input.with.as_deref(), &input.action);
+            let verdict = match report.verdict {
+                Verdict::Allow => "allow",
+                Verdict::Review => "review",
+                Verdict::Deny => "deny",
+            };
+            Ok(Assessed { verdict: verdict.into(), reasons: report.reasons })
+        })
+        .action("acquired", "Come over a channel", |call, _: Nothing| {
+            let member = call.actor.clone();
+            call.funnel(Funnel::Acquisition, &member, Some("sms"));
+            Ok(())
+        })
+        .action("book", "Book what messages cost", |call, _: Nothing| {
+            call.book_cost("sms", 500, 100);
+            Ok(())
+        })
+        .action("bind-and-count", "Bind oneself and count at once", |call, Whom { member, .. }: Whom| {
+            let own = call.actor.clone();
+            let _ = call.bind_inviter(&own, &member, "mischief");
+            Ok(Stats::from(call.invite_stats(&member)))
+        })
+        .query("is-new", "Whether somebody is new", |call, Whom { member, .. }: Whom| {
+            Ok(call.is_new(&member, Newness::Configured, call.started_at))
+        })
+        .query("in-segment", "Whether somebody is in a segment", |call, Named { member, segment }: Named| {
+            Ok(call.is_in_segment(&member, &segment))
+        })
+        .query("search", "Who is in a segment", |call, Named { segment, .. }: Named| {
+            Ok(call.search(&segment, None).0)
+        })
+        .query("brought", "Whom somebody has brought", |call, Whom { member, group }: Whom| {
+            Ok(Stats::from(match group {
+                Some(group) => call.group_invite_stats(&group, Some(&member)),
+                None => call.invite_stats(&member),
+            }))
+        })
+        .query("accepted", "Which rules somebody has accepted", |call, Whom { member, group }: Whom| {
+            Ok(call.rules_accepted(&group.unwrap_or_default(), &member))
+        })
+}
