@@ -37,6 +37,8 @@ mod crash;
 mod edges;
 #[path = "e2e/fairness.rs"]
 mod fairness;
+#[path = "e2e/groups.rs"]
+mod groups;
 #[path = "e2e/hostile.rs"]
 mod hostile;
 #[path = "e2e/hot.rs"]
@@ -45,8 +47,12 @@ mod hot;
 mod identity;
 #[path = "e2e/lifecycle.rs"]
 mod lifecycle;
+#[path = "e2e/live.rs"]
+mod live;
 #[path = "e2e/model.rs"]
 mod model;
+#[path = "e2e/notices.rs"]
+mod notices;
 #[path = "e2e/plugins.rs"]
 mod plugins;
 #[path = "e2e/purse.rs"]

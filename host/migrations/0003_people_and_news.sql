@@ -9,7 +9,7 @@ ALTER TABLE members ADD COLUMN language TEXT;
 -- The owner of groups who set the budget, where no operator or app did.
 ALTER TABLE budgets ADD COLUMN set_by TEXT;
 
--- A membership is invited, joined or left. What it was before stays: `invited_at` where it began with an invitation.
+-- A membership is invited, joined, left or removed. What it was before stays: `invited_at` where it began with an invitation.
 ALTER TABLE group_members ADD COLUMN state TEXT NOT NULL DEFAULT 'joined';
 ALTER TABLE group_members ADD COLUMN invited_at BIGINT;
 ALTER TABLE group_members ADD COLUMN left_at BIGINT;
@@ -107,7 +107,7 @@ CREATE TABLE subscriptions (
 ;
 
 -- Notices, written in the commit of the call that sent them: waiting, being sent, delivered or suppressed. `due` is when one that
--- is not at its end is looked at next; `decided_at` when it was let through or suppressed.
+-- is not at its end is looked at next; `decided_at` when it was let through or suppressed; `title` and `body` what in-app messages say.
 CREATE TABLE notices (
     community TEXT NOT NULL,
     id TEXT NOT NULL,
@@ -126,11 +126,14 @@ CREATE TABLE notices (
     attempts BIGINT NOT NULL,
     decided_at BIGINT,
     at BIGINT NOT NULL,
+    title TEXT,
+    body TEXT,
     PRIMARY KEY (community, id)
 )
 --sqlite WITHOUT ROWID
 ;
-CREATE INDEX notices_by_due ON notices (due) WHERE state IN ('waiting', 'sending');
+CREATE INDEX notices_by_due ON notices (due) WHERE state IN ('waiting', 'sending') AND urgency <> 'transactional';
+CREATE INDEX notices_at_once ON notices (due) WHERE state IN ('waiting', 'sending') AND urgency = 'transactional';
 CREATE INDEX notices_by_recipient ON notices (community, audience, recipient, decided_at);
 
 -- Members' in-app messages, each at its place in its member's inbox.
@@ -139,9 +142,6 @@ CREATE TABLE messages (
     member TEXT NOT NULL,
     position BIGINT NOT NULL,
     notice TEXT NOT NULL,
-    activity TEXT NOT NULL,
-    title TEXT NOT NULL,
-    body TEXT NOT NULL,
     at BIGINT NOT NULL,
     read_at BIGINT,
     PRIMARY KEY (community, member, position)

@@ -84,7 +84,7 @@ impl SandboxBench {
             shared: Shared::default(),
             effects: Effects::default(),
             source: self.source.clone(),
-            facts: Vec::new(),
+            facts: Default::default(),
             draws: 0,
         });
         let context = ActivityContext {

@@ -22,7 +22,7 @@ use crate::{activity::Activities, domain::id::Id, store::endpoints::Due};
 
 pub(crate) use client::check_url;
 pub(crate) use demo_shop::Deed;
-pub(crate) use live::{Follower, Live};
+pub(crate) use live::{Followed, Follower, Live};
 pub(crate) use mail::{Mailer, is_address};
 pub(crate) use telling::message;
 pub(crate) use templates::check_template;
@@ -48,8 +48,9 @@ pub(crate) struct Delivery {
     pub(crate) live: Live,
     /// The operator's mail server, where there is one.
     mailer: Option<Mailer>,
-    /// Room for notices that are on their way.
+    /// Room for notices that are on their way, and how many there are of each community.
     sending: Arc<Semaphore>,
+    sending_of: Arc<Mutex<HashMap<Id, usize>>>,
     under_way: Arc<Mutex<UnderWay>>,
 }
 
@@ -77,6 +78,7 @@ impl Delivery {
             live: Live::new(draining),
             mailer,
             sending: Arc::new(Semaphore::new(post::SENDING_MAX)),
+            sending_of: Arc::default(),
             under_way: Arc::default(),
         })
     }

@@ -44,6 +44,9 @@ const CALLS: [f64; 9] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
 /// Connections that are still busy then are dropped: what they began is rolled back.
 const CLOSE_TIME_MAX: Duration = Duration::from_secs(1);
 
+/// Notices that are on their way at the end of a host are waited for.
+const POST_TIME_MAX: Duration = Duration::from_secs(5);
+
 const WATCH_POLL: Duration = Duration::from_secs(1);
 
 /// So many characters of a made-up alphabet are beyond guessing.
@@ -53,6 +56,7 @@ const OPERATOR_KEY_CHARS_MIN: usize = 24;
 pub struct Host {
     pub address: SocketAddr,
     activities: Activities,
+    delivery: Delivery,
     store: Store,
     stop: watch::Sender<bool>,
     server: JoinHandle<()>,
@@ -83,7 +87,8 @@ impl Host {
         let router = http::router(App::new(activities.clone(), identity, delivery.clone()), health);
         let server = tokio::spawn(http::serve(listener, router, until(draining.clone())));
         tokio::spawn(poll_timers(activities.clone(), draining.clone()));
-        tokio::spawn(poll_deliveries(delivery, draining.clone()));
+        tokio::spawn(poll_deliveries(delivery.clone(), draining.clone()));
+        tokio::spawn(poll_notices(delivery.clone(), draining.clone()));
         tokio::spawn(fold_metrics(recorder(), draining.clone()));
         println!("fairground listens on http://{address}");
 
@@ -95,7 +100,7 @@ impl Host {
         if config.demo {
             demo::set_up(&activities, address).await.context("cannot set up the demo")?;
         }
-        Ok(Self { address, activities, store, stop, server })
+        Ok(Self { address, activities, delivery, store, stop, server })
     }
 
     /// Runs what is due now; for tests that turn the clock by hand.
@@ -107,6 +112,7 @@ impl Host {
     pub async fn stop(self) {
         let _ = self.stop.send(true);
         let _ = self.server.await;
+        self.delivery.finish_posts(POST_TIME_MAX).await;
         let _ = tokio::time::timeout(CLOSE_TIME_MAX, self.store.close()).await;
     }
 }
@@ -149,15 +155,22 @@ async fn poll_timers(activities: Activities, draining: watch::Receiver<bool>) {
     }
 }
 
-/// What activities had to say, and notices. True where there was anything.
-async fn rounds(delivery: &Delivery) -> anyhow::Result<bool> {
-    let (told, posted) = (delivery.round().await?, delivery.post_round().await?);
-    Ok(told || posted)
+async fn poll_notices(delivery: Delivery, draining: watch::Receiver<bool>) {
+    while !*draining.borrow() {
+        match delivery.post_round().await {
+            Ok(true) => {}
+            Ok(false) => tokio::time::sleep(DELIVERY_POLL).await,
+            Err(error) => {
+                tracing::error!(error = format!("{error:#}"), "notices could not be looked for; they are looked for again");
+                tokio::time::sleep(DELIVERY_POLL).await;
+            }
+        }
+    }
 }
 
 async fn poll_deliveries(delivery: Delivery, draining: watch::Receiver<bool>) {
     while !*draining.borrow() {
-        match rounds(&delivery).await {
+        match delivery.round().await {
             Ok(true) => {}
             Ok(false) => tokio::time::sleep(DELIVERY_POLL).await,
             Err(error) => {

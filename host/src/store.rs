@@ -14,6 +14,7 @@ pub(crate) mod deeds;
 pub(crate) mod demo_orders;
 pub(crate) mod endpoints;
 pub(crate) mod entries;
+pub(crate) mod group_rules;
 pub(crate) mod groups;
 pub(crate) mod holds;
 pub(crate) mod inbox;

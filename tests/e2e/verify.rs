@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use fairground_tests::{broken, client::HOME, database::Database, eventually, verified};
+use fairground_tests::{broken, client::HOME, database::Database, eventually, follower::Follower, verified};
 use serde_json::json;
 use sqlx::{AnyConnection, Connection, Executor};
 
@@ -30,7 +30,16 @@ async fn story(database: &Database) {
         ("buy", json!({"key": "o", "sku": "mug", "price": 400})),
         ("say", json!({"key": "x"})),
         ("join-by", json!({"inviter": "eve"})),
+        ("tell", json!({"member": "bob", "urgency": "transactional"})),
+        ("report", json!({"member": "bob", "group": "g", "text": "Sell"})),
     ];
+    host.put(&format!("{HOME}/notice-templates/news/en"), json!({"title": "News"})).await.ok();
+    host.put(&format!("{HOME}/groups/g/rules"), json!({"do": ["Be kind"]})).await.ok();
+    let token = host.token("ann").await;
+    let accept = format!("{HOME}/groups/g/rules/acceptance");
+    host.send(reqwest::Method::POST, &accept, &token, Some(&json!({"version": 1})), None).await.ok();
+    let mut live = Follower::start(&host.base, &format!("{HOME}/stream"), &host.app, None).await;
+    live.next().await.expect("where it begins");
     for (number, (action, input)) in acts.into_iter().enumerate() {
         let reply = host.act("ann", "m", action, &number.to_string(), input).await;
         assert!(reply.status.is_success(), "{action} {}", reply.text);
@@ -41,6 +50,8 @@ async fn story(database: &Database) {
         host.post(&format!("{HOME}/demo-shop/orders/{order}/pay"), json!({})).await.status.is_success()
     })
     .await;
+    live.next().await.expect("what was said");
+    eventually(async || host.get(&format!("{HOME}/members/bob/inbox")).await.ok()["unread"] == 1).await;
     eventually(async || !host.ask("m", "heard").await.ok().as_array().expect("texts").is_empty()).await;
     host.act("ann", "m", "refund", "r", json!({"key": "back", "order": "o", "minor": 100})).await.ok();
     eventually(async || host.ask("m", "heard").await.ok().as_array().expect("texts").len() == 2).await;
@@ -70,6 +81,18 @@ const BREAKS: &[(&str, &str)] = &[
     ("UPDATE outbox SET seq = seq + 999", "V4"),
     ("UPDATE ledger SET seq = seq + 999 WHERE activity <> ''", "V4"),
     ("UPDATE orders SET paid_minor = paid_minor + 1", "V4"),
+    ("UPDATE notices SET seq = 999", "V4"),
+    ("UPDATE proposals SET seq = 999", "V4"),
+    ("UPDATE stream SET ordinal = 99", "V4"),
+    ("UPDATE notices SET state = 'waiting'", "V9"),
+    ("DELETE FROM messages", "V10"),
+    ("UPDATE groups SET rules_version = 7", "V10"),
+    (
+        "INSERT INTO group_members (community, group_id, member, role, joined_at, rules_accepted_version)
+         VALUES ('town', 'g', 'a', 'administrator', 1, 0), ('town', 'g', 'b', 'administrator', 1, 0),
+                ('town', 'g', 'c', 'administrator', 1, 0), ('town', 'g', 'd', 'administrator', 1, 0)",
+        "V10",
+    ),
     ("DELETE FROM journal WHERE seq = 3", "V5"),
     ("UPDATE journal SET now = 0 WHERE seq = 5", "V5"),
     ("UPDATE deliveries SET seq = 999", "V6"),
@@ -120,7 +143,7 @@ both! {
             connection.execute(*text).await.expect(text);
         }
         let (mut seen, mut rules) = (BTreeSet::new(), 0);
-        let copies: Vec<&str> = "ledger budgets budget_members point_balances point_batches payables journal entries board_entries holds reservations orders refunds outbox deliveries activities activity_heads members group_members stock_pools codes coupons".split(' ').collect();
+        let copies: Vec<&str> = "ledger budgets budget_members point_balances point_batches payables journal entries board_entries holds reservations orders refunds outbox deliveries activities activity_heads members groups group_members stock_pools codes coupons notices messages proposals stream".split(' ').collect();
         for table in &copies {
             let copy = format!("CREATE TABLE copy_of_{table} AS SELECT * FROM {table}");
             connection.execute(sqlx::AssertSqlSafe(copy)).await.expect("a copy");

@@ -185,7 +185,9 @@ impl Client {
 async fn reply(response: reqwest::Response) -> Result<Reply, reqwest::Error> {
     let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
     let (status, content_type, retry_after) = (response.status(), header("content-type"), header("retry-after"));
-    let text = response.text().await?;
+    // A stream has no end to wait for.
+    let is_endless = content_type.as_deref() == Some("text/event-stream");
+    let text = if is_endless { String::new() } else { response.text().await? };
     let body = serde_json::from_str(&text).unwrap_or_default();
     Ok(Reply { status, content_type: content_type.unwrap_or_default(), retry_after, text, body })
 }

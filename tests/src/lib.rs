@@ -2,7 +2,9 @@
 
 pub mod client;
 pub mod database;
+pub mod follower;
 pub mod host;
+pub mod mailbox;
 pub mod program;
 pub mod receiver;
 

@@ -206,7 +206,7 @@ impl Activities {
             shared: Shared::new(budget),
             effects: Effects::default(),
             source: source.clone(),
-            facts: Vec::new(),
+            facts: Default::default(),
             draws: 0,
         });
         let sandbox = self.catalog.sandbox.clone();

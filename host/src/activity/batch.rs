@@ -350,7 +350,7 @@ impl Batch {
             shared: self.shared.clone(),
             effects,
             source: self.source.clone(),
-            facts: Vec::new(),
+            facts: Default::default(),
             draws: 0,
         })
     }

@@ -1,12 +1,13 @@
 //! `wit/members.wit`.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use crate::{
     domain::{
+        id::Id,
         json::Json,
         member::{Member, MemberStatus},
-        rules::{self, Ordered, Rules},
+        rules::{self, Ordered, Rules, Segment},
     },
     store::PageRequest,
 };
@@ -65,15 +66,24 @@ impl RunningCall {
         let Some(defined) = rules.segments.get(segment) else {
             return Ok(member.tags.iter().any(|tag| tag == segment));
         };
-        let mut ordered = Ordered::default();
-        if defined.asks_orders() {
-            let call = self.reading_again()?;
-            let (source, now) = (call.source.clone(), call.now);
-            let since = if defined.orders_within_ms == 0 { i64::MIN } else { now - defined.orders_within_ms };
-            let found = source.runtime.block_on(source.store.ordered(&source.id.community, &member.id, since));
-            ordered = self.host(found)?;
-        }
-        Ok(defined.holds(member, ordered))
+        let ordered = self.ordered(defined, std::slice::from_ref(member))?;
+        Ok(defined.holds(member, ordered.get(&member.id).copied().unwrap_or_default()))
+    }
+
+    /// What members, in the order of their ids, have ordered, where the segment asks.
+    fn ordered(&mut self, defined: &Segment, members: &[Member]) -> wasmtime::Result<HashMap<Id, Ordered>> {
+        let (Some(first), Some(last), true) = (members.first(), members.last(), defined.asks_orders()) else {
+            return Ok(HashMap::new());
+        };
+        let call = self.reading_again()?;
+        let (source, now) = (call.source.clone(), call.now);
+        let since = if defined.orders_within_ms == 0 { i64::MIN } else { now - defined.orders_within_ms };
+        let community = &source.id.community;
+        let found = source.runtime.block_on(source.store.ordered(community, (&first.id, &last.id), since));
+        let found = self.host(found)?;
+        let counted = self.quota.read(found.len(), 0);
+        self.within(counted)?;
+        Ok(found)
     }
 
     fn search_tagged(&mut self, tag: &str, page: &PageRequest) -> wasmtime::Result<Found> {
@@ -95,15 +105,15 @@ impl RunningCall {
         let page = self.host(found)?;
         let counted = self.quota.read(page.items.len(), 0);
         self.within(counted)?;
-        let (mut ids, mut next) = (Vec::new(), page.next);
-        for member in page.items {
-            if ids.len() == limit {
-                next = ids.last().cloned();
-                break;
-            }
-            if self.is_in(&member, segment)? {
-                ids.push(member.id.to_string());
-            }
+        let rules = self.rules()?;
+        let Some(defined) = rules.segments.get(segment) else { return Ok((Vec::new(), None)) };
+        let ordered = self.ordered(defined, &page.items)?;
+        let belongs = |member: &&Member| defined.holds(member, ordered.get(&member.id).copied().unwrap_or_default());
+        let mut ids: Vec<String> = page.items.iter().filter(belongs).map(|member| member.id.to_string()).collect();
+        let mut next = page.next;
+        if ids.len() > limit {
+            ids.truncate(limit);
+            next = ids.last().cloned();
         }
         Ok((ids, next))
     }

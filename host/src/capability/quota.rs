@@ -68,6 +68,10 @@ pub(crate) struct Quota {
     log_bytes: u64,
 }
 
+/// What the host has told a call from outside its activity, as its row in the journal keeps it. The call that goes over it was the
+/// last that could be told something.
+pub(crate) const FACT_BYTES_MAX: usize = 1 << 20;
+
 /// The name of the quota that a call went over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Exceeded(pub &'static str);

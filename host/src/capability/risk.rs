@@ -13,6 +13,9 @@ use super::{
 
 const ACTION_BYTES_MAX: usize = 128;
 
+/// Clusters of a member whose acts are counted together; each is an entry for each rule.
+const CLUSTERS_MAX: usize = 10;
+
 /// What speaks against an act, but for velocity: reasons, and what each comes to.
 fn standing(rules: &RiskRules, member: &Member, counterparty: Option<&Member>, now: i64) -> Vec<(&'static str, Verdict)> {
     let shares_cluster = counterparty.is_some_and(|other| {
@@ -52,11 +55,16 @@ impl RunningCall {
             }
             let whose = match rule.of {
                 VelocityOf::Member => vec![member.id.to_string()],
-                VelocityOf::Cluster => member.clusters.clone(),
+                VelocityOf::Cluster => {
+                    let mut clusters = member.clusters.clone();
+                    clusters.sort();
+                    clusters.truncate(CLUSTERS_MAX);
+                    clusters
+                }
             };
             for who in whose {
                 let key = format!("\0velocity\0{}\0{who}", name.as_str());
-                let known = self.written(&key)?.value;
+                let known = self.own(&key)?;
                 let times: Vec<i64> =
                     known.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
                 let call = self.reading_again()?;
@@ -65,7 +73,7 @@ impl RunningCall {
                     None => worst = worst.max(Some(rule.verdict)),
                     Some(times) if counts => {
                         let bytes = serde_json::to_vec(&times).map_err(wasmtime::Error::new)?;
-                        self.set(&key, Some(bytes))?;
+                        self.set_own(&key, bytes)?;
                     }
                     Some(_) => {}
                 }

@@ -7,7 +7,7 @@ use wasmtime::{StoreLimits, StoreLimitsBuilder};
 
 use crate::{
     capability::{
-        quota::{Exceeded, KEY_BYTES_MAX, MEMORY_BYTES_MAX, Quota, TABLE_ELEMENTS_MAX},
+        quota::{Exceeded, FACT_BYTES_MAX, KEY_BYTES_MAX, MEMORY_BYTES_MAX, Quota, TABLE_ELEMENTS_MAX},
         shared::Shared,
     },
     domain::{activity::Activity, id::Id, json::Json, member::Member, plugin::Manifest},
@@ -36,8 +36,15 @@ pub(crate) struct Call {
     pub effects: Effects,
     pub source: Arc<Source>,
     /// What the host told from outside the activity, and the draws: JSON texts in the order asked.
-    pub facts: Vec<String>,
+    pub facts: Facts,
     pub draws: u64,
+}
+
+/// What was noted of a call.
+#[derive(Default)]
+pub(crate) struct Facts {
+    list: Vec<String>,
+    bytes: usize,
 }
 
 /// Why a host function trapped its guest.
@@ -77,7 +84,10 @@ impl RunningCall {
     /// Begins a host function that only computes, and so needs no activity.
     pub(super) fn counting(&mut self) -> wasmtime::Result<()> {
         let counted = self.quota.host_call();
-        self.within(counted)
+        self.within(counted)?;
+        // What was noted goes into the journal, with the guest's own words in it.
+        let noted = self.call.as_ref().map_or(0, |call| call.facts.bytes);
+        self.within(if noted > FACT_BYTES_MAX { Err(Exceeded("facts")) } else { Ok(()) })
     }
 
     /// Begins a host function that reads.
@@ -161,11 +171,13 @@ impl super::wit::types::Host for RunningCall {}
 impl Call {
     /// Notes an answer from outside the activity, so that the call can be replayed.
     pub(super) fn note<A: Serialize, R: Serialize>(&mut self, function: &str, asked: A, answer: R) {
-        self.facts.push(Json::of(&(function, asked, answer)).as_str().into());
+        let fact = Json::of(&(function, asked, answer));
+        self.facts.bytes += fact.as_str().len();
+        self.facts.list.push(fact.as_str().into());
     }
 
     /// The facts as the journal has them: one JSON array.
     pub(crate) fn facts_json(&self) -> String {
-        format!("[{}]", self.facts.join(","))
+        format!("[{}]", self.facts.list.join(","))
     }
 }

@@ -33,6 +33,22 @@ impl RunningCall {
     fn replace(&mut self, key: &str, before: &Written, value: Option<Vec<u8>>) -> wasmtime::Result<i64> {
         let counted = self.quota.write(key.len() + value.as_ref().map_or(0, Vec::len));
         self.within(counted)?;
+        self.put(key, before, value)
+    }
+
+    /// A value that the host keeps for itself: the plugin's quota is not used up by it.
+    pub(super) fn own(&mut self, key: &str) -> wasmtime::Result<Option<Arc<[u8]>>> {
+        let found = self.reading_again()?.state.written(key);
+        Ok(self.host(found)?.value)
+    }
+
+    pub(super) fn set_own(&mut self, key: &str, value: Vec<u8>) -> wasmtime::Result<()> {
+        let found = self.reading_again()?.state.written(key);
+        let before = self.host(found)?;
+        self.put(key, &before, Some(value)).map(drop)
+    }
+
+    fn put(&mut self, key: &str, before: &Written, value: Option<Vec<u8>>) -> wasmtime::Result<i64> {
         let size = |value: Option<usize>| value.map_or(0, |bytes| (key.len() + bytes) as i64);
         let grown = size(value.as_ref().map(Vec::len)) - size(before.value.as_ref().map(|value| value.len()));
         let call = self.reading_again()?;

@@ -47,12 +47,19 @@ impl Mailer {
             .header(ContentType::TEXT_PLAIN)
             .body(text.body.clone())
             .map_err(|error| never(error.to_string()))?;
-        match self.server.send(mail).await {
-            Ok(_) => Ok(()),
-            Err(error) if error.is_permanent() => Err(never(error.to_string())),
-            Err(error) => Err(NotSent::NotNow(error.to_string())),
+        // The transport's own limit is for connecting alone.
+        match tokio::time::timeout(TIME_MAX, self.server.send(mail)).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(error)) if is_about_recipient(&error) => Err(never(error.to_string())),
+            Ok(Err(error)) => Err(NotSent::NotNow(error.to_string())),
+            Err(_) => Err(NotSent::NotNow("the mail server took too long".into())),
         }
     }
+}
+
+/// Whether the server will never take a mail for this recipient: 550 to 553. What else it refuses may be the operator's to mend.
+fn is_about_recipient(error: &lettre::transport::smtp::Error) -> bool {
+    error.status().is_some_and(|code| (550..=553).contains(&u16::from(code)))
 }
 
 /// Whether a text is a mail address.

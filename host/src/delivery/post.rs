@@ -1,11 +1,19 @@
 //! Notices on their way: rendered, held against what the audience wants and may be burdened with, and taken to it.
 
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
 use futures_util::future::join_all;
 use serde_json::json;
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::{
     domain::{
         endpoint::EndpointState,
+        id::Id,
         member::{Member, MemberStatus},
         notice::{Audience, Channel, NoticeState, Suppressed, Urgency, day_begin, quiet_until},
         rules::Rules,
@@ -18,6 +26,7 @@ use crate::{
 
 use super::{
     Delivery,
+    live::{Followed, News},
     mail::NotSent,
     telling::{PAUSES_S, timestamp},
     templates::render,
@@ -32,6 +41,15 @@ pub(super) const SENDING_MAX: usize = 64;
 /// Whoever sends a notice has so long; then another host may. It is longer than any receiver may take.
 const LEASE_MS: i64 = 60_000;
 
+/// Whatever takes longer has not gone out: less than the lease, and longer than any receiver may take.
+const SENDING_TIME_MAX: Duration = Duration::from_secs(45);
+
+/// Of one community, so that its slow receivers keep no other's notices.
+const SENDING_OF_ONE_MAX: usize = 16;
+
+/// Where too many of a community are on their way already.
+const CROWDED_PAUSE_MS: i64 = 1_000;
+
 /// One that the host itself fails at keeps no other from going out.
 const FAULT_PAUSE_MS: i64 = 60_000;
 
@@ -42,6 +60,23 @@ const DAY_MS: i64 = 86_400_000;
 
 /// Posts of so many days are looked at for the part that is marketing.
 const SHARE_DAYS: i64 = 7;
+
+/// A notice that is on its way takes one.
+struct Place {
+    all: Arc<Mutex<HashMap<Id, usize>>>,
+    community: Id,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut all = self.all.lock().expect("nothing panics while it is locked");
+        let left = all.remove(&self.community).unwrap_or_default().saturating_sub(1);
+        if left > 0 {
+            all.insert(self.community.clone(), left);
+        }
+    }
+}
 
 /// What becomes of a notice before it goes out.
 enum Next {
@@ -56,57 +91,91 @@ impl Delivery {
         let due = self.activities.store.due_notices(self.activities.clock.now(), DUE_MAX).await?;
         let any = !due.is_empty();
         for notice in due {
-            let Ok(place) = self.sending.clone().try_acquire_owned() else { return Ok(false) };
-            match self.look_at(&notice).await {
-                Ok(None) => {}
-                Ok(Some((sent, text))) => {
-                    let delivery = self.clone();
-                    // Not awaited: others go out meanwhile.
-                    tokio::spawn(async move {
-                        delivery.send(&sent, &text).await;
-                        drop(place);
-                    });
-                }
-                Err(error) => {
+            let delivery = self.clone();
+            // A task of its own: should one panic, the others are looked at all the same.
+            let looked_at = tokio::spawn(async move {
+                let result = delivery.look_at(&notice).await;
+                (notice, result)
+            });
+            match looked_at.await {
+                Ok((_, Ok(()))) => {}
+                Ok((notice, Err(error))) => {
                     tracing::error!(error = format!("{error:#}"), notice = %notice.id, "a notice could not be looked at");
                     let then = self.activities.clock.now() + FAULT_PAUSE_MS;
-                    self.activities.store.postpone(&notice, then, 0).await?;
+                    self.activities.store.try_again(&notice, then).await?;
                 }
+                Err(error) => tracing::error!(%error, "a notice made the host panic"),
             }
         }
         Ok(any)
     }
 
-    /// Decides on a notice. Answers it as it is on its way, where it is.
-    async fn look_at(&self, notice: &NoticeRow) -> anyhow::Result<Option<(NoticeRow, Text)>> {
+    /// Waits until what is on its way has arrived, or has not.
+    pub(crate) async fn finish_posts(&self, time_max: Duration) {
+        let all = self.sending.acquire_many(SENDING_MAX as u32);
+        if tokio::time::timeout(time_max, all).await.is_err() {
+            tracing::warn!("some notices were still on their way when the host had to end; they may go out twice");
+        }
+    }
+
+    /// Decides on a notice, and sends it where it is to go out.
+    async fn look_at(&self, notice: &NoticeRow) -> anyhow::Result<()> {
         let store = &self.activities.store;
         let now = self.activities.clock.now();
         let (text, room) = match self.next(notice, now).await? {
-            Next::Suppress(why) => {
-                store.suppress(notice, why, now).await?;
-                return Ok(None);
-            }
-            Next::Defer(until) => {
-                store.postpone(notice, until, 0).await?;
-                return Ok(None);
-            }
+            Next::Suppress(why) => return store.suppress(notice, why, now).await,
+            Next::Defer(until) => return store.defer(notice, until).await,
             Next::Send(text, room) => (text, room),
         };
-        let lease = now + LEASE_MS;
-        let through = store.let_through(notice, room, &text, (now, lease)).await?;
-        if through != Some(Ok(())) {
-            return Ok(None);
-        }
         if notice.channel == Channel::InApp {
-            self.live.tell();
-            return Ok(None);
+            let through = store.let_through(notice, room, &text, (now, now)).await?;
+            if through == Some(Ok(())) {
+                self.live.tell(match notice.audience {
+                    Audience::Member => {
+                        News::Of(Followed::Inbox(notice.community.clone(), notice.recipient.clone()))
+                    }
+                    Audience::Group => News::Inboxes(notice.community.clone()),
+                });
+            }
+            return Ok(());
         }
-        let sent = NoticeRow { state: NoticeState::Sending, due: lease, decided_at: Some(now), ..notice.clone() };
-        Ok(Some((sent, text)))
+        let Some(place) = self.place_of(&notice.community) else {
+            // Others are not kept waiting for those who take their time.
+            return store.try_again(notice, now + CROWDED_PAUSE_MS).await;
+        };
+        let lease = now + LEASE_MS;
+        if store.let_through(notice, room, &text, (now, lease)).await? == Some(Ok(())) {
+            let attempts = notice.attempts + 1;
+            let sent =
+                NoticeRow { state: NoticeState::Sending, due: lease, decided_at: Some(now), attempts, ..notice.clone() };
+            let delivery = self.clone();
+            // Not awaited: others go out meanwhile.
+            tokio::spawn(async move {
+                delivery.send(&sent, &text).await;
+                drop(place);
+            });
+        }
+        Ok(())
+    }
+
+    /// Room for one more notice of a community to be on its way.
+    fn place_of(&self, community: &Id) -> Option<Place> {
+        let permit = self.sending.clone().try_acquire_owned().ok()?;
+        let mut own = self.sending_of.lock().expect("nothing panics while it is locked");
+        let count = own.entry(community.clone()).or_default();
+        if *count >= SENDING_OF_ONE_MAX {
+            return None;
+        }
+        *count += 1;
+        Some(Place { all: self.sending_of.clone(), community: community.clone(), _permit: permit })
     }
 
     async fn next(&self, notice: &NoticeRow, now: i64) -> anyhow::Result<Next> {
         let store = &self.activities.store;
+        // The host that was sending it may have ended again and again.
+        if usize::try_from(notice.attempts).is_ok_and(|attempts| attempts > PAUSES_S.len()) {
+            return Ok(Next::Suppress(Suppressed::Failed));
+        }
         let is_stale = |at: i64| notice.not_after.is_some_and(|end| at > end);
         if is_stale(now) {
             return Ok(Next::Suppress(Suppressed::Stale));
@@ -125,7 +194,9 @@ impl Delivery {
                 return Ok(Next::Suppress(Suppressed::OptOut));
             }
         }
-        let is_held_back = notice.urgency != Urgency::Transactional;
+        let of_group = notice.audience == Audience::Group;
+        // A group has done nothing that it would have to be told of at night.
+        let is_held_back = notice.urgency != Urgency::Transactional || of_group;
         if is_held_back && let Some(until) = quiet_until(&rules.notices, &zone, now) {
             // Known by now to be of no use in the morning.
             return Ok(if is_stale(until) { Next::Suppress(Suppressed::Stale) } else { Next::Defer(until) });
@@ -134,10 +205,9 @@ impl Delivery {
             return Ok(Next::Suppress(Suppressed::NoChannel));
         }
         let today = day_begin(&zone, now);
-        let of_group = notice.audience == Audience::Group;
         let cap = match (notice.urgency, of_group) {
-            (Urgency::Transactional, _) => None,
             (_, true) => Some(rules.notices.group_posts_per_day),
+            (Urgency::Transactional, false) => None,
             (Urgency::Activity, false) => Some(rules.notices.activity_per_day),
             (Urgency::Marketing, false) => Some(rules.notices.marketing_per_day),
         };
@@ -199,30 +269,38 @@ impl Delivery {
                 let is_member = notice.audience == Audience::Member;
                 is_member && self.mailer.is_some() && store.email(&notice.community, &notice.recipient).await?.is_some()
             }
+            Channel::Subscription if notice.audience == Audience::Group => false,
             Channel::GroupChat | Channel::Sms | Channel::Push | Channel::Subscription => {
-                !store.active_webhooks(&notice.community, TOPIC).await?.is_empty()
+                !store.webhooks_for(&notice.community, TOPIC).await?.is_empty()
             }
         })
     }
 
     async fn send(&self, notice: &NoticeRow, text: &Text) {
         let store = &self.activities.store;
-        let sent = match notice.channel {
-            Channel::Email => self.mail(store, notice, text).await,
-            _ => self.hand_on(store, notice, text).await,
+        let sending = async {
+            match notice.channel {
+                Channel::Email => self.mail(store, notice, text).await,
+                _ => self.hand_on(store, notice, text).await,
+            }
         };
+        let sent = match tokio::time::timeout(SENDING_TIME_MAX, sending).await {
+            Ok(sent) => sent,
+            Err(_) => Err(NotSent::NotNow("it took too long".into())),
+        };
+        let now = self.activities.clock.now();
         let written = match sent {
             Ok(()) => store.delivered(notice).await,
             Err(NotSent::Never(why)) => {
                 tracing::warn!(notice = %notice.id, why, "a notice was refused");
-                store.suppress(notice, Suppressed::Failed, self.activities.clock.now()).await
+                store.suppress(notice, Suppressed::Failed, now).await
             }
             Err(NotSent::NotNow(why)) => {
                 tracing::debug!(notice = %notice.id, why, "a notice did not go out; it is tried again");
-                let pause = usize::try_from(notice.attempts).ok().and_then(|attempts| PAUSES_S.get(attempts));
-                match pause {
-                    Some(pause) => store.postpone(notice, self.activities.clock.now() + pause * 1_000, 1).await,
-                    None => store.suppress(notice, Suppressed::Failed, self.activities.clock.now()).await,
+                let before = usize::try_from(notice.attempts - 1).ok();
+                match before.and_then(|before| PAUSES_S.get(before)) {
+                    Some(pause) => store.try_again(notice, now + pause * 1_000).await,
+                    None => store.suppress(notice, Suppressed::Failed, now).await,
                 }
             }
         };
@@ -240,7 +318,7 @@ impl Delivery {
         }
     }
 
-    /// Gives a notice to whoever takes it on: every webhook that wants to.
+    /// Gives a notice to whoever takes it on: every webhook that asked for notices. One that did is enough.
     async fn hand_on(&self, store: &Store, notice: &NoticeRow, text: &Text) -> Result<(), NotSent> {
         let fault = |error: anyhow::Error| NotSent::NotNow(format!("{error:#}"));
         let body = json!({
@@ -253,20 +331,26 @@ impl Delivery {
             },
         })
         .to_string();
-        let webhooks = store.active_webhooks(&notice.community, TOPIC).await.map_err(fault)?;
+        let webhooks = store.webhooks_for(&notice.community, TOPIC).await.map_err(fault)?;
         let told = webhooks.iter().map(|webhook| self.post(webhook, &notice.id, body.clone()));
+        let (mut taken, mut failed) = (false, None);
         for (webhook, answer) in webhooks.iter().zip(join_all(told).await) {
             match answer {
-                Ok(status) if status.is_success() => {}
+                Ok(status) if status.is_success() => taken = true,
                 Ok(status) if status.as_u16() == 410 => {
                     let id = &webhook.id;
                     store.set_endpoint_state(&webhook.community, id, EndpointState::Disabled).await.map_err(fault)?;
                 }
-                Ok(status) => return Err(NotSent::NotNow(format!("it answered {status}"))),
-                Err(why) => return Err(NotSent::NotNow(why)),
+                Ok(status) => failed = Some(format!("it answered {status}")),
+                Err(why) => failed = Some(why),
             }
         }
-        Ok(())
+        match failed {
+            _ if taken => Ok(()),
+            Some(why) => Err(NotSent::NotNow(why)),
+            // Once more, to find that there is no way.
+            None => Err(NotSent::NotNow("nobody takes notices on any more".into())),
+        }
     }
 }
 

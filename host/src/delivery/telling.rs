@@ -19,7 +19,12 @@ use crate::{
     },
 };
 
-use super::{Delivery, client::Message, signature};
+use super::{
+    Delivery,
+    client::Message,
+    live::{Followed, News},
+    signature,
+};
 
 /// Who tells has so long; then another host may. It is longer than [`TELLING_TIME_MAX`] and one answer together.
 const LEASE_MS: i64 = 60_000;
@@ -114,7 +119,7 @@ impl Delivery {
         let told: Vec<&OutboxRow> = rows.iter().filter(|row| is_news(row)).collect();
         if !told.is_empty() {
             store.append_to_stream(&due.activity, &told).await?;
-            self.live.tell();
+            self.live.tell(News::Of(Followed::Stream(due.activity.community.clone())));
         }
         // More of the last call may follow.
         let cursor = rows.last().map_or(due.cursor, |row| Cursor { seq: row.seq - 1, ordinal: row.ordinal });

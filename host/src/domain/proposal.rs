@@ -53,7 +53,7 @@ pub(crate) struct Proposal {
     pub state: ProposalState,
     /// Of an accepted one.
     pub outcome: Option<Outcome>,
-    /// `operator`, `app`, or the id of a member.
+    /// `operator`, `app`, or `member/ID`.
     pub decided_by: Option<String>,
     pub decided_at: Option<i64>,
     /// UTC milliseconds.

@@ -15,6 +15,9 @@ const MINUTES_OF_DAY: u32 = 1_440;
 /// Entries of each list; every one of them may be looked at in every call.
 const LIST_MAX: usize = 100;
 
+/// Velocity rules: each is looked up for each act.
+const VELOCITY_RULES_MAX: usize = 10;
+
 /// Acts that the host remembers for one velocity rule, and so the most that one can count.
 pub(crate) const VELOCITY_MAX: u32 = 1_000;
 
@@ -246,6 +249,7 @@ impl Rules {
             (!self.ladder.is_empty(), "the ladder has a step"),
             (lists.into_iter().chain(labels.map(Vec::len)).all(|len| len <= LIST_MAX), "a list has at most 100 entries"),
             (durations.chain([self.ladder_window_ms]).all(|ms| ms > 0), "a mute and the ladder's window take some time"),
+            (self.risk.velocity.len() <= VELOCITY_RULES_MAX, "there are at most 10 velocity rules"),
             (velocity_fits, "a velocity rule counts 1 to 1000 acts within some time"),
             (segments_fit && self.risk.young_ms >= 0 && self.owner_budget_minor_max >= 0, "an amount is not negative"),
         ];

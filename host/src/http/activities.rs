@@ -13,7 +13,7 @@ use crate::{
         group::{Reach, Right},
         id::Id,
         journal::Outcome,
-        offer::Offers,
+        offer::{OfferKind, Offers},
     },
     store::{journal::JournalEntry, outbox::OutboxRow},
 };
@@ -81,6 +81,22 @@ fn view((activity, head): (Activity, Head)) -> Result<ActivityView, Problem> {
     })
 }
 
+/// What an owner of groups may give: cash from budgets that they have set, and badges. What points, coupons and goods cost is
+/// the operator's to say.
+async fn check_owners(app: &App, community: &Id, wish: &Creation, owner: &Id) -> Result<(), Problem> {
+    let forbidden = |detail: &str| Err(Problem::new(StatusCode::FORBIDDEN, "group.forbidden", detail));
+    if let Some(budget) = &wish.budget {
+        let budget = app.activities.store.budget(community, budget).await?;
+        if budget.is_none_or(|budget| budget.set_by.as_ref() != Some(owner)) {
+            return forbidden("An owner of groups spends from budgets that they have set.");
+        }
+    }
+    match wish.offers.values().all(|offer| offer.is_cash() || matches!(offer.kind, OfferKind::Badge {})) {
+        true => Ok(()),
+        false => forbidden("An owner of groups offers cash and badges; an operator makes activities that give more."),
+    }
+}
+
 /// Makes an activity. It is validated, and runs after `start`. An owner makes activities for their groups, and spends from budgets of
 /// their own.
 #[utoipa::path(post, path = "/v1/communities/{community}/activities", tag = "activities", params(CommunityPath),
@@ -93,12 +109,8 @@ pub(crate) async fn create(
 ) -> Result<(StatusCode, Json<ActivityView>), Problem> {
     let home = communities::find(&app, &community).await?;
     let reach = rights::allow(&app, &principal, &community, Right::Create, &wish.scope).await?;
-    if let (Reach::Own, Some(budget), Principal::Member(owner)) = (reach, &wish.budget, &principal) {
-        let budget = app.activities.store.budget(&community, budget).await?;
-        if budget.is_some_and(|budget| budget.set_by.as_ref() != Some(owner)) {
-            let detail = "An owner of groups spends from budgets that they have set.";
-            return Err(Problem::new(StatusCode::FORBIDDEN, "group.forbidden", detail));
-        }
+    if let (Reach::Own, Principal::Member(owner)) = (reach, &principal) {
+        check_owners(&app, &community, &wish, owner).await?;
     }
     match app.activities.create(&home, wish).await {
         Ok(made) => Ok((StatusCode::CREATED, Json(view(made)?))),

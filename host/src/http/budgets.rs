@@ -6,11 +6,11 @@ use utoipa::IntoParams;
 
 use crate::{
     domain::{
-        group::{Reach},
+        group::Reach,
         id::Id,
         money::MINOR_MAX,
     },
-    store::budgets::{Budget, BudgetProfile},
+    store::budgets::{Budget, BudgetProfile, Set},
 };
 
 use super::{
@@ -41,20 +41,16 @@ async fn owner<'p>(
     principal: &'p Principal,
     community: &Id,
     budget: &Id,
-    profile: &BudgetProfile,
-) -> Result<Option<&'p Id>, Problem> {
+) -> Result<Option<(&'p Id, i64)>, Problem> {
     let reach = rights::allow_budgets(app, principal, community).await?;
     let (Reach::Own, Principal::Member(owner)) = (reach, principal) else { return Ok(None) };
     let forbidden = |detail: String| Problem::new(StatusCode::FORBIDDEN, "group.forbidden", detail);
     let most = app.activities.store.rules(community).await?.owner_budget_minor_max;
-    if profile.limit.minor > most {
-        return Err(forbidden(format!("Owners of groups set budgets of at most {most} minor units here.")));
-    }
     let before = app.activities.store.budget(community, budget).await?;
     if before.is_some_and(|before| before.set_by.as_ref() != Some(owner)) {
         return Err(forbidden("This budget was set by somebody else.".into()));
     }
-    Ok(Some(owner))
+    Ok(Some((owner, most)))
 }
 
 /// Creates or updates a budget. Its limits never fall below what is held and captured. Owners of groups set budgets of their own, up
@@ -67,7 +63,7 @@ pub(crate) async fn put(
     Ids(BudgetPath { community, budget }): Ids<BudgetPath>,
     Body(profile): Body<BudgetProfile>,
 ) -> Result<Json<Budget>, Problem> {
-    let owner = owner(&app, &principal, &community, &budget, &profile).await?;
+    let owner = owner(&app, &principal, &community, &budget).await?;
     let home = communities::find(&app, &community).await?;
     if profile.limit.currency != home.currency {
         return Err(Problem::unprocessable(
@@ -79,10 +75,16 @@ pub(crate) async fn put(
         return Err(Problem::unprocessable("budget.limit", format!("A limit is 0 to {MINOR_MAX} minor units.")));
     }
     let (store, now) = (&app.activities.store, app.activities.clock.now());
-    if !store.put_budget(&community, &budget, &profile, owner, now).await? {
-        return Err(Problem::conflict("budget.below-granted", "More than that is held and captured already."));
+    match store.put_budget(&community, &budget, &profile, owner, now).await? {
+        Set::Yes => Ok(Json(find(&app, &community, &budget).await?)),
+        Set::BelowGranted => {
+            Err(Problem::conflict("budget.below-granted", "More than that is held and captured already."))
+        }
+        Set::TooMuch => {
+            let detail = "An owner's budgets come to no more than the community's rules say.";
+            Err(Problem::new(StatusCode::FORBIDDEN, "group.forbidden", detail))
+        }
     }
-    Ok(Json(find(&app, &community, &budget).await?))
 }
 
 /// One budget.

@@ -6,7 +6,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::{
     domain::group::{GroupRules, Membership, RulesDocument},
-    store::groups::Accepted,
+    store::group_rules::Accepted,
 };
 
 use super::{
@@ -91,6 +91,7 @@ pub(crate) async fn accept(
     Body(Acceptance { version }): Body<Acceptance>,
 ) -> Result<Json<Membership>, Problem> {
     let Principal::Member(member) = &principal else { return Err(Problem::fault()) };
+    groups::find(&app, &community, &group).await?;
     let store = &app.activities.store;
     match store.accept_rules((&community, &group, member), version, app.activities.clock.now()).await? {
         Accepted::Yes => {

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::{
-    delivery::is_address,
+    delivery::{Followed, is_address},
     domain::id::Id,
     store::{
         deeds::Deed,
@@ -96,8 +96,10 @@ pub(crate) async fn stream(
         Some(last) => last,
         None => app.activities.store.unread(&community, &member).await?.1,
     };
-    let who = format!("{community} {principal:?}");
-    follow(&app, who, after, move |store, after| {
+    // A platform that passes on its members' inboxes has room for each.
+    let who = format!("{community} {principal:?} {member}");
+    let whom = (who, Followed::Inbox(community.clone(), member.clone()));
+    follow(&app, whom, after, move |store, after| {
         let (community, member) = (community.clone(), member.clone());
         async move {
             let messages = store.messages_after(&community, &member, after).await?;

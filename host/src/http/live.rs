@@ -13,7 +13,7 @@ use axum::{
 use futures_util::stream;
 
 use crate::{
-    delivery::{Follower, message},
+    delivery::{Followed, Follower, message},
     domain::{
         endpoint::{Endpoint, EndpointKind, EndpointState, STREAM},
         id::Id,
@@ -60,12 +60,12 @@ struct Told<R> {
 }
 
 /// Follows something from a place on: `read` answers what is behind a place, in order.
-pub(super) fn follow<R, F>(app: &App, who: String, after: i64, read: R) -> Result<Response, Problem>
+pub(super) fn follow<R, F>(app: &App, (who, followed): (String, Followed), after: i64, read: R) -> Result<Response, Problem>
 where
     R: Fn(Store, i64) -> F + Send + 'static,
     F: Future<Output = anyhow::Result<Vec<(i64, String)>>> + Send,
 {
-    let follower = app.delivery.live.follow(who).ok_or_else(|| Problem::busy(RETRY_AFTER_MS))?;
+    let follower = app.delivery.live.follow(who, followed).ok_or_else(|| Problem::busy(RETRY_AFTER_MS))?;
     let store = app.activities.store.clone();
     // Says at once from where it is told: who hears nothing more begins there again.
     let first = Event::default().id(after.to_string()).comment("from here");
@@ -80,8 +80,10 @@ where
                 if let Some(event) = told.waiting.pop_front() {
                     return Some((Ok::<_, Infallible>(event), told));
                 }
-                told.follower.look();
-                match (told.read)(store.clone(), told.after).await {
+                let place = told.follower.look().await;
+                let found = (told.read)(store.clone(), told.after).await;
+                drop(place);
+                match found {
                     Ok(more) => {
                         told.after = more.last().map_or(told.after, |(place, _)| *place);
                         let events = more.into_iter().map(|(place, text)| Event::default().id(place.to_string()).data(text));
@@ -128,8 +130,8 @@ async fn begin(app: &App, community: &Id, last: Option<i64>) -> Result<i64, Prob
 
 async fn tell(app: &App, principal: &Principal, community: Id, activity: Option<Id>, last: Option<i64>) -> Result<Response, Problem> {
     let after = begin(app, &community, last).await?;
-    let who = format!("{community} {principal:?}");
-    follow(app, who, after, move |store, after| {
+    let whom = (format!("{community} {principal:?}"), Followed::Stream(community.clone()));
+    follow(app, whom, after, move |store, after| {
         let (community, activity) = (community.clone(), activity.clone());
         async move {
             let rows = store.stream_after(&community, activity.as_ref(), after).await?;

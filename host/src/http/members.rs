@@ -137,9 +137,9 @@ pub(crate) async fn bind(
         return Err(Problem::unprocessable("member.self-invitation", "Nobody brings themselves."));
     }
     match store.bind_inviter(&community, &member, &Inviter { inviter, source }).await? {
-        Bound::Yes => show(State(app), Ids(MemberPath { community, member })).await,
+        Bound::Yes | Bound::Before => show(State(app), Ids(MemberPath { community, member })).await,
         Bound::Already => Err(Problem::conflict("member.already-bound", "Somebody else has brought this member.")),
-        Bound::Cycle => Err(Problem::conflict("member.cycle", "This member is above the other one, or the chain is too long.")),
+        Bound::Cycle => Err(Problem::conflict("member.cycle", "This member is above the other one.")),
     }
 }
 

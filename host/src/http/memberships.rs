@@ -10,7 +10,7 @@ use crate::{
         id::Id,
     },
     store::{
-        groups::{ADMINISTRATORS_MAX, Joined},
+        groups::{self as store_groups, ADMINISTRATORS_MAX, Going, Joined},
         members::InviteStats,
     },
 };
@@ -56,6 +56,12 @@ fn joined(joined: Option<Joined>) -> Result<Membership, Problem> {
             "group.administrators",
             format!("A group has at most {ADMINISTRATORS_MAX} administrators."),
         )),
+        Some(Joined::Inactive) => {
+            Err(Problem::new(StatusCode::FORBIDDEN, "group.forbidden", "This member may not act now."))
+        }
+        Some(Joined::NotInvited) => {
+            Err(Problem::new(StatusCode::FORBIDDEN, "group.not-invited", "Into this group one is invited."))
+        }
         None => Err(Problem::not_found("group")),
     }
 }
@@ -67,17 +73,25 @@ async fn check_member(app: &App, community: &Id, member: &Id) -> Result<(), Prob
     }
 }
 
-/// Puts a member into a group, or changes the role.
+/// Puts a member into a group, or changes the role. Only an operator makes chief owners, or makes them something else.
 #[utoipa::path(put, path = "/v1/communities/{community}/groups/{group}/members/{member}", tag = "groups", params(MembershipPath),
     request_body = MembershipProfile, responses((status = 200, body = Placed)))]
 pub(crate) async fn put(
     State(app): State<App>,
+    principal: Principal,
     Ids(MembershipPath { community, group, member }): Ids<MembershipPath>,
     Body(profile): Body<MembershipProfile>,
 ) -> Result<Json<Placed>, Problem> {
     groups::find(&app, &community, &group).await?;
     check_member(&app, &community, &member).await?;
     let store = &app.activities.store;
+    if matches!(principal, Principal::App) {
+        let before = store.membership(&community, &group, &member).await?.map(|before| before.role);
+        if [Some(profile.role), before].contains(&Some(GroupRole::ChiefOwner)) {
+            let detail = "Only an operator makes chief owners, or makes them something else.";
+            return Err(Problem::new(StatusCode::FORBIDDEN, "http.forbidden", detail));
+        }
+    }
     if let Some(inviter) = &profile.invited_by
         && (*inviter == member || store.member(&community, inviter).await?.is_none())
     {
@@ -130,8 +144,9 @@ pub(crate) async fn remove(
     Ids(MembershipPath { community, group, member }): Ids<MembershipPath>,
 ) -> Result<StatusCode, Problem> {
     let store = &app.activities.store;
+    let is_own = matches!(&principal, Principal::Member(who) if *who == member);
     if let Principal::Member(who) = &principal
-        && *who != member
+        && !is_own
     {
         rights::allow_in(&app, &principal, (&community, &group), Right::Remove).await?;
         let own = rights::role_in(&app, &community, &group, who).await?.map_or(0, GroupRole::rank);
@@ -141,7 +156,8 @@ pub(crate) async fn remove(
             return Err(Problem::new(StatusCode::FORBIDDEN, "group.forbidden", detail));
         }
     }
-    match store.remove_membership((&community, &group, &member), app.activities.clock.now()).await? {
+    let how = if is_own { Going::ByThemselves } else { Going::TakenOut };
+    match store.remove_membership((&community, &group, &member), how, app.activities.clock.now()).await? {
         true => Ok(StatusCode::NO_CONTENT),
         false => Err(Problem::not_found("member of this group")),
     }
@@ -181,8 +197,16 @@ pub(crate) async fn invite(
     check_member(&app, &community, &member).await?;
     let of = (&community, &group, &member);
     let store = &app.activities.store;
-    if *inviter == member || !store.invite(of, inviter, app.activities.clock.now()).await? {
-        return Err(Problem::conflict("group.already-in", "This member is in the group."));
+    let may_bring_back = rights::allow_in(&app, &principal, (&community, &group), Right::Remove).await.is_ok();
+    match store.invite(of, (inviter, may_bring_back), app.activities.clock.now()).await? {
+        store_groups::Invited::Open => {}
+        store_groups::Invited::AlreadyIn => {
+            return Err(Problem::conflict("group.already-in", "This member is in the group."));
+        }
+        store_groups::Invited::TakenOut => {
+            let detail = "This member was taken out; an administrator may bring them back.";
+            return Err(Problem::new(StatusCode::FORBIDDEN, "group.forbidden", detail));
+        }
     }
     let invited_by = store.invitation(of).await?;
     Ok(Json(Invited { group, member, invited_by }))
@@ -197,17 +221,8 @@ pub(crate) async fn join(
     Ids(GroupPath { community, group }): Ids<GroupPath>,
 ) -> Result<Json<Membership>, Problem> {
     let Principal::Member(member) = &principal else { return Err(Problem::fault()) };
-    let store = &app.activities.store;
     let of = (&community, &group, member);
-    if let Some(already) = store.membership(&community, &group, member).await? {
-        return Ok(Json(already));
-    }
-    let invited_by = store.invitation(of).await?;
-    if invited_by.is_none() {
-        return Err(Problem::new(StatusCode::FORBIDDEN, "group.not-invited", "Into this group one is invited."));
-    }
-    let profile = MembershipProfile { invited_by, ..MembershipProfile::default() };
-    Ok(Json(joined(store.put_membership(of, &profile, app.activities.clock.now()).await?)?))
+    Ok(Json(joined(app.activities.store.accept_invitation(of, app.activities.clock.now()).await?)?))
 }
 
 #[derive(Deserialize, IntoParams)]

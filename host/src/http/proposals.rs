@@ -6,7 +6,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::{
     domain::{
-        group::Right,
+        group::{GroupRole, Right},
         id::Id,
         proposal::{Proposal, ProposalKind, ProposalState},
     },
@@ -81,8 +81,10 @@ pub(crate) async fn report(
         decided_at: None,
         at: app.activities.clock.now(),
     };
-    store.insert_proposal(&community, &proposal).await?;
-    Ok((StatusCode::CREATED, Json(proposal)))
+    match store.insert_report(&community, &proposal).await? {
+        true => Ok((StatusCode::CREATED, Json(proposal))),
+        false => Err(Problem::conflict("proposal.reported", "You have reported this member; somebody will decide.")),
+    }
 }
 
 #[derive(Deserialize, IntoParams)]
@@ -119,9 +121,17 @@ async fn allow(app: &App, principal: &Principal, ProposalPath { community, propo
     let found = app.activities.store.proposal(community, proposal).await?;
     let found = found.ok_or_else(|| Problem::not_found("proposal"))?;
     rights::allow_in(app, principal, (community, &found.group), Right::Moderate).await?;
-    if matches!(principal, Principal::Member(member) if *member == found.member) {
-        let detail = "Nobody decides about themselves.";
-        return Err(Problem::new(StatusCode::FORBIDDEN, "group.forbidden", detail));
+    let Principal::Member(who) = principal else { return Ok(()) };
+    let forbidden = |detail| Err(Problem::new(StatusCode::FORBIDDEN, "group.forbidden", detail));
+    if *who == found.member {
+        return forbidden("Nobody decides about themselves.");
+    }
+    if found.kind == ProposalKind::Violation {
+        let own = rights::role_in(app, community, &found.group, who).await?.map_or(0, GroupRole::rank);
+        let place = app.activities.store.membership(community, &found.group, &found.member).await?;
+        if place.is_some_and(|place| place.role.rank() >= own) {
+            return forbidden("Who is sanctioned has a lower role than who decides.");
+        }
     }
     Ok(())
 }
@@ -130,6 +140,7 @@ fn decided(decided: Decided) -> Result<Json<Proposal>, Problem> {
     match decided {
         Decided::Now(proposal) => Ok(Json(proposal)),
         Decided::NotOpen => Err(Problem::conflict("proposal.decided", "This has been decided.")),
+        Decided::Inactive => Err(Problem::conflict("group.inactive", "The member may not act now.")),
         Decided::Full => Err(Problem::conflict("group.full", "The group has as many members as it may.")),
     }
 }
@@ -145,7 +156,7 @@ pub(crate) async fn accept(
     allow(&app, &principal, &path).await?;
     let (store, now) = (&app.activities.store, app.activities.clock.now());
     let rules = store.rules(&path.community).await?;
-    decided(store.accept_proposal(&path.community, &path.proposal, rights::name(&principal), (&rules, now)).await?)
+    decided(store.accept_proposal(&path.community, &path.proposal, &rights::name(&principal), (&rules, now)).await?)
 }
 
 /// Dismisses a proposal: nothing follows.
@@ -158,5 +169,5 @@ pub(crate) async fn dismiss(
 ) -> Result<Json<Proposal>, Problem> {
     allow(&app, &principal, &path).await?;
     let (store, now) = (&app.activities.store, app.activities.clock.now());
-    decided(store.dismiss_proposal(&path.community, &path.proposal, rights::name(&principal), now).await?)
+    decided(store.dismiss_proposal(&path.community, &path.proposal, &rights::name(&principal), now).await?)
 }

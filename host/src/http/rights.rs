@@ -14,12 +14,12 @@ use super::{identity::Principal, problem::Problem, router::App};
 /// Memberships of one member that are looked at.
 const MEMBERSHIPS_MAX: usize = 1_000;
 
-/// Whom a deed was done by, as it is kept: `operator`, `app`, or the member's id.
-pub(super) fn name(principal: &Principal) -> &str {
+/// Whom a deed was done by, as it is kept: `operator`, `app`, or `member/ID`.
+pub(super) fn name(principal: &Principal) -> String {
     match principal {
-        Principal::Operator(_) => "operator",
-        Principal::App => "app",
-        Principal::Member(member) => member.as_str(),
+        Principal::Operator(_) => "operator".into(),
+        Principal::App => "app".into(),
+        Principal::Member(member) => format!("member/{member}"),
     }
 }
 

@@ -46,19 +46,44 @@ pub(crate) struct BudgetProfile {
     pub refundable: bool,
 }
 
+/// What became of setting a budget.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Set {
+    Yes,
+    /// More than that is granted already, or somebody else has set it meanwhile.
+    BelowGranted,
+    /// An owner's budgets would come to more than they may.
+    TooMuch,
+}
+
 impl Store {
-    /// Creates or updates. False where the new limits are below what is granted already; nothing changed then.
+    /// Creates or updates. `by` is the owner of groups who sets it, where one does, and how much all of theirs may come to. Unless it
+    /// answers `Yes`, nothing changed.
     pub(crate) async fn put_budget(
         &self,
         community: &Id,
         id: &Id,
         profile: &BudgetProfile,
-        by: Option<&Id>,
+        by: Option<(&Id, i64)>,
         now: i64,
-    ) -> anyhow::Result<bool> {
+    ) -> anyhow::Result<Set> {
         let mut tx = self.begin().await?;
         // One at a time in a community, so that the ledger has what the limit has grown by.
         sqlx::query("UPDATE communities SET id = id WHERE id = $1").bind(community.as_str()).execute(&mut *tx).await?;
+        if let Some((owner, most)) = by {
+            let others = sqlx::query(
+                "SELECT CAST(COALESCE(SUM(limit_minor), 0) AS BIGINT) AS minor FROM budgets WHERE community = $1 AND set_by = $2 AND id <> $3",
+            )
+            .bind(community.as_str())
+            .bind(owner.as_str())
+            .bind(id.as_str())
+            .fetch_one(&mut *tx)
+            .await?;
+            if others.int("minor")?.saturating_add(profile.limit.minor) > most {
+                tx.rollback().await?;
+                return Ok(Set::TooMuch);
+            }
+        }
         let before = sqlx::query("SELECT limit_minor FROM budgets WHERE community = $1 AND id = $2")
             .bind(community.as_str())
             .bind(id.as_str())
@@ -68,7 +93,8 @@ impl Store {
         let written = sqlx::query(
             "INSERT INTO budgets (community, id, limit_minor, currency, max_grants, per_member_grants, refundable, set_by)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-             ON CONFLICT (community, id) DO UPDATE SET limit_minor = $3, max_grants = $5, per_member_grants = $6, refundable = $7
+             ON CONFLICT (community, id) DO UPDATE SET limit_minor = $3, max_grants = $5, per_member_grants = $6, refundable = $7,
+               set_by = $8
              WHERE budgets.held_minor + budgets.captured_minor <= $3 AND ($5 IS NULL OR budgets.grants <= $5)
                AND ($8 IS NULL OR budgets.set_by = $8)",
         )
@@ -79,7 +105,7 @@ impl Store {
         .bind(profile.max_grants.map(i64::from))
         .bind(profile.per_member_grants.map(i64::from))
         .bind(i64::from(profile.refundable))
-        .bind(by.map(Id::as_str))
+        .bind(by.map(|(owner, _)| owner.as_str()))
         .execute(&mut *tx)
         .await?
         .rows_affected();
@@ -90,7 +116,7 @@ impl Store {
             ledger::append(&mut tx, community, &[transfer], now).await?;
         }
         tx.commit().await?;
-        Ok(written == 1)
+        Ok(if written == 1 { Set::Yes } else { Set::BelowGranted })
     }
 
     pub(crate) async fn budget(&self, community: &Id, id: &Id) -> anyhow::Result<Option<Budget>> {

@@ -93,7 +93,8 @@ impl Store {
         } else if matches!(endpoint.kind, EndpointKind::Webhook | EndpointKind::Stream) {
             sqlx::query(
                 "INSERT INTO deliveries (community, endpoint, activity, seq, ordinal, attempts, due, leased_until)
-                 SELECT community, $2, activity, seq, 0, 0, 0, 0 FROM activity_heads WHERE community = $1",
+                 SELECT community, $2, activity, seq, 0, 0, 0, 0 FROM activity_heads WHERE community = $1
+                 ON CONFLICT DO NOTHING",
             )
             .bind(endpoint.community.as_str())
             .bind(endpoint.id.as_str())
@@ -127,14 +128,14 @@ impl Store {
         Ok(Page::of(endpoints, page.limit, |endpoint: &Endpoint| endpoint.id.to_string()))
     }
 
-    /// Webhooks that are switched on and want to hear of a topic.
-    pub(crate) async fn active_webhooks(&self, community: &Id, topic: &str) -> anyhow::Result<Vec<Endpoint>> {
+    /// Webhooks that are switched on and have asked for a topic by name.
+    pub(crate) async fn webhooks_for(&self, community: &Id, topic: &str) -> anyhow::Result<Vec<Endpoint>> {
         let rows = sqlx::query("SELECT * FROM endpoints WHERE community = $1 AND kind = 'webhook' AND state = 'active' ORDER BY id")
             .bind(community.as_str())
             .fetch_all(&self.reader)
             .await?;
         let endpoints: Vec<Endpoint> = rows.iter().map(read).collect::<anyhow::Result<_>>()?;
-        Ok(endpoints.into_iter().filter(|endpoint| endpoint.wants(topic)).collect())
+        Ok(endpoints.into_iter().filter(|endpoint| !endpoint.topics.is_empty() && endpoint.wants(topic)).collect())
     }
 
     /// False where there is none.

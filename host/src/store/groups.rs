@@ -3,13 +3,13 @@
 use sqlx::any::AnyRow;
 
 use crate::domain::{
-    group::{Group, GroupProfile, GroupRole, GroupRules, Membership, MembershipProfile, RulesDocument},
+    group::{Group, GroupProfile, GroupRole, Membership, MembershipProfile},
     id::Id,
 };
 
 use super::{
     Page, PageRequest, Store,
-    columns::{Columns, json, word},
+    columns::{Columns, word},
     database::Transaction,
     members::InviteStats,
 };
@@ -22,16 +22,39 @@ pub(crate) enum Joined {
     Full,
     /// It has as many administrators as a group may have.
     Administered,
+    /// The member may not act at all.
+    Inactive,
+    /// Nobody has invited the member, or the invitation was taken back.
+    NotInvited,
 }
 
-/// What became of accepting a group's rules.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Accepted {
-    Yes,
-    /// The member is not in the group.
-    NotIn,
-    /// The rules have another version by now, or there are none.
-    Other,
+/// How a member comes into a group.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Coming<'a> {
+    /// Put there in a role, brought by somebody or nobody.
+    Placed(GroupRole, Option<&'a Id>),
+    /// By an invitation that is open.
+    Invited,
+    /// Proposed and accepted.
+    Promoted,
+}
+
+/// How a member goes out of a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Going {
+    ByThemselves,
+    /// Taken out: only who may do that brings them back.
+    TakenOut,
+}
+
+/// What became of an invitation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Invited {
+    Open,
+    /// The member is in the group.
+    AlreadyIn,
+    /// The member was taken out of it.
+    TakenOut,
 }
 
 /// Administrators of one group.
@@ -90,8 +113,17 @@ impl Store {
         profile: &MembershipProfile,
         now: i64,
     ) -> anyhow::Result<Option<Joined>> {
+        self.come(of, Coming::Placed(profile.role, profile.invited_by.as_ref()), now).await
+    }
+
+    /// The member accepts an invitation; who is in the group already stays there. None where there is no such group.
+    pub(crate) async fn accept_invitation(&self, of: (&Id, &Id, &Id), now: i64) -> anyhow::Result<Option<Joined>> {
+        self.come(of, Coming::Invited, now).await
+    }
+
+    async fn come(&self, of: (&Id, &Id, &Id), how: Coming<'_>, now: i64) -> anyhow::Result<Option<Joined>> {
         let mut tx = self.begin().await?;
-        let joined = join(&mut tx, of, (profile.role, profile.invited_by.as_ref()), now).await?;
+        let joined = join(&mut tx, of, how, now).await?;
         if matches!(joined, Some(Joined::Yes(_))) {
             tx.commit().await?;
         } else {
@@ -100,21 +132,27 @@ impl Store {
         Ok(joined)
     }
 
-    /// Invites a member into a group; whoever was first has invited. False where the member is in it.
-    pub(crate) async fn invite(&self, (community, group, member): (&Id, &Id, &Id), by: &Id, now: i64) -> anyhow::Result<bool> {
+    /// Invites a member into a group; whoever was first has invited. Whoever was taken out is only brought back by who may do so.
+    pub(crate) async fn invite(
+        &self,
+        (community, group, member): (&Id, &Id, &Id),
+        (by, may_bring_back): (&Id, bool),
+        now: i64,
+    ) -> anyhow::Result<Invited> {
         let mut tx = self.begin().await?;
         sqlx::query(
             "INSERT INTO group_members (community, group_id, member, role, joined_at, invited_by, rules_accepted_version, state, invited_at)
              VALUES ($1, $2, $3, 'participant', 0, $4, 0, 'invited', $5)
              ON CONFLICT (community, group_id, member) DO UPDATE SET state = 'invited', left_at = NULL,
                invited_by = COALESCE(group_members.invited_by, $4), invited_at = COALESCE(group_members.invited_at, $5)
-             WHERE group_members.state = 'left'",
+             WHERE group_members.state = 'left' OR (group_members.state = 'removed' AND $6 = 1)",
         )
         .bind(community.as_str())
         .bind(group.as_str())
         .bind(member.as_str())
         .bind(by.as_str())
         .bind(now)
+        .bind(i64::from(may_bring_back))
         .execute(&mut *tx)
         .await?;
         let row = sqlx::query("SELECT state FROM group_members WHERE community = $1 AND group_id = $2 AND member = $3")
@@ -124,7 +162,11 @@ impl Store {
             .fetch_one(&mut *tx)
             .await?;
         tx.commit().await?;
-        Ok(row.text("state")? == "invited")
+        Ok(match row.text("state")?.as_str() {
+            "invited" => Invited::Open,
+            "removed" => Invited::TakenOut,
+            _ => Invited::AlreadyIn,
+        })
     }
 
     /// Who has invited a member into a group, while that invitation is open.
@@ -141,114 +183,11 @@ impl Store {
     }
 
     /// Takes a member out of a group. False where the member was not in it.
-    pub(crate) async fn remove_membership(&self, of: (&Id, &Id, &Id), now: i64) -> anyhow::Result<bool> {
+    pub(crate) async fn remove_membership(&self, of: (&Id, &Id, &Id), how: Going, now: i64) -> anyhow::Result<bool> {
         let mut tx = self.begin().await?;
-        let left = leave(&mut tx, of, now).await?;
+        let left = leave(&mut tx, of, how, now).await?;
         tx.commit().await?;
         Ok(left)
-    }
-
-    /// Gives a group other rules; the same ones change nothing. Answers their version; none where there is no such group.
-    pub(crate) async fn put_group_rules(
-        &self,
-        community: &Id,
-        group: &Id,
-        document: &RulesDocument,
-        now: i64,
-    ) -> anyhow::Result<Option<i64>> {
-        let mut tx = self.begin().await?;
-        let Some(version) = lock(&mut tx, community, group).await?.map(|row| row.int("rules_version")).transpose()? else {
-            tx.rollback().await?;
-            return Ok(None);
-        };
-        let text = json(document);
-        let before = sqlx::query("SELECT document FROM group_rules WHERE community = $1 AND group_id = $2 AND version = $3")
-            .bind(community.as_str())
-            .bind(group.as_str())
-            .bind(version)
-            .fetch_optional(&mut *tx)
-            .await?;
-        if before.map(|row| row.text("document")).transpose()?.as_deref() == Some(text.as_str()) {
-            tx.rollback().await?;
-            return Ok(Some(version));
-        }
-        let next = version + 1;
-        sqlx::query("INSERT INTO group_rules (community, group_id, version, document, at) VALUES ($1, $2, $3, $4, $5)")
-            .bind(community.as_str())
-            .bind(group.as_str())
-            .bind(next)
-            .bind(text)
-            .bind(now)
-            .execute(&mut *tx)
-            .await?;
-        sqlx::query("UPDATE groups SET rules_version = $3 WHERE community = $1 AND id = $2")
-            .bind(community.as_str())
-            .bind(group.as_str())
-            .bind(next)
-            .execute(&mut *tx)
-            .await?;
-        tx.commit().await?;
-        Ok(Some(next))
-    }
-
-    /// A version of a group's rules, or the newest.
-    pub(crate) async fn group_rules(&self, community: &Id, group: &Id, version: Option<i64>) -> anyhow::Result<Option<GroupRules>> {
-        let row = sqlx::query(
-            "SELECT * FROM group_rules WHERE community = $1 AND group_id = $2 AND version = COALESCE($3, version)
-             ORDER BY version DESC LIMIT 1",
-        )
-        .bind(community.as_str())
-        .bind(group.as_str())
-        .bind(version)
-        .fetch_optional(&self.reader)
-        .await?;
-        row.map(|row| {
-            Ok(GroupRules { version: row.int("version")?, at: row.int("at")?, document: row.json("document")? })
-        })
-        .transpose()
-    }
-
-    /// The member accepts the rules as they are in this version. What was accepted is kept for ever.
-    pub(crate) async fn accept_rules(
-        &self,
-        (community, group, member): (&Id, &Id, &Id),
-        version: i64,
-        now: i64,
-    ) -> anyhow::Result<Accepted> {
-        let mut tx = self.begin().await?;
-        let current = lock(&mut tx, community, group).await?.map(|row| row.int("rules_version")).transpose()?;
-        if current != Some(version) || version == 0 {
-            tx.rollback().await?;
-            return Ok(Accepted::Other);
-        }
-        let accepted = sqlx::query(
-            "UPDATE group_members SET rules_accepted_version = $4
-             WHERE community = $1 AND group_id = $2 AND member = $3 AND state = 'joined'",
-        )
-        .bind(community.as_str())
-        .bind(group.as_str())
-        .bind(member.as_str())
-        .bind(version)
-        .execute(&mut *tx)
-        .await?
-        .rows_affected();
-        if accepted == 0 {
-            tx.rollback().await?;
-            return Ok(Accepted::NotIn);
-        }
-        sqlx::query(
-            "INSERT INTO rule_acceptances (community, group_id, member, version, at) VALUES ($1, $2, $3, $4, $5)
-             ON CONFLICT DO NOTHING",
-        )
-        .bind(community.as_str())
-        .bind(group.as_str())
-        .bind(member.as_str())
-        .bind(version)
-        .bind(now)
-        .execute(&mut *tx)
-        .await?;
-        tx.commit().await?;
-        Ok(Accepted::Yes)
     }
 
     /// What became of those who were brought into a group since an instant, by one member or by anybody.
@@ -261,9 +200,10 @@ impl Store {
     ) -> anyhow::Result<InviteStats> {
         let row = sqlx::query(
             "SELECT COUNT(*) AS invited,
-                    COUNT(CASE WHEN joined_at > 0 THEN 1 END) AS joined,
-                    COUNT(CASE WHEN joined_at > 0 THEN first_order_at END) AS qualified,
-                    COUNT(CASE WHEN joined_at > 0 AND (state = 'left' OR status = 'closed') THEN 1 END) AS reversed
+                    COUNT(CASE WHEN joined_at >= COALESCE(invited_at, 1) THEN 1 END) AS joined,
+                    COUNT(CASE WHEN joined_at >= COALESCE(invited_at, 1) THEN first_order_at END) AS qualified,
+                    COUNT(CASE WHEN joined_at >= COALESCE(invited_at, 1) AND (state <> 'joined' OR status = 'closed') THEN 1 END)
+                      AS reversed
              FROM group_members JOIN members ON members.community = group_members.community AND members.id = group_members.member
              WHERE group_members.community = $1 AND group_id = $2 AND invited_by IS NOT NULL
                AND invited_by = COALESCE($3, invited_by) AND COALESCE(invited_at, joined_at) >= $4",
@@ -335,25 +275,42 @@ pub(super) async fn lock(tx: &mut Transaction, community: &Id, group: &Id) -> an
     Ok(sqlx::query(locked).bind(community.as_str()).bind(group.as_str()).fetch_optional(&mut **tx).await?)
 }
 
-/// Puts a member into a group, where there is room. None where there is no such group.
+/// Has a member come into a group, where there is room. None where there is no such group.
 pub(super) async fn join(
     tx: &mut Transaction,
     (community, group, member): (&Id, &Id, &Id),
-    (role, invited_by): (GroupRole, Option<&Id>),
+    how: Coming<'_>,
     now: i64,
 ) -> anyhow::Result<Option<Joined>> {
     let Some(locked) = lock(tx, community, group).await? else { return Ok(None) };
     let capacity = locked.int("capacity")?;
-    let others = sqlx::query(
+    let query = |text| sqlx::query(text).bind(community.as_str()).bind(group.as_str()).bind(member.as_str());
+    let before = query("SELECT * FROM group_members WHERE community = $1 AND group_id = $2 AND member = $3")
+        .fetch_optional(&mut **tx)
+        .await?;
+    let state = before.as_ref().map(|row| row.text("state")).transpose()?;
+    let is_in = state.as_deref() == Some("joined");
+    let own = before.as_ref().filter(|_| is_in).map(read_membership).transpose()?;
+    let (role, invited_by) = match (how, own) {
+        (Coming::Placed(role, invited_by), _) => (role, invited_by),
+        (_, Some(own)) => return Ok(Some(Joined::Yes(own))),
+        (Coming::Invited, None) if state.as_deref() != Some("invited") => return Ok(Some(Joined::NotInvited)),
+        (Coming::Invited | Coming::Promoted, None) => {
+            let active = "SELECT 1 FROM members WHERE community = $1 AND id = $2 AND status = 'active'";
+            let active = sqlx::query(active).bind(community.as_str()).bind(member.as_str());
+            if active.fetch_optional(&mut **tx).await?.is_none() {
+                return Ok(Some(Joined::Inactive));
+            }
+            (GroupRole::Participant, None)
+        }
+    };
+    let others = query(
         "SELECT COUNT(*) AS members, COUNT(CASE WHEN role = 'administrator' THEN 1 END) AS administrators FROM group_members
          WHERE community = $1 AND group_id = $2 AND member <> $3 AND state = 'joined'",
     )
-    .bind(community.as_str())
-    .bind(group.as_str())
-    .bind(member.as_str())
     .fetch_one(&mut **tx)
     .await?;
-    if capacity > 0 && others.int("members")? >= capacity {
+    if !is_in && capacity > 0 && others.int("members")? >= capacity {
         return Ok(Some(Joined::Full));
     }
     if role == GroupRole::Administrator && others.int("administrators")? >= ADMINISTRATORS_MAX {
@@ -382,16 +339,19 @@ pub(super) async fn join(
 pub(super) async fn leave(
     tx: &mut Transaction,
     (community, group, member): (&Id, &Id, &Id),
+    how: Going,
     now: i64,
 ) -> anyhow::Result<bool> {
+    let state = if how == Going::TakenOut { "removed" } else { "left" };
     let left = sqlx::query(
-        "UPDATE group_members SET state = 'left', left_at = $4, role = 'participant'
-         WHERE community = $1 AND group_id = $2 AND member = $3 AND state <> 'left'",
+        "UPDATE group_members SET state = $5, left_at = $4, role = 'participant'
+         WHERE community = $1 AND group_id = $2 AND member = $3 AND state IN ('invited', 'joined')",
     )
     .bind(community.as_str())
     .bind(group.as_str())
     .bind(member.as_str())
     .bind(now)
+    .bind(state)
     .execute(&mut **tx)
     .await?
     .rows_affected();

@@ -23,7 +23,9 @@ use super::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Bound {
     Yes,
-    /// Somebody has brought them already.
+    /// By the same one, before.
+    Before,
+    /// Somebody else has brought them.
     Already,
     /// They have brought the inviter, or whoever brought the inviter.
     Cycle,
@@ -182,8 +184,16 @@ pub(super) async fn bind(
 ) -> anyhow::Result<Bound> {
     // One at a time in a community: two that bind each other must not both find the way free.
     sqlx::query("UPDATE communities SET id = id WHERE id = $1").bind(community.as_str()).execute(&mut **tx).await?;
-    if is_above(tx, community, invitee, inviter).await? {
-        return Ok(Bound::Cycle);
+    let before = sqlx::query("SELECT inviter FROM members WHERE community = $1 AND id = $2")
+        .bind(community.as_str())
+        .bind(invitee.as_str())
+        .fetch_optional(&mut **tx)
+        .await?;
+    match before.map(|row| row.id_or_none("inviter")).transpose()?.flatten() {
+        Some(before) if before == *inviter => return Ok(Bound::Before),
+        Some(_) => return Ok(Bound::Already),
+        None if is_above(tx, community, invitee, inviter).await? => return Ok(Bound::Cycle),
+        None => {}
     }
     let bound = sqlx::query(
         "UPDATE members SET inviter = $3, inviter_source = $4 WHERE community = $1 AND id = $2 AND inviter IS NULL",

@@ -9,7 +9,7 @@ use crate::domain::{id::Id, notice::Audience};
 use super::{
     Page, PageRequest, Store,
     columns::{Columns, word},
-    database::Transaction,
+    database::{Kind, Transaction},
     notices::{NoticeRow, Text},
     rows::number,
 };
@@ -43,7 +43,9 @@ impl Store {
         page: &PageRequest,
     ) -> anyhow::Result<Page<MessageView>> {
         let rows = sqlx::query(
-            "SELECT * FROM messages WHERE community = $1 AND member = $2 AND position < $3 ORDER BY position DESC LIMIT $4",
+            "SELECT messages.*, notices.activity, notices.title, notices.body FROM messages
+             JOIN notices ON notices.community = messages.community AND notices.id = messages.notice
+             WHERE messages.community = $1 AND messages.member = $2 AND position < $3 ORDER BY position DESC LIMIT $4",
         )
         .bind(community.as_str())
         .bind(member.as_str())
@@ -58,7 +60,9 @@ impl Store {
     /// Messages behind a place, the oldest first.
     pub(crate) async fn messages_after(&self, community: &Id, member: &Id, position: i64) -> anyhow::Result<Vec<MessageView>> {
         let rows = sqlx::query(
-            "SELECT * FROM messages WHERE community = $1 AND member = $2 AND position > $3 ORDER BY position LIMIT $4",
+            "SELECT messages.*, notices.activity, notices.title, notices.body FROM messages
+             JOIN notices ON notices.community = messages.community AND notices.id = messages.notice
+             WHERE messages.community = $1 AND messages.member = $2 AND position > $3 ORDER BY position LIMIT $4",
         )
         .bind(community.as_str())
         .bind(member.as_str())
@@ -101,33 +105,53 @@ impl Store {
     }
 }
 
-/// Puts a notice into the inbox of its member, or of each member of its group who wants such notices.
-pub(super) async fn deliver(tx: &mut Transaction, notice: &NoticeRow, text: &Text, now: i64) -> anyhow::Result<()> {
+/// Puts a notice into the inbox of its member, or of each member of its group who wants such notices. Their rows are locked in one
+/// order first: places are given one by one.
+pub(super) async fn deliver(
+    tx: &mut Transaction,
+    kind: Kind,
+    notice: &NoticeRow,
+    text: &Text,
+    now: i64,
+) -> anyhow::Result<()> {
+    sqlx::query("UPDATE notices SET title = $3, body = $4 WHERE community = $1 AND id = $2")
+        .bind(notice.community.as_str())
+        .bind(notice.id.as_str())
+        .bind(text.title.as_str())
+        .bind(text.body.as_str())
+        .execute(&mut **tx)
+        .await?;
     let recipients = match notice.audience {
-        Audience::Member => "SELECT community, id AS member FROM members WHERE community = $1 AND id = $2",
+        Audience::Member => "SELECT id FROM members WHERE community = $1 AND id = $2 AND $3 <> ''",
         Audience::Group => {
-            "SELECT community, member FROM group_members WHERE community = $1 AND group_id = $2 AND state = 'joined'
-               AND NOT EXISTS (SELECT 1 FROM opt_outs WHERE opt_outs.community = $1 AND opt_outs.member = group_members.member
-                 AND opt_outs.urgency = $3 AND opt_outs.channel = 'in_app')"
+            "SELECT id FROM members WHERE community = $1 AND status <> 'closed' AND id IN
+               (SELECT member FROM group_members WHERE community = $1 AND group_id = $2 AND state = 'joined')
+             AND NOT EXISTS (SELECT 1 FROM opt_outs WHERE opt_outs.community = $1 AND opt_outs.member = members.id
+               AND opt_outs.urgency = $3 AND opt_outs.channel = 'in_app')"
         }
     };
+    let urgency = word(notice.urgency);
+    if kind == Kind::Postgres {
+        sqlx::query(sqlx::AssertSqlSafe(format!("{recipients} ORDER BY id FOR UPDATE")))
+            .bind(notice.community.as_str())
+            .bind(notice.recipient.as_str())
+            .bind(urgency.as_str())
+            .fetch_all(&mut **tx)
+            .await?;
+    }
     let insert = format!(
-        "INSERT INTO messages (community, member, position, notice, activity, title, body, at)
-         SELECT recipients.community, recipients.member,
-           (SELECT COALESCE(MAX(position), 0) + 1 FROM messages WHERE messages.community = recipients.community
-              AND messages.member = recipients.member),
-           $4, $5, $6, $7, $8
-         FROM ({recipients}) AS recipients WHERE CAST($3 AS TEXT) IS NOT NULL
+        "INSERT INTO messages (community, member, position, notice, at)
+         SELECT $1, recipients.id,
+           (SELECT COALESCE(MAX(position), 0) + 1 FROM messages WHERE messages.community = $1 AND messages.member = recipients.id),
+           $4, $5
+         FROM ({recipients}) AS recipients WHERE TRUE
          ON CONFLICT (community, member, notice) DO NOTHING"
     );
     sqlx::query(sqlx::AssertSqlSafe(insert))
         .bind(notice.community.as_str())
         .bind(notice.recipient.as_str())
-        .bind(word(notice.urgency))
+        .bind(urgency.as_str())
         .bind(notice.id.as_str())
-        .bind(notice.activity.as_str())
-        .bind(text.title.as_str())
-        .bind(text.body.as_str())
         .bind(now)
         .execute(&mut **tx)
         .await?;

@@ -83,16 +83,20 @@ pub(crate) struct Text {
 }
 
 impl Store {
-    /// Notices that are to be looked at now, the oldest first.
+    /// Notices that are to be looked at now: transactional ones first, then the oldest.
     pub(crate) async fn due_notices(&self, now: i64, limit: i64) -> anyhow::Result<Vec<NoticeRow>> {
-        let rows = sqlx::query(
-            "SELECT * FROM notices WHERE state IN ('waiting', 'sending') AND due <= $1 ORDER BY due, community, id LIMIT $2",
-        )
-        .bind(now)
-        .bind(limit)
-        .fetch_all(&self.reader)
-        .await?;
-        rows.iter().map(read).collect()
+        const URGENT: &str = "SELECT * FROM notices WHERE state IN ('waiting', 'sending') AND urgency = 'transactional' AND due <= $1
+             ORDER BY due LIMIT $2";
+        const OTHERS: &str = "SELECT * FROM notices WHERE state IN ('waiting', 'sending') AND urgency <> 'transactional' AND due <= $1
+             ORDER BY due LIMIT $2";
+        let mut due = Vec::new();
+        for text in [URGENT, OTHERS] {
+            let rows = sqlx::query(text).bind(now).bind(limit).fetch_all(&self.reader).await?;
+            for row in &rows {
+                due.push(read(row)?);
+            }
+        }
+        Ok(due)
     }
 
     /// Lets a notice through, or says why not. In-app it has arrived then; over any other channel it is on its way until `lease`.
@@ -116,13 +120,13 @@ impl Store {
             .execute(&mut *tx)
             .await?;
         if let Some(why) = find_no_room(&mut tx, notice, room).await? {
-            let changed = change(&mut tx, notice, (NoticeState::Suppressed, Some(why)), (now, Some(now), 0)).await?;
+            let changed = change(&mut tx, notice, (NoticeState::Suppressed, Some(why)), (now, Some(now))).await?;
             tx.commit().await?;
             return Ok(changed.then_some(Err(why)));
         }
         let is_here = notice.channel == Channel::InApp;
         let (state, due) = if is_here { (NoticeState::Delivered, now) } else { (NoticeState::Sending, lease) };
-        if !change(&mut tx, notice, (state, None), (due, Some(now), 0)).await? {
+        if !change(&mut tx, notice, (state, None), (due, Some(now))).await? {
             tx.rollback().await?;
             return Ok(None);
         }
@@ -137,7 +141,7 @@ impl Store {
             .await?;
         }
         if is_here {
-            messages::deliver(&mut tx, notice, text, now).await?;
+            messages::deliver(&mut tx, self.kind, notice, text, now).await?;
         }
         tx.commit().await?;
         Ok(Some(Ok(())))
@@ -145,27 +149,32 @@ impl Store {
 
     /// It never goes out.
     pub(crate) async fn suppress(&self, notice: &NoticeRow, why: Suppressed, now: i64) -> anyhow::Result<()> {
-        self.change_notice(notice, (NoticeState::Suppressed, Some(why)), (now, Some(now), 0)).await
+        self.change_notice(notice, (NoticeState::Suppressed, Some(why)), (now, Some(now))).await
     }
 
-    /// It is looked at again at `due`, after so many more failed attempts.
-    pub(crate) async fn postpone(&self, notice: &NoticeRow, due: i64, failed: i64) -> anyhow::Result<()> {
-        self.change_notice(notice, (NoticeState::Waiting, None), (due, None, failed)).await
+    /// It is looked at again at `due`, and keeps no place among those that were let through.
+    pub(crate) async fn defer(&self, notice: &NoticeRow, due: i64) -> anyhow::Result<()> {
+        self.change_notice(notice, (NoticeState::Waiting, None), (due, None)).await
+    }
+
+    /// It did not go out, and is looked at again at `due`; its place among those that were let through it keeps.
+    pub(crate) async fn try_again(&self, notice: &NoticeRow, due: i64) -> anyhow::Result<()> {
+        self.change_notice(notice, (NoticeState::Waiting, None), (due, notice.decided_at)).await
     }
 
     /// A notice that was on its way, read with its lease, has arrived.
     pub(crate) async fn delivered(&self, notice: &NoticeRow) -> anyhow::Result<()> {
-        self.change_notice(notice, (NoticeState::Delivered, None), (notice.due, notice.decided_at, 0)).await
+        self.change_notice(notice, (NoticeState::Delivered, None), (notice.due, notice.decided_at)).await
     }
 
     async fn change_notice(
         &self,
         notice: &NoticeRow,
         to: (NoticeState, Option<Suppressed>),
-        (due, decided_at, failed): (i64, Option<i64>, i64),
+        times: (i64, Option<i64>),
     ) -> anyhow::Result<()> {
         let mut tx = self.begin().await?;
-        change(&mut tx, notice, to, (due, decided_at, failed)).await?;
+        change(&mut tx, notice, to, times).await?;
         Ok(tx.commit().await?)
     }
 
@@ -183,29 +192,29 @@ impl Store {
 
     /// Notices of activities to a member since an instant, whether they have gone out or still may.
     pub(crate) async fn activity_notices(&self, community: &Id, member: &Id, since: i64) -> anyhow::Result<i64> {
-        let row = sqlx::query(
-            "SELECT COUNT(*) FROM notices WHERE community = $1 AND audience = 'member' AND recipient = $2
-               AND urgency = 'activity' AND state <> 'suppressed' AND COALESCE(decided_at, $3) >= $3",
-        )
-        .bind(community.as_str())
-        .bind(member.as_str())
-        .bind(since)
-        .fetch_one(&self.reader)
-        .await?;
-        number(&row)
+        const DECIDED: &str = "SELECT COUNT(*) FROM notices WHERE community = $1 AND audience = 'member' AND recipient = $2
+               AND decided_at >= $3 AND urgency = 'activity' AND state <> 'suppressed'";
+        const WAITING: &str = "SELECT COUNT(*) FROM notices WHERE community = $1 AND audience = 'member' AND recipient = $2
+               AND decided_at IS NULL AND urgency = 'activity' AND state = 'waiting'";
+        let query = |text| sqlx::query(text).bind(community.as_str()).bind(member.as_str());
+        let decided = query(DECIDED).bind(since).fetch_one(&self.reader).await?;
+        let waiting = query(WAITING).fetch_one(&self.reader).await?;
+        Ok(number(&decided)? + number(&waiting)?)
     }
 }
 
 /// Why a notice has no room, if it has none.
 async fn find_no_room(tx: &mut Transaction, notice: &NoticeRow, room: Room) -> anyhow::Result<Option<Suppressed>> {
     let of_group = notice.audience == Audience::Group;
-    if let Some((cap, since)) = room.cap {
+    // One that was let through before, and did not go out, has its place.
+    let has_place = |since: i64| notice.decided_at.is_some_and(|decided| decided >= since);
+    if let Some((cap, since)) = room.cap.filter(|(_, since)| !has_place(*since)) {
         let urgency = (!of_group).then_some(notice.urgency);
         if count(tx, notice, urgency, since).await? >= i64::from(cap) {
             return Ok(Some(Suppressed::Cap));
         }
     }
-    if let Some((percent, since)) = room.marketing {
+    if let Some((percent, since)) = room.marketing.filter(|(_, since)| !has_place(*since)) {
         let marketing = count(tx, notice, Some(Urgency::Marketing), since).await? + 1;
         let all = count(tx, notice, None, since).await? + 1;
         if marketing * 100 > all * i64::from(percent) {
@@ -228,11 +237,12 @@ async fn find_no_room(tx: &mut Transaction, notice: &NoticeRow, room: Room) -> a
     Ok(None)
 }
 
-/// Other notices to the same audience that were let through since an instant; transactional ones do not count.
+/// Other notices to the same audience that were let through since an instant; transactional ones to members do not count.
 async fn count(tx: &mut Transaction, notice: &NoticeRow, urgency: Option<Urgency>, since: i64) -> anyhow::Result<i64> {
     let row = sqlx::query(
         "SELECT COUNT(*) FROM notices WHERE community = $1 AND audience = $2 AND recipient = $3 AND decided_at >= $4
-           AND state IN ('sending', 'delivered') AND urgency <> 'transactional' AND urgency = COALESCE($5, urgency) AND id <> $6",
+           AND state <> 'suppressed' AND (urgency <> 'transactional' OR audience = 'group') AND urgency = COALESCE($5, urgency)
+           AND id <> $6",
     )
     .bind(notice.community.as_str())
     .bind(word(notice.audience))
@@ -250,8 +260,10 @@ async fn change(
     tx: &mut Transaction,
     notice: &NoticeRow,
     (state, reason): (NoticeState, Option<Suppressed>),
-    (due, decided_at, failed): (i64, Option<i64>, i64),
+    (due, decided_at): (i64, Option<i64>),
 ) -> anyhow::Result<bool> {
+    // An attempt begins when it is on its way.
+    let begun = i64::from(state == NoticeState::Sending);
     let changed = sqlx::query(
         "UPDATE notices SET state = $3, reason = $4, due = $5, decided_at = $6, attempts = attempts + $7
          WHERE community = $1 AND id = $2 AND state = $8 AND due = $9 AND attempts = $10",
@@ -262,7 +274,7 @@ async fn change(
     .bind(reason.map(word))
     .bind(due)
     .bind(decided_at)
-    .bind(failed)
+    .bind(begun)
     .bind(word(notice.state))
     .bind(notice.due)
     .bind(notice.attempts)

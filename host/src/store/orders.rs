@@ -1,5 +1,7 @@
 //! Orders that activities have the shop open, their refunds, and the goods that the shop has.
 
+use std::collections::HashMap;
+
 use serde::Serialize;
 use sqlx::any::AnyRow;
 use utoipa::ToSchema;
@@ -55,18 +57,27 @@ pub(crate) struct OrderView {
 }
 
 impl Store {
-    /// What the member has ordered and paid since an instant.
-    pub(crate) async fn ordered(&self, community: &Id, member: &Id, since: i64) -> anyhow::Result<Ordered> {
-        let row = sqlx::query(
-            "SELECT COUNT(*) AS orders, CAST(COALESCE(SUM(paid_minor - refunded_minor), 0) AS BIGINT) AS minor FROM orders
-             WHERE community = $1 AND member = $2 AND created_at >= $3 AND paid_minor > refunded_minor",
+    /// What members from one id to another have ordered and paid since an instant; those who have not are left out.
+    pub(crate) async fn ordered(
+        &self,
+        community: &Id,
+        (first, last): (&Id, &Id),
+        since: i64,
+    ) -> anyhow::Result<HashMap<Id, Ordered>> {
+        let rows = sqlx::query(
+            "SELECT member, COUNT(*) AS orders, CAST(SUM(paid_minor - refunded_minor) AS BIGINT) AS minor FROM orders
+             WHERE community = $1 AND member >= $2 AND member <= $3 AND created_at >= $4 AND paid_minor > refunded_minor
+             GROUP BY member",
         )
         .bind(community.as_str())
-        .bind(member.as_str())
+        .bind(first.as_str())
+        .bind(last.as_str())
         .bind(since)
-        .fetch_one(&self.reader)
+        .fetch_all(&self.reader)
         .await?;
-        Ok(Ordered { orders: row.int("orders")?, minor: row.int("minor")? })
+        rows.iter()
+            .map(|row| Ok((row.id("member")?, Ordered { orders: row.int("orders")?, minor: row.int("minor")? })))
+            .collect()
     }
 
     /// The order and the journal number of its last change.

@@ -3,7 +3,6 @@
 use sqlx::any::AnyRow;
 
 use crate::domain::{
-    group::GroupRole,
     id::Id,
     proposal::{Outcome, Proposal, ProposalKind, ProposalState},
     rules::{Rules, Sanction},
@@ -14,7 +13,7 @@ use super::{
     columns::{Columns, json, word},
     commit::Part,
     database::Transaction,
-    groups::{self, Joined},
+    groups::{self, Coming, Going, Joined},
     rows::{Column, Rows, Script, number},
 };
 
@@ -26,15 +25,19 @@ pub(crate) enum Decided {
     NotOpen,
     /// The group that the member was to be promoted into has its members.
     Full,
+    /// The member to be promoted may not act at all.
+    Inactive,
 }
 
 impl Store {
-    /// Keeps what somebody reports.
-    pub(crate) async fn insert_proposal(&self, community: &Id, proposal: &Proposal) -> anyhow::Result<()> {
+    /// Keeps what somebody reports. False where they have reported the member in the group already, and nobody has decided.
+    pub(crate) async fn insert_report(&self, community: &Id, proposal: &Proposal) -> anyhow::Result<bool> {
         let mut tx = self.begin().await?;
-        sqlx::query(
+        groups::lock(&mut tx, community, &proposal.group).await?;
+        let kept = sqlx::query(
             "INSERT INTO proposals (community, id, kind, group_id, member, reason, evidence, reporter, state, at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+             SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10 WHERE NOT EXISTS (SELECT 1 FROM proposals
+               WHERE community = $1 AND member = $5 AND group_id = $4 AND kind = $3 AND state = 'open' AND reporter = $8)",
         )
         .bind(community.as_str())
         .bind(proposal.id.as_str())
@@ -47,8 +50,10 @@ impl Store {
         .bind(word(proposal.state))
         .bind(proposal.at)
         .execute(&mut *tx)
-        .await?;
-        Ok(tx.commit().await?)
+        .await?
+        .rows_affected();
+        tx.commit().await?;
+        Ok(kept == 1)
     }
 
     pub(crate) async fn proposal(&self, community: &Id, id: &Id) -> anyhow::Result<Option<Proposal>> {
@@ -67,17 +72,18 @@ impl Store {
         (group, state): (Option<&Id>, Option<ProposalState>),
         page: &PageRequest,
     ) -> anyhow::Result<Page<Proposal>> {
-        let rows = sqlx::query(
-            "SELECT * FROM proposals WHERE community = $1 AND group_id = COALESCE($2, group_id) AND state = COALESCE($3, state)
-               AND id > $4 ORDER BY id LIMIT $5",
-        )
-        .bind(community.as_str())
-        .bind(group.map(Id::as_str))
-        .bind(state.map(word))
-        .bind(page.after.as_str())
-        .bind(page.fetch())
-        .fetch_all(&self.reader)
-        .await?;
+        // Two texts: with one for both, a group's would be looked for among the whole community's.
+        const ALL: &str = "SELECT * FROM proposals WHERE community = $1 AND state = COALESCE($2, state) AND id > $3
+             ORDER BY id LIMIT $4";
+        const ONE: &str = "SELECT * FROM proposals WHERE community = $1 AND state = COALESCE($2, state) AND id > $3 AND group_id = $5
+             ORDER BY id LIMIT $4";
+        let query = sqlx::query(if group.is_some() { ONE } else { ALL })
+            .bind(community.as_str())
+            .bind(state.map(word))
+            .bind(page.after.as_str())
+            .bind(page.fetch());
+        let query = if let Some(group) = group { query.bind(group.as_str()) } else { query };
+        let rows = query.fetch_all(&self.reader).await?;
         let proposals = rows.iter().map(read).collect::<anyhow::Result<_>>()?;
         Ok(Page::of(proposals, page.limit, |proposal: &Proposal| proposal.id.to_string()))
     }
@@ -98,13 +104,12 @@ impl Store {
         let outcome = match proposal.kind {
             ProposalKind::Promotion => {
                 let Proposal { group, member, .. } = &proposal;
-                let role = (GroupRole::Participant, None);
-                match groups::join(&mut tx, (community, group, member), role, now).await? {
+                match groups::join(&mut tx, (community, group, member), Coming::Promoted, now).await? {
                     Some(Joined::Yes(_)) => Outcome::Joined,
-                    // A group that is gone has no room either.
-                    Some(Joined::Full | Joined::Administered) | None => {
+                    other => {
                         tx.rollback().await?;
-                        return Ok(Decided::Full);
+                        // A group that is gone has no room either.
+                        return Ok(if matches!(other, Some(Joined::Inactive)) { Decided::Inactive } else { Decided::Full });
                     }
                 }
             }
@@ -196,7 +201,7 @@ async fn apply(
             .await?;
         }
         Sanction::Remove => {
-            groups::leave(tx, (community, group, member), now).await?;
+            groups::leave(tx, (community, group, member), Going::TakenOut, now).await?;
         }
     }
     Ok(())

@@ -38,6 +38,10 @@ pub(super) async fn change_shared(tx: &mut Transaction, part: &Part) -> anyhow::
 async fn try_shared(tx: &mut Transaction, part: &Part) -> anyhow::Result<bool> {
     let Part { id, budget, effects, to, .. } = part;
     let community = &id.community;
+    // The community's row first, as whoever else locks it does.
+    if !bind_inviters(tx, part).await? {
+        return Ok(false);
+    }
     if effects.budget != Default::default() {
         let Some(budget) = budget else { return Ok(false) };
         if !budgets::change(tx, community, budget, &effects.budget).await? {
@@ -82,7 +86,7 @@ async fn try_shared(tx: &mut Transaction, part: &Part) -> anyhow::Result<bool> {
         .execute(&mut **tx)
         .await?;
     }
-    bind_inviters(tx, part).await
+    Ok(true)
 }
 
 /// False where one of them has been brought by somebody else meanwhile, or is above who is to have brought them.

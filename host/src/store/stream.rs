@@ -43,19 +43,19 @@ impl Store {
         activity: Option<&Id>,
         position: i64,
     ) -> anyhow::Result<Vec<(i64, OutboxRow)>> {
-        let rows = sqlx::query(
-            "SELECT stream.position, outbox.* FROM stream
+        // Two texts: with one for both, SQLite would go through the whole community.
+        const ALL: &str = "SELECT stream.position, outbox.* FROM stream
              JOIN outbox ON outbox.community = stream.community AND outbox.activity = stream.activity
                AND outbox.seq = stream.seq AND outbox.ordinal = stream.ordinal
-             WHERE stream.community = $1 AND stream.position > $2 AND stream.activity = COALESCE($3, stream.activity)
-             ORDER BY stream.position LIMIT $4",
-        )
-        .bind(community.as_str())
-        .bind(position)
-        .bind(activity.map(Id::as_str))
-        .bind(ROWS_MAX)
-        .fetch_all(&self.reader)
-        .await?;
+             WHERE stream.community = $1 AND stream.position > $2 ORDER BY stream.position LIMIT $3";
+        const ONE: &str = "SELECT stream.position, outbox.* FROM stream
+             JOIN outbox ON outbox.community = stream.community AND outbox.activity = stream.activity
+               AND outbox.seq = stream.seq AND outbox.ordinal = stream.ordinal
+             WHERE stream.community = $1 AND stream.position > $2 AND stream.activity = $4 ORDER BY stream.position LIMIT $3";
+        let text = if activity.is_some() { ONE } else { ALL };
+        let query = sqlx::query(text).bind(community.as_str()).bind(position).bind(ROWS_MAX);
+        let query = if let Some(activity) = activity { query.bind(activity.as_str()) } else { query };
+        let rows = query.fetch_all(&self.reader).await?;
         rows.iter().map(|row| Ok((row.int("position")?, outbox::read(row)?))).collect()
     }
 

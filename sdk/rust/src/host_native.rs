@@ -120,9 +120,11 @@ pub(crate) fn is_in_segment(member: &str, segment: &str) -> bool {
 
 pub(crate) fn search(segment: &str, cursor: Option<&str>) -> (Vec<String>, Option<String>) {
     with(|world| {
-        let all: Vec<String> = world.members.keys().cloned().collect();
-        let after = all.into_iter().filter(|member| cursor.is_none_or(|cursor| member.as_str() > cursor));
-        (after.filter(|member| world.is_in_segment(member, segment)).collect(), None)
+        // As the host does for a defined segment: one page of members is looked at.
+        let after = world.members.keys().filter(|member| cursor.is_none_or(|cursor| member.as_str() > cursor));
+        let page: Vec<String> = after.take(world::PAGE_ROWS_MAX as usize).cloned().collect();
+        let next = page.last().filter(|_| page.len() == world::PAGE_ROWS_MAX as usize).cloned();
+        (page.into_iter().filter(|member| world.is_in_segment(member, segment)).collect(), next)
     })
 }
 
@@ -138,12 +140,12 @@ pub(crate) fn group_invite_stats(group: &str, inviter: Option<&str>) -> InviteSt
     with(|world| world.group_invite_stats(group, inviter))
 }
 
-pub(crate) fn propose_promotion(member: &str, to_group: &str, _reason: &str) -> bool {
-    with(|world| world.propose("promotion", member, to_group))
+pub(crate) fn propose_promotion(member: &str, to_group: &str, reason: &str) -> bool {
+    with(|world| world.propose("promotion", (member, to_group), &[reason]))
 }
 
-pub(crate) fn report_violation(group: &str, member: &str, _rule: &str, _evidence: &str) -> bool {
-    with(|world| world.propose("violation", member, group))
+pub(crate) fn report_violation(group: &str, member: &str, rule: &str, evidence: &str) -> bool {
+    with(|world| world.propose("violation", (member, group), &[rule, evidence]))
 }
 
 pub(crate) fn funnel(_stage: Funnel, _member: &str, _channel: Option<&str>) {

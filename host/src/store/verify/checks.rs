@@ -239,6 +239,55 @@ pub(super) const ALL: &[Check] = &[
               WHERE codes.state <> 'free' AND (codes.state <> CASE holds.state WHEN 'held' THEN 'locked' WHEN 'captured' THEN 'revealed'
                 WHEN 'revoked' THEN 'void' ELSE 'free' END)",
     },
+    Check { oracle: "V4", rule: "notices are sent by calls", sql: effects!("notices") },
+    Check { oracle: "V4", rule: "proposals of activities are made by calls", sql: effects!("proposals", " AND rows.activity IS NOT NULL") },
+    Check {
+        oracle: "V4",
+        rule: "what is told live was said",
+        sql: orphans!(
+            "stream",
+            "activity",
+            "outbox",
+            "parents.community = rows.community AND parents.activity = rows.activity AND parents.seq = rows.seq
+               AND parents.ordinal = rows.ordinal"
+        ),
+    },
+    Check {
+        oracle: "V9",
+        rule: "a message is a notice that was delivered, to a member",
+        sql: "SELECT messages.community || ' member ' || messages.member || ' has a message of ' || messages.notice || ', which was not delivered'
+              FROM messages
+              LEFT JOIN notices ON notices.community = messages.community AND notices.id = messages.notice AND notices.state = 'delivered'
+              LEFT JOIN members ON members.community = messages.community AND members.id = messages.member
+              WHERE notices.id IS NULL OR members.id IS NULL",
+    },
+    Check {
+        oracle: "V10",
+        rule: "what was delivered in-app is in the member's inbox",
+        sql: "SELECT notices.community || ' notice ' || notices.id || ' was delivered to ' || notices.recipient || ' and is in no inbox of theirs'
+              FROM notices LEFT JOIN messages ON messages.community = notices.community AND messages.notice = notices.id
+                AND messages.member = notices.recipient
+              WHERE notices.audience = 'member' AND notices.channel = 'in_app' AND notices.state = 'delivered' AND messages.notice IS NULL",
+    },
+    Check {
+        oracle: "V10",
+        rule: "a group has few administrators",
+        sql: "SELECT groups.community || ' group ' || groups.id || ' has ' || CAST(COUNT(*) AS TEXT) || ' administrators'
+              FROM groups JOIN group_members ON group_members.community = groups.community AND group_members.group_id = groups.id
+              WHERE group_members.state = 'joined' AND group_members.role = 'administrator'
+              GROUP BY groups.community, groups.id HAVING COUNT(*) > 3",
+    },
+    Check {
+        oracle: "V10",
+        rule: "a group's rules are the last version, and accepted versions were there",
+        sql: "SELECT groups.community || ' group ' || groups.id || ' has rules of version ' || CAST(groups.rules_version AS TEXT)
+              FROM groups WHERE rules_version <> (SELECT COALESCE(MAX(version), 0) FROM group_rules
+                WHERE group_rules.community = groups.community AND group_rules.group_id = groups.id)
+              UNION ALL SELECT community || ' member ' || member || ' has accepted rules of ' || group_id || ' that were never accepted'
+              FROM group_members WHERE rules_accepted_version > 0 AND NOT EXISTS (SELECT 1 FROM rule_acceptances
+                WHERE rule_acceptances.community = group_members.community AND rule_acceptances.group_id = group_members.group_id
+                  AND rule_acceptances.member = group_members.member AND rule_acceptances.version = group_members.rules_accepted_version)",
+    },
     Check {
         oracle: "V10",
         rule: "who brought whom is a forest",

@@ -6,6 +6,7 @@ use super::World;
 
 /// As in the host.
 const CHAIN_MAX: usize = 64;
+const TEXT_BYTES_MAX: usize = 500;
 
 impl World {
     /// Binds an invitee to an inviter as the host does: once, never to themselves, never in a circle.
@@ -54,8 +55,11 @@ impl World {
         self.quota.outgoing();
     }
 
-    pub(crate) fn propose(&mut self, kind: &str, member: &str, group: &str) -> bool {
-        let is_known = self.members.contains_key(member) && self.groups.contains_key(group);
+    pub(crate) fn propose(&mut self, kind: &str, (member, group): (&str, &str), texts: &[&str]) -> bool {
+        self.writing();
+        let is_known = self.members.contains_key(member)
+            && self.groups.contains_key(group)
+            && texts.iter().all(|text| (1..=TEXT_BYTES_MAX).contains(&text.len()));
         if is_known {
             self.count_outgoing();
             self.proposals.push((kind.into(), member.into(), group.into()));
