@@ -1,4 +1,4 @@
--- Rules of a community, the life of a membership, what a person decides, and news for members.
+-- Rules of a community, the life of a membership, what a person decides, news for members, and goods on their way to them.
 
 -- What the community has decided for all its activities; what is left out is as domain/rules.rs says.
 ALTER TABLE communities ADD COLUMN rules TEXT NOT NULL DEFAULT '{}';
@@ -164,3 +164,25 @@ CREATE TABLE stream (
 ;
 CREATE UNIQUE INDEX stream_once ON stream (community, activity, seq, ordinal);
 CREATE INDEX stream_by_activity ON stream (community, activity, position);
+
+-- Goods that members were given: unclaimed until the member says where they live, claimed, and then shipped; or lapsed, because
+-- nobody claimed them by `claim_by`, or revoked. The address is never told to a plugin.
+CREATE TABLE shipments (
+    community TEXT NOT NULL,
+    id TEXT NOT NULL,
+    activity TEXT NOT NULL,
+    key BYTEA NOT NULL,
+    member TEXT NOT NULL,
+    sku TEXT NOT NULL,
+    state TEXT NOT NULL,
+    claim_by BIGINT NOT NULL,
+    address TEXT,
+    tracking TEXT,
+    changed_at BIGINT NOT NULL,
+    PRIMARY KEY (community, id)
+)
+--sqlite WITHOUT ROWID
+;
+CREATE UNIQUE INDEX shipments_by_hold ON shipments (community, activity, key);
+CREATE INDEX shipments_by_member ON shipments (community, member, id);
+CREATE INDEX shipments_by_state ON shipments (community, state, id);

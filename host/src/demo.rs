@@ -76,8 +76,7 @@ async fn people(activities: &Activities, community: &Id) -> anyhow::Result<()> {
     }
     for (name, title, kind, members) in GROUPS {
         let group = id(name)?;
-        let profile =
-            GroupProfile { name: title.into(), kind, region: None, capacity: 0, parent: None };
+        let profile = GroupProfile { name: title.into(), kind, region: None, capacity: 0, parent: None };
         store.put_group(community, &group, &profile).await?;
         for member in &MEMBERS[members] {
             let of = (community, &group, &id(member)?);

@@ -22,4 +22,5 @@ pub(crate) mod plugin;
 pub(crate) mod proposal;
 pub(crate) mod refusal;
 pub(crate) mod rules;
+pub(crate) mod shipment;
 pub(crate) mod stock;

@@ -130,6 +130,17 @@ pub(crate) enum CouponMove {
     Revoke { id: Id },
 }
 
+/// What becomes of the goods that a hold is.
+#[derive(Debug, Clone)]
+pub(crate) enum ShipmentMove {
+    /// The member may claim it until then.
+    Offer { id: Id, member: Id, sku: Id, claim_by: i64, at: i64 },
+    /// Nobody has claimed it.
+    Lapse { id: Id, at: i64 },
+    /// It is taken back before it is shipped.
+    Revoke { id: Id, at: i64 },
+}
+
 /// What becomes of the code that a hold is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CodeMove {
@@ -162,6 +173,8 @@ pub(crate) struct Effects {
     pub codes: Vec<(Id, Arc<str>, CodeMove)>,
     /// By the key of the hold, in order.
     pub coupons: Vec<(Arc<str>, CouponMove)>,
+    /// By the key of the hold, in order.
+    pub shipments: Vec<(Arc<str>, ShipmentMove)>,
     pub orders: BTreeMap<Arc<str>, Order>,
     pub refunds: BTreeMap<Arc<str>, Refund>,
     /// Members who have paid an order, and when.
@@ -193,6 +206,7 @@ impl Effects {
         self.points.extend(later.points);
         self.codes.extend(later.codes);
         self.coupons.extend(later.coupons);
+        self.shipments.extend(later.shipments);
         self.heard.extend(later.heard);
         self.ledger.extend(later.ledger);
         self.notices.extend(later.notices);
@@ -222,6 +236,6 @@ impl Effects {
         self.budget != BudgetChange::default()
             || !(self.points.is_empty() && self.payables.is_empty() && self.stock.is_empty() && self.codes.is_empty())
             || !(self.coupons.is_empty() && self.ordered.is_empty() && self.inviters.is_empty())
-            || !self.heard.is_empty()
+            || !(self.heard.is_empty() && self.shipments.is_empty())
     }
 }

@@ -82,8 +82,7 @@ impl Host {
             (Some(url), Some(from)) => Some(Mailer::new(url, from)?),
             _ => None,
         };
-        let delivery =
-            Delivery::new(activities.clone(), (&config.allow_host, time_max), mailer, draining.clone())?;
+        let delivery = Delivery::new(activities.clone(), (&config.allow_host, time_max), mailer, draining.clone())?;
         let router = http::router(App::new(activities.clone(), identity, delivery.clone()), health);
         let server = tokio::spawn(http::serve(listener, router, until(draining.clone())));
         tokio::spawn(poll_timers(activities.clone(), draining.clone()));
@@ -109,11 +108,18 @@ impl Host {
     }
 
     /// Takes no more calls, answers those it took, and closes the database.
-    pub async fn stop(self) {
+    pub async fn stop(mut self) {
         let _ = self.stop.send(true);
-        let _ = self.server.await;
+        let _ = (&mut self.server).await;
         self.delivery.finish_posts(POST_TIME_MAX).await;
         let _ = tokio::time::timeout(CLOSE_TIME_MAX, self.store.close()).await;
+    }
+}
+
+impl Drop for Host {
+    /// What it has begun in the background ends.
+    fn drop(&mut self) {
+        let _ = self.stop.send(true);
     }
 }
 
@@ -161,7 +167,10 @@ async fn poll_notices(delivery: Delivery, draining: watch::Receiver<bool>) {
             Ok(true) => {}
             Ok(false) => tokio::time::sleep(DELIVERY_POLL).await,
             Err(error) => {
-                tracing::error!(error = format!("{error:#}"), "notices could not be looked for; they are looked for again");
+                tracing::error!(
+                    error = format!("{error:#}"),
+                    "notices could not be looked for; they are looked for again"
+                );
                 tokio::time::sleep(DELIVERY_POLL).await;
             }
         }

@@ -29,6 +29,7 @@ mod rights;
 mod router;
 mod rules;
 mod server;
+mod shipments;
 mod shop;
 mod stock;
 mod tokens;

@@ -33,6 +33,7 @@ pub(crate) mod proposals;
 mod rows;
 pub(crate) mod settings;
 mod shared;
+pub(crate) mod shipments;
 mod stock;
 pub(crate) mod stream;
 pub(crate) mod templates;

@@ -1,7 +1,10 @@
 //! Live: server-sent events of a community and of one activity, and what becomes of those who come again.
 
 use fairground_tests::{
-    client::HOME, component, database::Database, follower::Follower,
+    client::HOME,
+    component,
+    database::Database,
+    follower::Follower,
     host::{OPERATOR_KEY, TestHost},
 };
 use reqwest::Method;

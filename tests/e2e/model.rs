@@ -15,8 +15,11 @@ const PRICE: i64 = 400;
 const PAY_WITHIN: i64 = 1_000;
 const MEMBERS: [&str; 2] = ["ann", "bob"];
 
+/// Those who bring one another.
+const FOLK: [&str; 4] = ["ann", "bob", "cat", "dan"];
+
 /// Name, and what one costs; and how many points are one of the first.
-const OFFERS: [(&str, i64); 3] = [("points", 100), ("packet", 500), ("mug", 900)];
+const OFFERS: [(&str, i64); 4] = [("points", 100), ("packet", 500), ("mug", 900), ("coupon", 300)];
 const POINTS: i64 = 50;
 
 #[derive(Debug, Clone)]
@@ -49,9 +52,32 @@ enum Step {
         order: u8,
         minor: i64,
     },
-    /// A call that does much and breaks off.
-    Break,
+    /// A call that breaks off after so many of the things that a call may do.
+    Break(usize),
+    /// What the platform does with the coupon of a hold.
+    Coupon(u8, Use),
+    Bind {
+        member: usize,
+        inviter: usize,
+    },
+    /// Sets the one timer anew.
+    Later(i64),
     Pass(i64),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Use {
+    Reserve,
+    Spend,
+    Return,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Coupon {
+    Issued,
+    Reserved,
+    Used,
+    Revoked,
 }
 
 /// Ended is by hand, expired by the clock.
@@ -99,6 +125,10 @@ struct Model {
     units: BTreeMap<u8, Units>,
     orders: BTreeMap<u8, Order>,
     refunds: BTreeMap<u8, (u8, i64)>,
+    coupons: BTreeMap<u8, Coupon>,
+    inviters: BTreeMap<usize, usize>,
+    timer: Option<i64>,
+    rung: i64,
 }
 
 impl Model {
@@ -142,7 +172,13 @@ impl Model {
             }
             Step::Pay(key) => self.orders.get_mut(&key).map(|order| order.paid += PRICE).is_some(),
             Step::Refund { key, order, minor } => self.refund(key, order, minor),
-            Step::Break => false,
+            Step::Break(_) => false,
+            Step::Coupon(key, what) => self.coupon(key, what),
+            Step::Bind { member, inviter } => self.bind(member, inviter),
+            Step::Later(ms) => {
+                self.timer = Some(self.now + ms);
+                true
+            }
             Step::Pass(ms) => {
                 self.pass(ms);
                 true
@@ -174,6 +210,7 @@ impl Model {
             match name {
                 "points" => self.points[hold.member] += POINTS,
                 "packet" => self.payable[hold.member] += cost,
+                "coupon" => drop(self.coupons.insert(key, Coupon::Issued)),
                 _ => {
                     self.reserved -= 1;
                     self.sold += 1;
@@ -205,12 +242,43 @@ impl Model {
                 self.payable[hold.member] -= cost;
                 cost
             }
+            "coupon" => match self.coupons.get_mut(&key) {
+                Some(coupon @ Coupon::Issued) => {
+                    *coupon = Coupon::Revoked;
+                    cost
+                }
+                // What is reserved or used is lost.
+                _ => 0,
+            },
             _ => {
                 self.sold -= 1;
                 cost
             }
         };
         true
+    }
+
+    fn coupon(&mut self, key: u8, what: Use) -> bool {
+        let is_revoked = self.holds.get(&key).is_some_and(|hold| hold.state == State::Ended);
+        let Some(coupon) = self.coupons.get_mut(&key) else { return false };
+        let to = match (what, *coupon) {
+            (Use::Reserve, Coupon::Issued | Coupon::Reserved) => Coupon::Reserved,
+            (Use::Spend, Coupon::Reserved | Coupon::Used) => Coupon::Used,
+            (Use::Return, Coupon::Reserved | Coupon::Used) if is_revoked => Coupon::Revoked,
+            (Use::Return, Coupon::Reserved | Coupon::Used) => Coupon::Issued,
+            _ => return false,
+        };
+        *coupon = to;
+        true
+    }
+
+    fn bind(&mut self, member: usize, inviter: usize) -> bool {
+        let above = std::iter::successors(Some(inviter), |above| self.inviters.get(above).copied());
+        let fits = !self.inviters.contains_key(&member) && above.into_iter().all(|above| above != member);
+        if fits {
+            self.inviters.insert(member, inviter);
+        }
+        fits
     }
 
     fn end_units(&mut self, key: u8, to: State) -> bool {
@@ -238,6 +306,10 @@ impl Model {
 
     fn pass(&mut self, ms: i64) {
         self.now += ms;
+        if self.timer.is_some_and(|due| due <= self.now) {
+            self.timer = None;
+            self.rung += 1;
+        }
         let late: Vec<u8> =
             self.holds.iter().filter(|(_, hold)| hold.expires_at <= self.now).map(|(key, _)| *key).collect();
         for key in late {
@@ -259,7 +331,7 @@ fn step() -> impl Strategy<Value = Step> {
     let key = 0..4u8;
     let ttl = prop_oneof![Just(500i64), Just(86_400_000)];
     prop_oneof![
-        6 => (key.clone(), 0..3usize, 0..2usize, ttl.clone())
+        6 => (key.clone(), 0..4usize, 0..2usize, ttl.clone())
             .prop_map(|(key, offer, member, ttl)| Step::Hold { key, offer, member, ttl }),
         4 => key.clone().prop_map(Step::Capture),
         2 => key.clone().prop_map(Step::Release),
@@ -271,9 +343,13 @@ fn step() -> impl Strategy<Value = Step> {
         2 => key.clone().prop_map(Step::Buy),
         1 => key.clone().prop_map(Step::Cancel),
         2 => key.clone().prop_map(Step::Pay),
-        2 => (key.clone(), key, prop_oneof![Just(PRICE), 1..PRICE])
+        2 => (key.clone(), key.clone(), prop_oneof![Just(PRICE), 1..PRICE])
             .prop_map(|(key, order, minor)| Step::Refund { key, order, minor }),
-        1 => Just(Step::Break),
+        2 => (0..23usize).prop_map(Step::Break),
+        3 => (key.clone(), prop_oneof![Just(Use::Reserve), Just(Use::Spend), Just(Use::Return)])
+            .prop_map(|(key, what)| Step::Coupon(key, what)),
+        2 => (0..4usize, 0..4usize).prop_map(|(member, inviter)| Step::Bind { member, inviter }),
+        1 => (0..1_000i64).prop_map(Step::Later),
         2 => (1..1_200i64).prop_map(Step::Pass),
     ]
 }
@@ -290,7 +366,9 @@ static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().expect("a ru
 impl Driven {
     async fn start(database: Database) -> Self {
         let host = TestHost::start(&database).await;
-        host.settle(&MEMBERS).await;
+        host.settle(&FOLK).await;
+        let terms = json!({"title": "10 off", "discount": {"kind": "amount", "off_minor": 1_000}});
+        host.put(&format!("{HOME}/coupon-templates/ten"), terms).await.ok();
         host.put(&format!("{HOME}/shop"), json!({"kind": "demo"})).await.ok();
         host.put(&format!("{HOME}/skus/mug"), json!({"title": "A mug", "price_minor": 900, "sellable": 10})).await.ok();
         host.put(&format!("{HOME}/stock-pools/mug"), json!({"total": MUGS})).await.ok();
@@ -303,6 +381,7 @@ impl Driven {
                 "points": {"title": "x", "kind": "points", "account": "stars", "points": POINTS, "unit_cost_micro": 2_000_000},
                 "packet": {"title": "x", "kind": "red_packet", "amount_minor": 500},
                 "mug": {"title": "x", "kind": "physical", "sku": "mug", "unit_cost_minor": 900},
+                "coupon": {"title": "x", "kind": "coupon", "template": "ten", "cost_minor": 300},
             },
         }))
         .await;
@@ -352,7 +431,23 @@ impl Driven {
                 let back = json!({"key": format!("r{key}"), "order": format!("o{order}"), "minor": minor});
                 self.act(ann, "refund", back).await
             }
-            Step::Break => self.act(ann, "break", json!({})).await,
+            Step::Break(deeds) => self.act(ann, "break-after", json!({"deeds": deeds})).await,
+            Step::Coupon(key, what) => {
+                let what = match what {
+                    Use::Reserve => "reserve",
+                    Use::Spend => "use",
+                    Use::Return => "return",
+                };
+                let path = format!("{HOME}/coupons/{}/{what}", public_id("cpn", &format!("h{key}")));
+                let order = json!({"order": "x"});
+                self.host.send(Method::POST, &path, &self.host.app, Some(&order), None).await.status.is_success()
+            }
+            Step::Bind { member, inviter } => {
+                self.calls += 1;
+                let (key, by) = (self.calls.to_string(), json!({"inviter": FOLK[inviter]}));
+                self.host.act(FOLK[member], "m", "join-by", &key, by).await.ok()["output"] == true
+            }
+            Step::Later(ms) => self.act(ann, "later", json!({"ms": ms})).await,
             Step::Pass(ms) => {
                 self.host.pass(ms).await;
                 true
@@ -366,7 +461,7 @@ impl Driven {
         if seen.is_null() {
             return false;
         }
-        let (host, id) = (&self.host, order_id(&format!("o{key}")));
+        let (host, id) = (&self.host, public_id("ord", &format!("o{key}")));
         eventually(async || {
             let path = format!("{HOME}/demo-shop/orders/{id}/pay");
             host.send(Method::POST, &path, &host.operator, Some(&json!({})), None).await.status.is_success()
@@ -394,6 +489,19 @@ impl Driven {
                 "{name}"
             );
         }
+        for (member, name) in FOLK.iter().enumerate() {
+            let seen = host.get(&format!("{HOME}/members/{name}")).await.ok();
+            let wanted = model.inviters.get(&member).map(|inviter| FOLK[*inviter]);
+            assert_eq!(seen["inviter"].as_str(), wanted, "{name}");
+        }
+        for (key, coupon) in &model.coupons {
+            let member = MEMBERS[model.holds[key].member];
+            let coupons = host.listing(&format!("{HOME}/members/{member}/coupons")).await;
+            let id = public_id("cpn", &format!("h{key}"));
+            let seen = coupons.iter().find(|one| one["id"] == id.as_str()).expect("a coupon");
+            assert_eq!(seen["state"], format!("{coupon:?}").to_lowercase());
+        }
+        assert_eq!(host.ask("m", "counted").await.ok(), json!(model.rung));
         for (key, Order { paid, refunded, is_closed, .. }) in &model.orders {
             let state = match (paid, is_closed) {
                 (0, false) => "Open",
@@ -408,11 +516,11 @@ impl Driven {
     }
 }
 
-/// The name by which the shop knows an order, as the host makes it.
-fn order_id(key: &str) -> String {
+/// The name by which the world knows an order or a coupon, as the host makes it.
+fn public_id(kind: &str, key: &str) -> String {
     use sha2::{Digest, Sha256};
     let hash = Sha256::digest(format!("m\n{key}"));
-    format!("ord_{}", hash[..16].iter().map(|byte| format!("{byte:02x}")).collect::<String>())
+    format!("{kind}_{}", hash[..16].iter().map(|byte| format!("{byte:02x}")).collect::<String>())
 }
 
 /// Takes the steps in the model and in a host, and compares after each.

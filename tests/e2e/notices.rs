@@ -53,7 +53,8 @@ async fn inbox(host: &TestHost, member: &str) -> Value {
 async fn fates(host: &TestHost) -> Vec<(String, String, String)> {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let all = host.listing(&format!("{HOME}/notices")).await;
-    let mut fates: Vec<_> = all.iter().map(|one| (text(&one["template"]), text(&one["state"]), text(&one["reason"]))).collect();
+    let mut fates: Vec<_> =
+        all.iter().map(|one| (text(&one["template"]), text(&one["state"]), text(&one["reason"]))).collect();
     fates.sort();
     fates
 }

@@ -341,3 +341,62 @@ both! {
         assert_eq!(act(&host, "spend", json!({"key": "t", "account": "stars", "points": 1})).await.0, 409);
     }
 }
+
+both! {
+    async fn goods_are_claimed_and_shipped_or_come_back(database) {
+        let host = treasury(database).await;
+        let given = async |key: &str| {
+            did(&host, "hold", json!({"key": key, "offer": "mug", "to": "bob"})).await;
+            did(&host, "capture", json!({"key": key})).await;
+        };
+        let token = host.token("bob").await;
+        let own = async |key: &str| -> Value {
+            let page = host.send(Method::GET, &format!("{HOME}/members/bob/shipments"), &token, None, None).await.ok();
+            page["items"].as_array().expect("items").iter().find(|one| one["key"] == key).expect("a shipment").clone()
+        };
+        let claim = async |id: &Value, body: Value| {
+            let path = format!("{HOME}/members/bob/shipments/{}/claim", id.as_str().expect("an id"));
+            host.send(Method::POST, &path, &token, Some(&body), None).await
+        };
+        let ship = async |id: &Value| {
+            host.post(&format!("{HOME}/shipments/{}/ship", id.as_str().expect("an id")), json!({"tracking": "SF-1"})).await
+        };
+        let address = json!({"name": "Bob", "phone": "1", "lines": ["Riverside 1"], "country": "CN"});
+        given("sent").await;
+        given("slow").await;
+        assert_eq!(act(&host, "hold", json!({"key": "none", "offer": "mug", "to": "ann"})).await.0, 409, "both mugs are gone");
+        let sent = own("sent").await["id"].clone();
+        assert_eq!(ship(&sent).await.problem(), (409, "shipment.wrong-state"), "nobody has said where to");
+        assert_eq!(claim(&sent, json!({"name": "Bob", "phone": "1", "lines": [], "country": "CN"})).await.problem(), (422, "shipment.address"));
+        assert_eq!(claim(&sent, address.clone()).await.ok()["state"], "claimed");
+        assert_eq!(host.get(&format!("{HOME}/shipments")).await.ok()["items"][0]["address"]["lines"], json!(["Riverside 1"]));
+        let other = host.token("ann").await;
+        let path = format!("{HOME}/members/ann/shipments/{}/claim", sent.as_str().expect("an id"));
+        assert_eq!(host.send(Method::POST, &path, &other, Some(&address), None).await.status, 404, "it is bob's");
+        assert_eq!(ship(&sent).await.ok()["tracking"], "SF-1");
+        assert_eq!(act(&host, "revoke", json!({"key": "sent"})).await.0, 409, "it is on its way");
+
+        // What nobody claims in 30 days is in stock again, and its cost in the budget.
+        assert_eq!(budget(&host).await, (0, 1_800, 2));
+        host.pass(30 * DAY - 1).await;
+        assert_eq!(own("slow").await["state"], "unclaimed");
+        host.pass(1).await;
+        assert_eq!(own("slow").await["state"], "lapsed");
+        assert_eq!(budget(&host).await, (0, 900, 1));
+        let late = own("slow").await["id"].clone();
+        let token = host.token("bob").await;
+        let path = format!("{HOME}/members/bob/shipments/{}/claim", late.as_str().expect("an id"));
+        assert_eq!(host.send(Method::POST, &path, &token, Some(&address), None).await.problem(), (409, "shipment.wrong-state"));
+        let pool = host.get(&format!("{HOME}/stock-pools/mug")).await.ok();
+        assert_eq!((&pool["available"], &pool["sold"]), (&json!(1), &json!(1)));
+
+        // Taken back before it is shipped; and an end of the activity takes nothing from who was given something.
+        given("back").await;
+        did(&host, "revoke", json!({"key": "back"})).await;
+        given("kept").await;
+        host.post(&format!("{HOME}/activities/m/stop"), json!({})).await.ok();
+        host.pass(1).await;
+        let states = async |key: &str| host.get(&format!("{HOME}/members/bob/shipments")).await.ok()["items"].as_array().expect("items").iter().find(|one| one["key"] == key).expect("a shipment")["state"].clone();
+        assert_eq!((states("back").await, states("kept").await), (json!("revoked"), json!("unclaimed")));
+    }
+}

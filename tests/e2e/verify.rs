@@ -26,6 +26,8 @@ async fn story(database: &Database) {
         ("capture", json!({"key": "film"})),
         ("capture", json!({"key": "ten"})),
         ("capture", json!({"key": "cash"})),
+        ("hold", json!({"key": "cup", "offer": "mug", "to": "bob"})),
+        ("capture", json!({"key": "cup"})),
         ("reserve", json!({"key": "r", "pool": "mug"})),
         ("buy", json!({"key": "o", "sku": "mug", "price": 400})),
         ("say", json!({"key": "x"})),
@@ -86,6 +88,7 @@ const BREAKS: &[(&str, &str)] = &[
     ("UPDATE stream SET ordinal = 99", "V4"),
     ("UPDATE notices SET state = 'waiting'", "V9"),
     ("DELETE FROM messages", "V10"),
+    ("UPDATE shipments SET state = 'lapsed'", "V10"),
     ("UPDATE groups SET rules_version = 7", "V10"),
     (
         "INSERT INTO group_members (community, group_id, member, role, joined_at, rules_accepted_version)
@@ -143,7 +146,7 @@ both! {
             connection.execute(*text).await.expect(text);
         }
         let (mut seen, mut rules) = (BTreeSet::new(), 0);
-        let copies: Vec<&str> = "ledger budgets budget_members point_balances point_batches payables journal entries board_entries holds reservations orders refunds outbox deliveries activities activity_heads members groups group_members stock_pools codes coupons notices messages proposals stream".split(' ').collect();
+        let copies: Vec<&str> = "ledger budgets budget_members point_balances point_batches payables journal entries board_entries holds reservations orders refunds outbox deliveries activities activity_heads members groups group_members stock_pools codes coupons notices messages proposals stream shipments".split(' ').collect();
         for table in &copies {
             let copy = format!("CREATE TABLE copy_of_{table} AS SELECT * FROM {table}");
             connection.execute(sqlx::AssertSqlSafe(copy)).await.expect("a copy");

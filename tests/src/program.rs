@@ -17,7 +17,17 @@ impl Program {
     pub fn start(database: &Database) -> Self {
         let program = root().join("target/debug/fairground");
         let mut child = Command::new(&program)
-            .args(["serve", "--listen", "127.0.0.1:0", "--database", &database.url, "--log", "error"])
+            .args([
+                "serve",
+                "--listen",
+                "127.0.0.1:0",
+                "--database",
+                &database.url,
+                "--log",
+                "error",
+                "--allow-host",
+                "127.0.0.1",
+            ])
             .arg("--artifacts")
             .arg(root().join("target/test-artifacts"))
             .env("FAIRGROUND_OPERATOR_KEY", OPERATOR_KEY)

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
-    capability::bindings::exports::fairground::activity::guest::StopReason,
+    capability::{bindings::exports::fairground::activity::guest::StopReason, purse::CLAIM_TIMER},
     domain::{
         activity::Lifecycle,
         journal::{CallKind, Outcome},
@@ -143,7 +143,8 @@ impl Batch {
         };
         if finished {
             self.state_mut().head.lifecycle = Lifecycle::Settled;
-            for key in self.state().timer_keys() {
+            // What was given stays the member's to claim.
+            for key in self.state().timer_keys().into_iter().filter(|key| !key.starts_with(CLAIM_TIMER)) {
                 // What is still held, reserved or unpaid ends now.
                 let ends = promise(&key).map(|_| Timer::once(self.now, "null"));
                 self.set_timer(&key, ends);

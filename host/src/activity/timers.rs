@@ -7,7 +7,7 @@ use crate::{
         Call,
         bindings::exports::fairground::activity::guest::StopReason,
         commerce::{ORDER_TIMER, RESERVATION_TIMER},
-        purse::HOLD_TIMER,
+        purse::{CLAIM_TIMER, HOLD_TIMER},
     },
     domain::{
         journal::{CallKind, Outcome},
@@ -33,7 +33,8 @@ type Expire = fn(&mut Call, &str) -> anyhow::Result<bool>;
 
 /// What the host itself has a timer for: the name of the call in the journal, what it does, and the key of the thing promised.
 pub(super) fn promise(timer: &str) -> Option<(&'static str, Expire, &str)> {
-    let all: [(&str, &str, Expire); 3] = [
+    let all: [(&str, &str, Expire); 4] = [
+        (CLAIM_TIMER, "claim-lapsed", Call::lapse_claim),
         (HOLD_TIMER, "hold-expired", Call::expire_hold),
         (RESERVATION_TIMER, "reservation-expired", Call::expire_reservation),
         (ORDER_TIMER, "order-expired", Call::expire_order),

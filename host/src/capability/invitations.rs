@@ -35,7 +35,8 @@ impl RunningCall {
     /// Counts those who were bound in this batch, which the store does not know of yet.
     fn count_bound(&mut self, inviter: &Id, since: i64, stats: &mut InviteStats) -> wasmtime::Result<()> {
         let bound = &self.reading_again()?.shared.inviters;
-        let bound: Vec<Id> = bound.iter().filter(|(_, by)| *by == inviter).map(|(invitee, _)| invitee.clone()).collect();
+        let bound: Vec<Id> =
+            bound.iter().filter(|(_, by)| *by == inviter).map(|(invitee, _)| invitee.clone()).collect();
         let counted = self.quota.read(bound.len(), 0);
         self.within(counted)?;
         for invitee in bound {

@@ -10,14 +10,18 @@ use crate::{
         ledger::{Account, Transfer},
         offer::{Offer, OfferKind},
         order::public_id,
+        shipment::{CLAIM_WITHIN_MS, ShipmentState},
     },
-    effects::{CodeMove, CouponMove, PointAccount, PointMove, Written},
+    effects::{CodeMove, CouponMove, PointAccount, PointMove, ShipmentMove, Timer, Written},
 };
 
 use super::Call;
 
 /// Keys of the timers that put back what nobody captured.
 pub(crate) const HOLD_TIMER: &str = "\0hold\0";
+
+/// Keys of the timers that put back goods which were given and nobody claimed.
+pub(crate) const CLAIM_TIMER: &str = "\0claim\0";
 
 /// Where the host counts a member's grants of an offer, out of the plugin's sight.
 pub(super) fn grants_key(offer: &str, member: &Id) -> String {
@@ -73,6 +77,9 @@ impl Call {
                 self.credit_points(&hold, &account, i64::from(points), valid_ms);
             }
             Some(Offer { kind: OfferKind::Coupon { template, .. }, .. }) => self.issue_coupon(&hold, template),
+            Some(Offer { kind: OfferKind::Physical { sku, claim_within_ms, .. }, .. }) => {
+                self.offer_shipment(&hold, sku, claim_within_ms);
+            }
             Some(offer) if offer.is_cash() => self.move_cash(&hold, amount),
             _ => {}
         }
@@ -112,6 +119,9 @@ impl Call {
                 Ok(cost)
             }
             Some(OfferKind::Physical { sku, .. }) => {
+                let id = public_id("shp", &self.activity.id, &hold.key);
+                self.effects.shipments.push((hold.key.as_str().into(), ShipmentMove::Revoke { id, at: self.now }));
+                self.end_timer(&format!("{CLAIM_TIMER}{}", hold.key));
                 self.shared.move_stock(&mut self.effects, &sku, 0, -1);
                 Ok(cost)
             }
@@ -164,6 +174,32 @@ impl Call {
         self.effects.coupons.push((hold.key.as_str().into(), issue));
     }
 
+    /// Goods that the member may claim, for a time.
+    fn offer_shipment(&mut self, hold: &Hold, sku: Id, claim_within_ms: Option<u32>) {
+        let id = public_id("shp", &self.activity.id, &hold.key);
+        let claim_by = self.now.saturating_add(claim_within_ms.map_or(CLAIM_WITHIN_MS, i64::from));
+        let offer = ShipmentMove::Offer { id, member: hold.beneficiary.clone(), sku, claim_by, at: self.now };
+        self.effects.shipments.push((hold.key.as_str().into(), offer));
+        let timer: Arc<str> = format!("{CLAIM_TIMER}{}", hold.key).into();
+        self.state.set_timer(timer.clone(), Some(Timer::once(claim_by, "null")));
+        self.effects.timers.insert(timer, Some(Timer::once(claim_by, "null")));
+    }
+
+    /// Where the goods of a reward are; none where they were given in this very batch.
+    pub(super) fn shipment(&self, hold: &Hold) -> anyhow::Result<Option<ShipmentState>> {
+        let id = public_id("shp", &self.activity.id, &hold.key);
+        let found = self.source.runtime.block_on(self.source.store.shipment(&self.activity.id.community, &id))?;
+        Ok(found.map(|shipment| shipment.state))
+    }
+
+    fn end_timer(&mut self, key: &str) {
+        if self.state.has_timer(key) {
+            let key: Arc<str> = key.into();
+            self.state.set_timer(key.clone(), None);
+            self.effects.timers.insert(key, None);
+        }
+    }
+
     /// Cash that the member is to be paid, or no longer.
     fn move_cash(&mut self, hold: &Hold, minor: i64) {
         let (owed, payable) = (Account::Owed, Account::Payable(hold.beneficiary.clone()));
@@ -187,6 +223,29 @@ impl Call {
         hold.state = HoldState::Expired;
         self.uncount_grant(&hold)?;
         self.put_back(hold);
+        Ok(true)
+    }
+
+    /// Puts goods that nobody has claimed in time back into stock. False where somebody has, or they were taken back.
+    pub(crate) fn lapse_claim(&mut self, key: &str) -> anyhow::Result<bool> {
+        let Some(mut hold) = self.state.record::<Hold>(key)?.filter(|hold| hold.state == HoldState::Captured) else {
+            return Ok(false);
+        };
+        let is_unclaimed = self.shipment(&hold)?.is_none_or(|state| state == ShipmentState::Unclaimed);
+        let Some(OfferKind::Physical { sku, .. }) = self.offer_of(&hold).map(|offer| offer.kind) else {
+            return Ok(false);
+        };
+        if !is_unclaimed {
+            return Ok(false);
+        }
+        let id = public_id("shp", &self.activity.id, &hold.key);
+        self.effects.shipments.push((hold.key.as_str().into(), ShipmentMove::Lapse { id, at: self.now }));
+        self.shared.move_stock(&mut self.effects, &sku, 0, -1);
+        hold.state = HoldState::Expired;
+        self.uncount_grant(&hold)?;
+        let is_refundable = self.shared.budget.as_ref().is_some_and(|budget| budget.refundable);
+        let recovered = if is_refundable { hold.cost.minor } else { 0 };
+        self.refund_budget(hold, recovered);
         Ok(true)
     }
 

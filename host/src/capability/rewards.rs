@@ -6,6 +6,7 @@ use crate::{
         id::Id,
         money::Money,
         offer::{Offer, OfferKind},
+        shipment::ShipmentState,
     },
     effects::Timer,
 };
@@ -315,6 +316,11 @@ impl Host for RunningCall {
             Ok(taken) => taken,
             Err(error) => return Ok(Err(error)),
         };
+        let shipment = self.reading_again()?.shipment(&taken);
+        if self.host(shipment)? == Some(ShipmentState::Shipped) {
+            // What is on its way is the member's.
+            return Ok(Err(HoldChangeError::WrongState(wit::HoldState::Captured)));
+        }
         let back = self.reading_again()?.take_back(&taken);
         let back = self.host(back)?;
         taken.state = HoldState::Revoked;

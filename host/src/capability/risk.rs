@@ -3,7 +3,7 @@
 use crate::domain::{
     json::Json,
     member::{Member, MemberStatus},
-    rules::{RiskRules, Verdict, VelocityOf},
+    rules::{RiskRules, VelocityOf, Verdict},
 };
 
 use super::{
@@ -17,7 +17,12 @@ const ACTION_BYTES_MAX: usize = 128;
 const CLUSTERS_MAX: usize = 10;
 
 /// What speaks against an act, but for velocity: reasons, and what each comes to.
-fn standing(rules: &RiskRules, member: &Member, counterparty: Option<&Member>, now: i64) -> Vec<(&'static str, Verdict)> {
+fn standing(
+    rules: &RiskRules,
+    member: &Member,
+    counterparty: Option<&Member>,
+    now: i64,
+) -> Vec<(&'static str, Verdict)> {
     let shares_cluster = counterparty.is_some_and(|other| {
         other.id != member.id && other.clusters.iter().any(|cluster| member.clusters.contains(cluster))
     });
@@ -65,8 +70,7 @@ impl RunningCall {
             for who in whose {
                 let key = format!("\0velocity\0{}\0{who}", name.as_str());
                 let known = self.own(&key)?;
-                let times: Vec<i64> =
-                    known.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
+                let times: Vec<i64> = known.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
                 let call = self.reading_again()?;
                 let (now, counts) = (call.now, call.mode == super::Mode::Write);
                 match counted(&times, rule.max, now.saturating_sub(rule.window_ms), now) {
@@ -84,7 +88,11 @@ impl RunningCall {
 
     fn report(&mut self, member: &str, counterparty: Option<&str>, action: &str) -> wasmtime::Result<Report> {
         let Some(who) = self.member(member)? else {
-            return Ok(Report { verdict: wit::Verdict::Deny, reasons: vec!["unknown-member".into()], clusters: vec![] });
+            return Ok(Report {
+                verdict: wit::Verdict::Deny,
+                reasons: vec!["unknown-member".into()],
+                clusters: vec![],
+            });
         };
         let other = match counterparty {
             Some(other) => self.member(other)?,

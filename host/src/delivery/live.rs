@@ -195,6 +195,8 @@ mod tests {
         assert!(News::Of(town()).concerns(&town()) && News::Of(inbox("town", "ann")).concerns(&inbox("town", "ann")));
         assert!(News::Inboxes(id("town")).concerns(&inbox("town", "ann")));
         assert!(!News::Of(inbox("town", "ann")).concerns(&inbox("town", "bob")));
-        assert!(!News::Inboxes(id("town")).concerns(&inbox("else", "ann")) && !News::Inboxes(id("town")).concerns(&town()));
+        assert!(
+            !News::Inboxes(id("town")).concerns(&inbox("else", "ann")) && !News::Inboxes(id("town")).concerns(&town())
+        );
     }
 }

@@ -131,9 +131,7 @@ impl Delivery {
             let through = store.let_through(notice, room, &text, (now, now)).await?;
             if through == Some(Ok(())) {
                 self.live.tell(match notice.audience {
-                    Audience::Member => {
-                        News::Of(Followed::Inbox(notice.community.clone(), notice.recipient.clone()))
-                    }
+                    Audience::Member => News::Of(Followed::Inbox(notice.community.clone(), notice.recipient.clone())),
                     Audience::Group => News::Inboxes(notice.community.clone()),
                 });
             }
@@ -146,8 +144,13 @@ impl Delivery {
         let lease = now + LEASE_MS;
         if store.let_through(notice, room, &text, (now, lease)).await? == Some(Ok(())) {
             let attempts = notice.attempts + 1;
-            let sent =
-                NoticeRow { state: NoticeState::Sending, due: lease, decided_at: Some(now), attempts, ..notice.clone() };
+            let sent = NoticeRow {
+                state: NoticeState::Sending,
+                due: lease,
+                decided_at: Some(now),
+                attempts,
+                ..notice.clone()
+            };
             let delivery = self.clone();
             // Not awaited: others go out meanwhile.
             tokio::spawn(async move {

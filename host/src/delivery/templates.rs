@@ -143,7 +143,11 @@ mod tests {
     #[test]
     fn a_text_says_what_the_notice_says() {
         let params = [("price".to_owned(), "90".to_owned())];
-        let text = render(("Hi\n {{ member }}", "{{ price }} of {{ activity }} in {{ community }}"), &params, ("Town", "teapot", "ann"));
+        let text = render(
+            ("Hi\n {{ member }}", "{{ price }} of {{ activity }} in {{ community }}"),
+            &params,
+            ("Town", "teapot", "ann"),
+        );
         let text = text.expect("it renders");
         assert_eq!((text.title.as_str(), text.body.as_str()), ("Hi ann", "90 of teapot in Town"));
         assert_eq!(render_body("{{ price }}").expect("it renders"), "<5 & up>", "a plain text needs no escapes");
@@ -161,7 +165,10 @@ mod tests {
 
     #[test]
     fn what_cannot_be_understood_is_not_kept() {
-        assert_eq!(check_template("Hi {{ member }}", "{%- if price is defined %}{{ price | upper }}{% endif -%} * ~"), Ok(()));
+        assert_eq!(
+            check_template("Hi {{ member }}", "{%- if price is defined %}{{ price | upper }}{% endif -%} * ~"),
+            Ok(())
+        );
         for (title, body) in [
             ("{{", ""),
             ("Hi", "{% if %}"),

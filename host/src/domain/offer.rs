@@ -59,6 +59,9 @@ pub(crate) enum OfferKind {
         unit_cost_minor: i64,
         #[serde(default)]
         shipping_cost_minor: i64,
+        /// How long the member has to say where it is to go, in milliseconds; 30 days where it is left out. Then it is in stock again.
+        #[serde(default)]
+        claim_within_ms: Option<u32>,
     },
     /// A code of the stock pool of this name.
     VirtualGood {
@@ -132,7 +135,7 @@ mod tests {
         assert_eq!(cost(OfferKind::RedPacket { amount_minor: -1 }), None);
         let sku = Id::new("mug").expect("an id");
         let goods = |unit_cost_minor, shipping_cost_minor| {
-            cost(OfferKind::Physical { sku: sku.clone(), unit_cost_minor, shipping_cost_minor })
+            cost(OfferKind::Physical { sku: sku.clone(), unit_cost_minor, shipping_cost_minor, claim_within_ms: None })
         };
         assert_eq!(goods(500, 300), Some(800));
         assert_eq!(goods(i64::MAX, 1), None);

@@ -112,9 +112,8 @@ impl Segment {
     }
 
     pub(crate) fn holds(&self, member: &Member, ordered: Ordered) -> bool {
-        let is_one_of = |names: &[String], name: Option<&String>| {
-            names.is_empty() || name.is_some_and(|name| names.contains(name))
-        };
+        let is_one_of =
+            |names: &[String], name: Option<&String>| names.is_empty() || name.is_some_and(|name| names.contains(name));
         let average = ordered.minor.checked_div(ordered.orders).unwrap_or_default();
         is_one_of(&self.tiers, Some(&member.tier))
             && is_one_of(&self.channels, member.channel.as_ref())
@@ -234,9 +233,8 @@ impl Rules {
         let lists = [self.segments.len(), self.risk.velocity.len(), self.ladder.len()];
         let labels = self.segments.values().flat_map(|segment| [&segment.tiers, &segment.tags, &segment.channels]);
         let durations = self.ladder.iter().map(|step| if let Sanction::MuteMs(ms) = step { *ms } else { 1 });
-        let segments_fit = self.segments.values().all(|segment| {
-            segment.average_order_minor_min >= 0 && segment.orders_within_ms >= 0
-        });
+        let segments_fit =
+            self.segments.values().all(|segment| segment.average_order_minor_min >= 0 && segment.orders_within_ms >= 0);
         let velocity_fits =
             self.risk.velocity.iter().all(|rule| (1..=VELOCITY_MAX).contains(&rule.max) && rule.window_ms > 0);
         let checks = [
@@ -247,8 +245,14 @@ impl Rules {
             ),
             (self.notices.group_marketing_percent <= 100, "a part of a hundred is 0 to 100"),
             (!self.ladder.is_empty(), "the ladder has a step"),
-            (lists.into_iter().chain(labels.map(Vec::len)).all(|len| len <= LIST_MAX), "a list has at most 100 entries"),
-            (durations.chain([self.ladder_window_ms]).all(|ms| ms > 0), "a mute and the ladder's window take some time"),
+            (
+                lists.into_iter().chain(labels.map(Vec::len)).all(|len| len <= LIST_MAX),
+                "a list has at most 100 entries",
+            ),
+            (
+                durations.chain([self.ladder_window_ms]).all(|ms| ms > 0),
+                "a mute and the ladder's window take some time",
+            ),
             (self.risk.velocity.len() <= VELOCITY_RULES_MAX, "there are at most 10 velocity rules"),
             (velocity_fits, "a velocity rule counts 1 to 1000 acts within some time"),
             (segments_fit && self.risk.young_ms >= 0 && self.owner_budget_minor_max >= 0, "an amount is not negative"),

@@ -5,11 +5,7 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use crate::{
-    domain::{
-        group::Reach,
-        id::Id,
-        money::MINOR_MAX,
-    },
+    domain::{group::Reach, id::Id, money::MINOR_MAX},
     store::budgets::{Budget, BudgetProfile, Set},
 };
 

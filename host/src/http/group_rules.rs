@@ -99,6 +99,8 @@ pub(crate) async fn accept(
             Ok(Json(membership.ok_or_else(|| Problem::not_found("member of this group"))?))
         }
         Accepted::NotIn => Err(Problem::not_found("member of this group")),
-        Accepted::Other => Err(Problem::conflict("group.rules-version", "The rules have another version; read them again.")),
+        Accepted::Other => {
+            Err(Problem::conflict("group.rules-version", "The rules have another version; read them again."))
+        }
     }
 }

@@ -219,7 +219,10 @@ pub(crate) async fn subscribe(
 ) -> Result<Json<Subscriptions>, Problem> {
     path.of(&app, &principal).await?;
     if !(1..=ALLOWED_MAX).contains(&count) {
-        return Err(Problem::unprocessable("subscription.count", format!("A member allows 1 to {ALLOWED_MAX} at once.")));
+        return Err(Problem::unprocessable(
+            "subscription.count",
+            format!("A member allows 1 to {ALLOWED_MAX} at once."),
+        ));
     }
     let store = &app.activities.store;
     let allowed = (template.as_str(), count, key.as_str());

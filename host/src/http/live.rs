@@ -60,7 +60,12 @@ struct Told<R> {
 }
 
 /// Follows something from a place on: `read` answers what is behind a place, in order.
-pub(super) fn follow<R, F>(app: &App, (who, followed): (String, Followed), after: i64, read: R) -> Result<Response, Problem>
+pub(super) fn follow<R, F>(
+    app: &App,
+    (who, followed): (String, Followed),
+    after: i64,
+    read: R,
+) -> Result<Response, Problem>
 where
     R: Fn(Store, i64) -> F + Send + 'static,
     F: Future<Output = anyhow::Result<Vec<(i64, String)>>> + Send,
@@ -86,10 +91,13 @@ where
                 match found {
                     Ok(more) => {
                         told.after = more.last().map_or(told.after, |(place, _)| *place);
-                        let events = more.into_iter().map(|(place, text)| Event::default().id(place.to_string()).data(text));
+                        let events =
+                            more.into_iter().map(|(place, text)| Event::default().id(place.to_string()).data(text));
                         told.waiting.extend(events);
                     }
-                    Err(error) => tracing::error!(error = format!("{error:#}"), "news could not be read; they are read again"),
+                    Err(error) => {
+                        tracing::error!(error = format!("{error:#}"), "news could not be read; they are read again")
+                    }
                 }
                 if told.waiting.is_empty() && !told.follower.wait().await {
                     return None;
@@ -128,7 +136,13 @@ async fn begin(app: &App, community: &Id, last: Option<i64>) -> Result<i64, Prob
     }
 }
 
-async fn tell(app: &App, principal: &Principal, community: Id, activity: Option<Id>, last: Option<i64>) -> Result<Response, Problem> {
+async fn tell(
+    app: &App,
+    principal: &Principal,
+    community: Id,
+    activity: Option<Id>,
+    last: Option<i64>,
+) -> Result<Response, Problem> {
     let after = begin(app, &community, last).await?;
     let whom = (format!("{community} {principal:?}"), Followed::Stream(community.clone()));
     follow(app, whom, after, move |store, after| {

@@ -105,7 +105,8 @@ pub(crate) async fn put(
         let places = store.memberships(&community, &member, 1_000).await?;
         let owned = places.iter().filter(|place| place.role == GroupRole::Owner).count();
         if owned > OWNED_GROUPS_MAX {
-            warnings.push(format!("{member} owns {owned} groups; {OWNED_GROUPS_MAX} are as many as one looks after well."));
+            warnings
+                .push(format!("{member} owns {owned} groups; {OWNED_GROUPS_MAX} are as many as one looks after well."));
         }
     }
     Ok(Json(Placed { membership, warnings }))

@@ -117,7 +117,11 @@ pub(crate) async fn list(
 }
 
 /// Lets in who may decide on a proposal: nobody decides about themselves.
-async fn allow(app: &App, principal: &Principal, ProposalPath { community, proposal }: &ProposalPath) -> Result<(), Problem> {
+async fn allow(
+    app: &App,
+    principal: &Principal,
+    ProposalPath { community, proposal }: &ProposalPath,
+) -> Result<(), Problem> {
     let found = app.activities.store.proposal(community, proposal).await?;
     let found = found.ok_or_else(|| Problem::not_found("proposal"))?;
     rights::allow_in(app, principal, (community, &found.group), Right::Moderate).await?;

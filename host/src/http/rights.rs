@@ -74,7 +74,8 @@ pub(super) async fn allow_budgets(app: &App, principal: &Principal, community: &
     let Principal::Member(member) = principal else { return Ok(Reach::Everywhere) };
     let places = places(app, community, member).await?;
     let reaches = places.iter().map(|place| place.role.reach(Right::Create));
-    let widest = reaches.max_by_key(|reach| [Reach::Nowhere, Reach::Own, Reach::Everywhere].iter().position(|one| one == reach));
+    let widest =
+        reaches.max_by_key(|reach| [Reach::Nowhere, Reach::Own, Reach::Everywhere].iter().position(|one| one == reach));
     match widest {
         Some(reach @ (Reach::Own | Reach::Everywhere)) => Ok(reach),
         _ => Err(forbidden("Budgets are set by owners of groups.")),

@@ -22,7 +22,7 @@ use super::{
     identity::{Identity, Who, require},
     inbox, keys, ledger, live, members, memberships, notices, orders, participation, plugins,
     problem::Problem,
-    proposals, rewards, rules, shop, stock, tokens, webhooks,
+    proposals, rewards, rules, shipments, shop, stock, tokens, webhooks,
 };
 
 /// What handlers share. Another field must be argued for. Behind one `Arc`: each layer of each request clones it.
@@ -130,6 +130,10 @@ fn money_and_news() -> Rows {
         (OPERATOR_OR_APP, routes!(orders::list_skus)),
         (ANYBODY_KNOWN, routes!(orders::list)),
         (OPERATOR_OR_APP, routes!(orders::show)),
+        (ANYBODY_KNOWN, routes!(shipments::list_own)),
+        (ANYBODY_KNOWN, routes!(shipments::claim)),
+        (OPERATOR_OR_APP, routes!(shipments::list)),
+        (OPERATOR_OR_APP, routes!(shipments::ship)),
         (OPERATOR, routes!(shop::put)),
         (OPERATOR, routes!(shop::show)),
         (OPERATOR_OR_APP, routes!(shop::demo_orders)),

@@ -20,7 +20,9 @@ pub(crate) async fn put(
     Body(rules): Body<Rules>,
 ) -> Result<Json<Rules>, Problem> {
     communities::find(&app, &community).await?;
-    rules.check().map_err(|why| Problem::unprocessable("rules.invalid", format!("These rules make no sense: {why}.")))?;
+    rules
+        .check()
+        .map_err(|why| Problem::unprocessable("rules.invalid", format!("These rules make no sense: {why}.")))?;
     app.activities.store.set_rules(&community, &rules).await?;
     Ok(Json(rules))
 }

@@ -130,10 +130,12 @@ impl Store {
 
     /// Webhooks that are switched on and have asked for a topic by name.
     pub(crate) async fn webhooks_for(&self, community: &Id, topic: &str) -> anyhow::Result<Vec<Endpoint>> {
-        let rows = sqlx::query("SELECT * FROM endpoints WHERE community = $1 AND kind = 'webhook' AND state = 'active' ORDER BY id")
-            .bind(community.as_str())
-            .fetch_all(&self.reader)
-            .await?;
+        let rows = sqlx::query(
+            "SELECT * FROM endpoints WHERE community = $1 AND kind = 'webhook' AND state = 'active' ORDER BY id",
+        )
+        .bind(community.as_str())
+        .fetch_all(&self.reader)
+        .await?;
         let endpoints: Vec<Endpoint> = rows.iter().map(read).collect::<anyhow::Result<_>>()?;
         Ok(endpoints.into_iter().filter(|endpoint| !endpoint.topics.is_empty() && endpoint.wants(topic)).collect())
     }

@@ -31,17 +31,19 @@ impl Store {
         now: i64,
     ) -> anyhow::Result<Option<i64>> {
         let mut tx = self.begin().await?;
-        let Some(version) = lock(&mut tx, community, group).await?.map(|row| row.int("rules_version")).transpose()? else {
+        let Some(version) = lock(&mut tx, community, group).await?.map(|row| row.int("rules_version")).transpose()?
+        else {
             tx.rollback().await?;
             return Ok(None);
         };
         let text = json(document);
-        let before = sqlx::query("SELECT document FROM group_rules WHERE community = $1 AND group_id = $2 AND version = $3")
-            .bind(community.as_str())
-            .bind(group.as_str())
-            .bind(version)
-            .fetch_optional(&mut *tx)
-            .await?;
+        let before =
+            sqlx::query("SELECT document FROM group_rules WHERE community = $1 AND group_id = $2 AND version = $3")
+                .bind(community.as_str())
+                .bind(group.as_str())
+                .bind(version)
+                .fetch_optional(&mut *tx)
+                .await?;
         if before.map(|row| row.text("document")).transpose()?.as_deref() == Some(text.as_str()) {
             tx.rollback().await?;
             return Ok(Some(version));
@@ -66,7 +68,12 @@ impl Store {
     }
 
     /// A version of a group's rules, or the newest.
-    pub(crate) async fn group_rules(&self, community: &Id, group: &Id, version: Option<i64>) -> anyhow::Result<Option<GroupRules>> {
+    pub(crate) async fn group_rules(
+        &self,
+        community: &Id,
+        group: &Id,
+        version: Option<i64>,
+    ) -> anyhow::Result<Option<GroupRules>> {
         let row = sqlx::query(
             "SELECT * FROM group_rules WHERE community = $1 AND group_id = $2 AND version = COALESCE($3, version)
              ORDER BY version DESC LIMIT 1",

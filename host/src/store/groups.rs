@@ -223,12 +223,14 @@ impl Store {
         group: &Id,
         member: &Id,
     ) -> anyhow::Result<Option<Membership>> {
-        let row = sqlx::query("SELECT * FROM group_members WHERE community = $1 AND group_id = $2 AND member = $3 AND state = 'joined'")
-            .bind(community.as_str())
-            .bind(group.as_str())
-            .bind(member.as_str())
-            .fetch_optional(&self.reader)
-            .await?;
+        let row = sqlx::query(
+            "SELECT * FROM group_members WHERE community = $1 AND group_id = $2 AND member = $3 AND state = 'joined'",
+        )
+        .bind(community.as_str())
+        .bind(group.as_str())
+        .bind(member.as_str())
+        .fetch_optional(&self.reader)
+        .await?;
         row.as_ref().map(read_membership).transpose()
     }
 

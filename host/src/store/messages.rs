@@ -58,7 +58,12 @@ impl Store {
     }
 
     /// Messages behind a place, the oldest first.
-    pub(crate) async fn messages_after(&self, community: &Id, member: &Id, position: i64) -> anyhow::Result<Vec<MessageView>> {
+    pub(crate) async fn messages_after(
+        &self,
+        community: &Id,
+        member: &Id,
+        position: i64,
+    ) -> anyhow::Result<Vec<MessageView>> {
         let rows = sqlx::query(
             "SELECT messages.*, notices.activity, notices.title, notices.body FROM messages
              JOIN notices ON notices.community = messages.community AND notices.id = messages.notice

@@ -85,9 +85,11 @@ pub(crate) struct Text {
 impl Store {
     /// Notices that are to be looked at now: transactional ones first, then the oldest.
     pub(crate) async fn due_notices(&self, now: i64, limit: i64) -> anyhow::Result<Vec<NoticeRow>> {
-        const URGENT: &str = "SELECT * FROM notices WHERE state IN ('waiting', 'sending') AND urgency = 'transactional' AND due <= $1
+        const URGENT: &str =
+            "SELECT * FROM notices WHERE state IN ('waiting', 'sending') AND urgency = 'transactional' AND due <= $1
              ORDER BY due LIMIT $2";
-        const OTHERS: &str = "SELECT * FROM notices WHERE state IN ('waiting', 'sending') AND urgency <> 'transactional' AND due <= $1
+        const OTHERS: &str =
+            "SELECT * FROM notices WHERE state IN ('waiting', 'sending') AND urgency <> 'transactional' AND due <= $1
              ORDER BY due LIMIT $2";
         let mut due = Vec::new();
         for text in [URGENT, OTHERS] {
@@ -114,11 +116,7 @@ impl Store {
             Audience::Member => "UPDATE members SET id = id WHERE community = $1 AND id = $2",
             Audience::Group => "UPDATE groups SET id = id WHERE community = $1 AND id = $2",
         };
-        sqlx::query(audience)
-            .bind(notice.community.as_str())
-            .bind(notice.recipient.as_str())
-            .execute(&mut *tx)
-            .await?;
+        sqlx::query(audience).bind(notice.community.as_str()).bind(notice.recipient.as_str()).execute(&mut *tx).await?;
         if let Some(why) = find_no_room(&mut tx, notice, room).await? {
             let changed = change(&mut tx, notice, (NoticeState::Suppressed, Some(why)), (now, Some(now))).await?;
             tx.commit().await?;
@@ -192,9 +190,11 @@ impl Store {
 
     /// Notices of activities to a member since an instant, whether they have gone out or still may.
     pub(crate) async fn activity_notices(&self, community: &Id, member: &Id, since: i64) -> anyhow::Result<i64> {
-        const DECIDED: &str = "SELECT COUNT(*) FROM notices WHERE community = $1 AND audience = 'member' AND recipient = $2
+        const DECIDED: &str =
+            "SELECT COUNT(*) FROM notices WHERE community = $1 AND audience = 'member' AND recipient = $2
                AND decided_at >= $3 AND urgency = 'activity' AND state <> 'suppressed'";
-        const WAITING: &str = "SELECT COUNT(*) FROM notices WHERE community = $1 AND audience = 'member' AND recipient = $2
+        const WAITING: &str =
+            "SELECT COUNT(*) FROM notices WHERE community = $1 AND audience = 'member' AND recipient = $2
                AND decided_at IS NULL AND urgency = 'activity' AND state = 'waiting'";
         let query = |text| sqlx::query(text).bind(community.as_str()).bind(member.as_str());
         let decided = query(DECIDED).bind(since).fetch_one(&self.reader).await?;

@@ -75,7 +75,8 @@ impl Store {
         // Two texts: with one for both, a group's would be looked for among the whole community's.
         const ALL: &str = "SELECT * FROM proposals WHERE community = $1 AND state = COALESCE($2, state) AND id > $3
              ORDER BY id LIMIT $4";
-        const ONE: &str = "SELECT * FROM proposals WHERE community = $1 AND state = COALESCE($2, state) AND id > $3 AND group_id = $5
+        const ONE: &str =
+            "SELECT * FROM proposals WHERE community = $1 AND state = COALESCE($2, state) AND id > $3 AND group_id = $5
              ORDER BY id LIMIT $4";
         let query = sqlx::query(if group.is_some() { ONE } else { ALL })
             .bind(community.as_str())
@@ -109,7 +110,11 @@ impl Store {
                     other => {
                         tx.rollback().await?;
                         // A group that is gone has no room either.
-                        return Ok(if matches!(other, Some(Joined::Inactive)) { Decided::Inactive } else { Decided::Full });
+                        return Ok(if matches!(other, Some(Joined::Inactive)) {
+                            Decided::Inactive
+                        } else {
+                            Decided::Full
+                        });
                     }
                 }
             }
@@ -131,7 +136,13 @@ impl Store {
     }
 
     /// Nothing follows.
-    pub(crate) async fn dismiss_proposal(&self, community: &Id, id: &Id, by: &str, now: i64) -> anyhow::Result<Decided> {
+    pub(crate) async fn dismiss_proposal(
+        &self,
+        community: &Id,
+        id: &Id,
+        by: &str,
+        now: i64,
+    ) -> anyhow::Result<Decided> {
         let mut tx = self.begin().await?;
         let decided = decide(&mut tx, community, id, (ProposalState::Dismissed, by, now)).await?;
         tx.commit().await?;
@@ -210,7 +221,8 @@ async fn apply(
 /// What plugins propose, by the call that did.
 pub(super) fn write(script: &mut Script, parts: &[&Part]) {
     const PROPOSALS: Rows = Rows {
-        text: "INSERT INTO proposals (community, activity, id, seq, kind, group_id, member, reason, evidence, state, at)
+        text:
+            "INSERT INTO proposals (community, activity, id, seq, kind, group_id, member, reason, evidence, state, at)
                SELECT * FROM {rows} WHERE column1 IS NOT NULL",
         columns: &[
             Column::Text,

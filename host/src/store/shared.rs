@@ -7,7 +7,7 @@ use super::{
     coupons,
     database::Transaction,
     members::{self, Bound},
-    payables, points, stock,
+    payables, points, shipments, stock,
 };
 
 /// Changes what a part shares with others, or takes the part's head back and answers false.
@@ -73,6 +73,11 @@ async fn try_shared(tx: &mut Transaction, part: &Part) -> anyhow::Result<bool> {
     }
     for (hold, change) in &effects.coupons {
         if !coupons::change(tx, id, hold, change).await? {
+            return Ok(false);
+        }
+    }
+    for (hold, change) in &effects.shipments {
+        if !shipments::change(tx, id, hold, change).await? {
             return Ok(false);
         }
     }

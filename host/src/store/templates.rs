@@ -88,7 +88,9 @@ impl Store {
         .fetch_all(&self.reader)
         .await?;
         let templates = rows.iter().map(read).collect::<anyhow::Result<_>>()?;
-        Ok(Page::of(templates, page.limit, |template: &NoticeTemplate| format!("{}/{}", template.id, template.language)))
+        Ok(Page::of(templates, page.limit, |template: &NoticeTemplate| {
+            format!("{}/{}", template.id, template.language)
+        }))
     }
 }
 

@@ -2,10 +2,7 @@
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{
-    Budget, Day, Hold, Limit, OutOfBounds, Placed, Problem, Ranked, Refused,
-    host, problem::Kind,
-};
+use crate::{Budget, Day, Hold, Limit, OutOfBounds, Placed, Problem, Ranked, Refused, host, problem::Kind};
 
 /// One call of an activity. What it writes is kept when it answers, and gone when it refuses or panics.
 pub struct Call<C> {

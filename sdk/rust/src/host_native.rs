@@ -1,8 +1,8 @@
 //! The host, as tests reach it: the world of the [`crate::town::Town`] that is playing on this thread.
 
 use crate::{
-    Budget, Day, Funnel, Hold, HoldState, InviteStats, Line, Member, Newness, NotBound, NotTraded, Notice, Order, OutOfBounds, Placed,
-    Ranked, Reservation, ReservationState, Risk,
+    Budget, Day, Funnel, Hold, HoldState, InviteStats, Line, Member, Newness, NotBound, NotTraded, Notice, Order,
+    OutOfBounds, Placed, Ranked, Reservation, ReservationState, Risk,
     town::world::{self, with},
 };
 

@@ -6,7 +6,8 @@ use crate::{
     Budget, Day, Hold, HoldState, Limit, Line, NotTraded, Order, OrderState, OutOfBounds, Placed, Ranked, Refused,
     Reservation, ReservationState,
     component::fairground::activity::{
-        clock, commerce, events, log as wit_log, points as wit_points, random, ranking, rewards, scheduler, storage, types,
+        clock, commerce, events, log as wit_log, points as wit_points, random, ranking, rewards, scheduler, storage,
+        types,
     },
 };
 

@@ -16,7 +16,8 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use crate::{
-    Activity, Answer, Audience, Blueprint, Call, HoldState, HostEvent, Issue, Offers, Report, ReservationState, StopReason,
+    Activity, Answer, Audience, Blueprint, Call, HoldState, HostEvent, Issue, Offers, Report, ReservationState,
+    StopReason,
     blueprint::{Function, run},
     expired,
 };

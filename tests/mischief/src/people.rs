@@ -1,8 +1,10 @@
 //! What the guest asks of members and groups, and what it tells them.
 
-use fairground_sdk::{Audience, Channel, Funnel, InviteStats, Newness, Nothing, Notice, Urgency, Verdict, prelude::*};
+use fairground_sdk::{
+    Audience, Channel, Funnel, InviteStats, Line, Newness, Nothing, Notice, Urgency, Verdict, prelude::*,
+};
 
-use crate::Mischief;
+use crate::{Config, Mischief};
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -115,6 +117,38 @@ fn notice(input: News) -> Option<Notice> {
     })
 }
 
+/// Something of everything that a call may do, one host call or two each.
+const DEEDS: [fn(&mut Call<Config>); 22] = [
+    |call| call.save("deed", &1),
+    |call| _ = call.count("deeds", 1, 0, 1_000),
+    |call| call.rank_put("deeds", "ann", 1, 1),
+    |call| _ = call.set_timer("deed", call.now() + 1),
+    |call| call.emit("mischief.done", "deed", &1),
+    |call| _ = call.notify(&Notice::new("news", Audience::Member("ann".into()))),
+    |call| _ = call.hold("d1", "points", "ann", 1_000),
+    |call| _ = call.capture("d1"),
+    |call| _ = call.spend_points("d", "ann", "stars", 1, "deed"),
+    |call| _ = call.revoke("d1", "deed"),
+    |call| _ = call.hold("d2", "packet", "bob", 1_000),
+    |call| _ = call.release("d2", "deed"),
+    |call| _ = call.hold("d3", "coupon", "bob", 1_000),
+    |call| _ = call.capture("d3"),
+    |call| _ = call.hold("d4", "mug", "bob", 1_000),
+    |call| _ = call.capture("d4"),
+    |call| _ = call.reserve("d", "mug", 1, 1_000),
+    |call| _ = call.open_order("d", "ann", &[Line { sku: "mug".into(), quantity: 1, unit_price: 400 }], 1_000),
+    |call| _ = call.cancel_order("d", "deed"),
+    |call| _ = call.bind_inviter("dan", "ann", "deed"),
+    |call| _ = call.draw("deed", 1, 6),
+    |call| _ = call.assess_risk("ann", None, "deed"),
+];
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct After {
+    deeds: usize,
+}
+
 pub(crate) fn meets(blueprint: Blueprint<Mischief>) -> Blueprint<Mischief> {
     blueprint
         .action("tell", "Send news", |call, input: News| Ok(notice(input).is_some_and(|notice| call.notify(&notice))))
@@ -147,15 +181,17 @@ pub(crate) fn meets(blueprint: Blueprint<Mischief>) -> Blueprint<Mischief> {
             let _ = call.bind_inviter(&own, &member, "mischief");
             Ok(Stats::from(call.invite_stats(&member)))
         })
+        .action("break-after", "Break off after so many deeds", |call, After { deeds }: After| -> Answer<()> {
+            DEEDS.iter().take(deeds).for_each(|deed| deed(call));
+            panic!("on purpose, after {deeds}")
+        })
         .query("is-new", "Whether somebody is new", |call, Whom { member, .. }: Whom| {
             Ok(call.is_new(&member, Newness::Configured, call.started_at))
         })
         .query("in-segment", "Whether somebody is in a segment", |call, Named { member, segment }: Named| {
             Ok(call.is_in_segment(&member, &segment))
         })
-        .query("search", "Who is in a segment", |call, Named { segment, .. }: Named| {
-            Ok(call.search(&segment, None).0)
-        })
+        .query("search", "Who is in a segment", |call, Named { segment, .. }: Named| Ok(call.search(&segment, None).0))
         .query("brought", "Whom somebody has brought", |call, Whom { member, group }: Whom| {
             Ok(Stats::from(match group {
                 Some(group) => call.group_invite_stats(&group, Some(&member)),

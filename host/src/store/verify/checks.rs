@@ -290,6 +290,15 @@ pub(super) const ALL: &[Check] = &[
     },
     Check {
         oracle: "V10",
+        rule: "goods are where their reward says",
+        sql: "SELECT shipments.community || ' shipment ' || shipments.id || ' is ' || shipments.state || ', its reward ' || COALESCE(holds.state, 'missing')
+              FROM shipments LEFT JOIN holds ON holds.community = shipments.community AND holds.activity = shipments.activity
+                AND holds.key = shipments.key
+              WHERE COALESCE(holds.state, 'missing') <> CASE shipments.state WHEN 'lapsed' THEN 'expired' WHEN 'revoked' THEN 'revoked'
+                ELSE 'captured' END",
+    },
+    Check {
+        oracle: "V10",
         rule: "who brought whom is a forest",
         sql: "WITH RECURSIVE above (community, member, id) AS (
                 SELECT community, id, inviter FROM members WHERE inviter IS NOT NULL

@@ -102,7 +102,10 @@ impl World {
     }
 
     pub(crate) fn group_invite_stats(&self, group: &str, inviter: Option<&str>) -> InviteStats {
-        let brought = self.brought.iter().filter(|((of, _), by)| of == group && inviter.is_none_or(|inviter| by.as_str() == inviter));
+        let brought = self
+            .brought
+            .iter()
+            .filter(|((of, _), by)| of == group && inviter.is_none_or(|inviter| by.as_str() == inviter));
         let brought = brought.filter_map(|((_, member), _)| self.members.get(member).map(|(member, _)| member));
         let is_in = |member: &Member| self.groups.get(group).is_some_and(|group| group.contains(&member.id));
         count(brought, |_| true, |member| !is_in(member))
