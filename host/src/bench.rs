@@ -85,6 +85,7 @@ impl SandboxBench {
             effects: Effects::default(),
             source: self.source.clone(),
             facts: Default::default(),
+            has_asked_zone: false,
             draws: 0,
         });
         let context = ActivityContext {

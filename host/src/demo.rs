@@ -20,11 +20,18 @@ use crate::{
         api_keys::{ApiKey, KeyKind},
         budgets::BudgetProfile,
         groups::Joined,
+        templates::NoticeTemplate,
     },
 };
 
 const COMMUNITY: &str = "demo";
 const TIME_ZONE: &str = "Asia/Shanghai";
+/// What members who wish it are reminded with, by language.
+const REMINDERS: [(&str, &str, &str); 2] = [
+    ("en", "{{ title }}", "{{ member }}, you have not checked in today."),
+    ("zh", "{{ title }}", "{{ member }}，你今天還沒有簽到。"),
+];
+
 const MEMBERS: [&str; 8] = ["ann", "bob", "cat", "dan", "eve", "fay", "gus", "hal"];
 
 /// Each with its first and last member.
@@ -85,6 +92,15 @@ async fn people(activities: &Activities, community: &Id) -> anyhow::Result<()> {
                 bail!("a group without a capacity is never full");
             }
         }
+    }
+    for (language, title, body) in REMINDERS {
+        let template = NoticeTemplate {
+            id: id("check-in.remind")?,
+            language: language.into(),
+            title: title.into(),
+            body: body.into(),
+        };
+        store.put_notice_template(community, &template).await?;
     }
     let limit = Money { minor: 100_000, currency };
     let budget = BudgetProfile { limit, max_grants: None, per_member_grants: None, refundable: true };
@@ -154,6 +170,9 @@ fn what_to_try(address: SocketAddr, app_key: &str) -> String {
         act("ANN", "teapot", "start", "{}"),
         act("BOB", "teapot", "help", r#"{"session":"1-ann"}"#),
         ask("BOB", "teapot", "session?session=1-ann"),
+        "# ann wants to be reminded; what has come is in her inbox".into(),
+        act("ANN", "daily", "remind", r#"{"on":true}"#),
+        format!("curl -s {home}/members/ann/inbox -H \"Authorization: Bearer $ANN\"; echo"),
         "# what ann has got".into(),
         format!("curl -s {home}/members/ann/rewards -H \"Authorization: Bearer $ANN\"; echo"),
         String::new(),

@@ -3,6 +3,7 @@
 pub(crate) mod activity;
 pub(crate) mod calendar;
 pub(crate) mod chance;
+pub(crate) mod channel;
 pub(crate) mod community;
 pub(crate) mod coupon;
 pub(crate) mod endpoint;

@@ -2,6 +2,7 @@
 
 mod activities;
 mod budgets;
+mod channels;
 mod communities;
 mod coupons;
 mod edge;

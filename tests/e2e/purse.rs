@@ -400,3 +400,29 @@ both! {
         assert_eq!((states("back").await, states("kept").await), (json!("revoked"), json!("unclaimed")));
     }
 }
+
+both! {
+    async fn what_a_newcomer_cost_is_told_by_channel(database) {
+        // Worked example 16.
+        let host = TestHost::start(database).await;
+        let names: Vec<String> = (0..8).map(|number| format!("n{number}")).collect();
+        host.settle(&names.iter().map(String::as_str).collect::<Vec<_>>()).await;
+        host.settle(&["ann"]).await;
+        host.put(&format!("{HOME}/budgets/b"), json!({"limit": {"minor": 5_000, "currency": "CNY"}})).await.ok();
+        host.load(component("mischief")).await;
+        let offers = json!({"rebate": {"title": "x", "kind": "red_packet", "amount_minor": 150}});
+        host.begin(json!({"id": "m", "plugin": "mischief", "config": {}, "budget": "b", "capped_by_budget": true, "offers": offers})).await;
+        host.act("ann", "m", "book", "1", json!({})).await.ok();
+        for name in &names {
+            host.act(name, "m", "acquired", "1", json!({})).await.ok();
+            host.act(name, "m", "give", "2", json!({"offer": "rebate", "to": name})).await.ok();
+        }
+        host.act("ann", "m", "give", "2", json!({"offer": "rebate", "to": "ann"})).await.ok();
+        let channels = host.get(&format!("{HOME}/activities/m/channels")).await.ok();
+        let sms = json!({
+            "cost_minor": 500, "rewards_minor": 1_200, "units": 100, "acquired": 8,
+            "cac": {"minor": 1_700, "acquired": 8, "shown": "2.13"},
+        });
+        assert_eq!(channels, json!({"channels": {"sms": sms}}));
+    }
+}

@@ -207,6 +207,7 @@ impl Activities {
             effects: Effects::default(),
             source: source.clone(),
             facts: Default::default(),
+            has_asked_zone: false,
             draws: 0,
         });
         let sandbox = self.catalog.sandbox.clone();

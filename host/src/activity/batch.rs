@@ -351,6 +351,7 @@ impl Batch {
             effects,
             source: self.source.clone(),
             facts: Default::default(),
+            has_asked_zone: false,
             draws: 0,
         })
     }

@@ -6,6 +6,8 @@ use jiff::{
     tz::{self, TimeZone},
 };
 
+use crate::domain::calendar::zone_data;
+
 use super::{
     RunningCall,
     wit::{
@@ -62,23 +64,38 @@ fn plus(day: Date, days: i32) -> Result<Date, ClockError> {
     day.checked_add(i64::from(days).days()).map_err(|_| ClockError::OutOfRange)
 }
 
+impl RunningCall {
+    /// A zone was asked for: the version of the zone data is noted, once a call.
+    fn zone_asked(&mut self) -> wasmtime::Result<()> {
+        self.counting()?;
+        // While it describes itself and its config, there is no journal.
+        if let Some(call) = &mut self.call
+            && !call.has_asked_zone
+        {
+            call.has_asked_zone = true;
+            call.note("clock.zone-data", (), zone_data());
+        }
+        Ok(())
+    }
+}
+
 impl Host for RunningCall {
     fn now(&mut self) -> wasmtime::Result<i64> {
         Ok(self.reading()?.now)
     }
 
     fn business_day(&mut self, at: i64, name: String, minute: u32) -> wasmtime::Result<Result<CivilDate, ClockError>> {
-        self.counting()?;
+        self.zone_asked()?;
         Ok(zone(&name).and_then(|zone| business_day(at, &zone, minute)))
     }
 
     fn day_start(&mut self, day: CivilDate, name: String, minute: u32) -> wasmtime::Result<Result<i64, ClockError>> {
-        self.counting()?;
+        self.zone_asked()?;
         Ok(zone(&name).and_then(|zone| day_start(date(day)?, &zone, minute)))
     }
 
     fn minute_of_day(&mut self, at: i64, name: String) -> wasmtime::Result<Result<u32, ClockError>> {
-        self.counting()?;
+        self.zone_asked()?;
         Ok(zone(&name).and_then(|zone| {
             let time = instant(at)?.to_zoned(zone);
             Ok(u32::from(time.hour().unsigned_abs()) * 60 + u32::from(time.minute().unsigned_abs()))

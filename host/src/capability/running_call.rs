@@ -37,6 +37,8 @@ pub(crate) struct Call {
     pub source: Arc<Source>,
     /// What the host told from outside the activity, and the draws: JSON texts in the order asked.
     pub facts: Facts,
+    /// Whether the version of the zone data is among them.
+    pub has_asked_zone: bool,
     pub draws: u64,
 }
 

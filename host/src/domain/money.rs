@@ -25,6 +25,16 @@ pub(crate) struct Currency([u8; 3]);
 pub(crate) struct NotACurrency;
 
 impl Currency {
+    /// Decimals of its major unit (ISO 4217).
+    pub(crate) fn decimals(self) -> u32 {
+        match self.as_str() {
+            "BIF" | "CLP" | "DJF" | "GNF" | "ISK" | "JPY" | "KMF" | "KRW" | "PYG" | "RWF" | "UGX" | "VND" | "VUV"
+            | "XAF" | "XOF" | "XPF" => 0,
+            "BHD" | "IQD" | "JOD" | "KWD" | "LYD" | "OMR" | "TND" => 3,
+            _ => 2,
+        }
+    }
+
     pub(crate) fn new(code: &str) -> Result<Self, NotACurrency> {
         match <[u8; 3]>::try_from(code.as_bytes()) {
             Ok(letters) if letters.iter().all(u8::is_ascii_uppercase) => Ok(Self(letters)),

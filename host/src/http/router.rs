@@ -18,7 +18,7 @@ use utoipa_swagger_ui::SwaggerUi;
 use crate::{activity::Activities, delivery::Delivery};
 
 use super::{
-    activities, budgets, communities, coupons, edge, events, fairness, group_rules, groups, health,
+    activities, budgets, channels, communities, coupons, edge, events, fairness, group_rules, groups, health,
     identity::{Identity, Who, require},
     inbox, keys, ledger, live, members, memberships, notices, orders, participation, plugins,
     problem::Problem,
@@ -185,6 +185,7 @@ fn activities() -> Rows {
         (OPERATOR, routes!(activities::upgrade)),
         (OPERATOR, routes!(activities::journal)),
         (OPERATOR, routes!(activities::outbox)),
+        (OPERATOR_OR_APP, routes!(channels::show)),
         (OPERATOR, routes!(activities::audit)),
         (MEMBER_OR_OPERATOR, routes!(participation::act)),
         (MEMBER_OR_OPERATOR, routes!(participation::query)),

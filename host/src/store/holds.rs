@@ -17,6 +17,19 @@ use super::{
 };
 
 impl Store {
+    /// What members were given in an activity, in minor units of its budget.
+    pub(crate) async fn given(&self, id: &ActivityId) -> anyhow::Result<Vec<(String, i64)>> {
+        let rows = sqlx::query(
+            "SELECT beneficiary, CAST(SUM(cost_minor) AS BIGINT) AS minor FROM holds
+             WHERE community = $1 AND activity = $2 AND state = 'captured' GROUP BY beneficiary",
+        )
+        .bind(id.community.as_str())
+        .bind(id.activity.as_str())
+        .fetch_all(&self.reader)
+        .await?;
+        rows.iter().map(|row| Ok((row.text("beneficiary")?, row.int("minor")?))).collect()
+    }
+
     /// The hold and the journal number of its last change.
     pub(crate) async fn hold(&self, id: &ActivityId, key: &str) -> anyhow::Result<Option<(Hold, i64)>> {
         let row = sqlx::query("SELECT * FROM holds WHERE community = $1 AND activity = $2 AND key = $3")

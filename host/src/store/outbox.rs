@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 use sqlx::any::AnyRow;
 use utoipa::ToSchema;
 
-use crate::domain::id::Id;
+use crate::domain::{activity::ActivityId, channel::Growth, id::Id};
 
 use super::{
     Page, PageRequest, Store,
@@ -14,6 +14,9 @@ use super::{
     ledger::numbered,
     rows::{Column, Rows, Script},
 };
+
+/// Metrics that are read at once.
+const METRICS_PAGE: i64 = 1_000;
 
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct OutboxRow {
@@ -55,6 +58,35 @@ impl Store {
         .await?;
         let effects = rows.iter().map(read).collect::<anyhow::Result<_>>()?;
         Ok(Page::of(effects, page.limit, |effect: &OutboxRow| format!("{}.{}", effect.seq, effect.ordinal)))
+    }
+
+    /// What an activity has told of its growth, all of it.
+    pub(crate) async fn growth(&self, id: &ActivityId) -> anyhow::Result<Growth> {
+        let (mut growth, mut after) = (Growth::default(), (0, 0));
+        loop {
+            let rows = sqlx::query(
+                "SELECT * FROM outbox WHERE community = $1 AND activity = $2 AND (seq > $3 OR (seq = $3 AND ordinal > $4))
+                   AND kind = 'metric' ORDER BY seq, ordinal LIMIT $5",
+            )
+            .bind(id.community.as_str())
+            .bind(id.activity.as_str())
+            .bind(after.0)
+            .bind(after.1)
+            .bind(METRICS_PAGE)
+            .fetch_all(&self.reader)
+            .await?;
+            for row in &rows {
+                let subject = row.text("subject")?;
+                match row.text("topic")?.as_str() {
+                    "cost" => growth.book(&subject, &row.json("payload")?),
+                    _ => growth.count(&subject, &row.json("payload")?),
+                }
+                after = (row.int("seq")?, row.int("ordinal")?);
+            }
+            if (rows.len() as i64) < METRICS_PAGE {
+                return Ok(growth);
+            }
+        }
     }
 }
 

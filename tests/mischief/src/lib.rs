@@ -81,6 +81,7 @@ impl Activity for Mischief {
                 Ok(call.bind_inviter(&member, &input.inviter, "mischief").is_ok())
             })
             .query("counted", "How often was counted", |call, _: Nothing| Ok(call.counter("count")))
+            .query("rung", "How often a timer rang", |call, _: Nothing| Ok(call.counter("rung")))
             .query("write", "A query that writes", |call, _: Nothing| Ok(count(call)))
             .emits(&["mischief.done"])
             .codes(&["mischief.refused", "mischief.over-refund"])
@@ -92,6 +93,7 @@ impl Activity for Mischief {
 
     fn on_timer(call: &mut Call<Config>, _: &str, _: i64, _: &str) -> Answer<()> {
         count(call);
+        let _ = call.count("rung", 1, 0, i64::MAX);
         Ok(())
     }
 }
