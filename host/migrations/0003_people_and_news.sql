@@ -16,6 +16,10 @@ ALTER TABLE group_members ADD COLUMN left_at BIGINT;
 ALTER TABLE group_members ADD COLUMN muted_until BIGINT NOT NULL DEFAULT 0;
 CREATE INDEX group_members_by_inviter ON group_members (community, invited_by);
 
+-- Versions that were only numbers have no text that anybody could have accepted.
+UPDATE groups SET rules_version = 0;
+UPDATE group_members SET rules_accepted_version = 0;
+
 -- Every version of a group's rules that there was.
 CREATE TABLE group_rules (
     community TEXT NOT NULL,

@@ -170,7 +170,7 @@ fn what_to_try(address: SocketAddr, app_key: &str) -> String {
         act("ANN", "teapot", "start", "{}"),
         act("BOB", "teapot", "help", r#"{"session":"1-ann"}"#),
         ask("BOB", "teapot", "session?session=1-ann"),
-        "# ann wants to be reminded; what has come is in her inbox".into(),
+        "# ann wants to be reminded from tomorrow on; what comes is in her inbox".into(),
         act("ANN", "daily", "remind", r#"{"on":true}"#),
         format!("curl -s {home}/members/ann/inbox -H \"Authorization: Bearer $ANN\"; echo"),
         "# what ann has got".into(),

@@ -220,6 +220,17 @@ both! {
         assert_eq!(accept("cat", &open["items"][0]).await.ok()["outcome"], json!({"sanctioned": {"mute_ms": 7 * DAY_MS}}));
         assert_eq!(accept("bob", &report("fay").await.ok()).await.ok()["outcome"], json!({"sanctioned": "remove"}));
         assert_eq!(host.get(&format!("{HOME}/groups/g/members/fay")).await.problem(), (404, "http.not-found"));
+        // Who leaves in time is taken out all the same.
+        place(&host, "g", "eve", "participant").await.ok();
+        for number in 0..4 {
+            let reported = report("eve").await.ok();
+            if number == 3 {
+                by(&host, "eve", Method::DELETE, "/groups/g/members/eve", Value::Null).await;
+            }
+            accept("bob", &reported).await.ok();
+        }
+        let invited = by(&host, "dan", Method::POST, "/groups/g/invitations", json!({"member": "eve"})).await;
+        assert_eq!(invited.problem(), (403, "group.forbidden"));
         // Nobody decides about themselves, and what is long ago no longer counts.
         let own = report("cat").await.ok();
         assert_eq!(accept("cat", &own).await.problem(), (403, "group.forbidden"));
@@ -232,6 +243,10 @@ both! {
 both! {
     async fn roles_may_do_what_the_matrix_says(database) {
         let host = town(database).await;
+        let early = json!({"id": "early", "plugin": "mischief", "config": {}, "scope": {"groups": ["g"]}});
+        let early = by(&host, "bob", Method::POST, "/activities", early).await;
+        assert_eq!(early.problem(), (403, "group.forbidden"), "not of this plugin, until the rules say so");
+        host.put(&format!("{HOME}/rules"), json!({"owner_plugins": ["mischief"]})).await.ok();
         let wish = |id: &str, groups: Value| json!({"id": id, "plugin": "mischief", "config": {}, "scope": {"groups": groups}});
         let make = async |member: &str, wish: Value| by(&host, member, Method::POST, "/activities", wish).await;
         let refused = (403, "group.forbidden");
@@ -283,6 +298,11 @@ both! {
         };
         assert_eq!(take_out("dan", "cat").await.problem(), refused);
         assert_eq!(take_out("cat", "bob").await.problem(), refused, "an owner is above an administrator");
+        place(&host, "g", "ann", "participant").await.ok();
+        assert_eq!(take_out("cat", "ann").await.problem(), refused, "a chief owner is one everywhere");
+        let path = format!("{HOME}/groups/h/members/ann");
+        let gone = host.send(Method::DELETE, &path, &host.app, None, None).await;
+        assert_eq!(gone.problem(), (403, "http.forbidden"));
         assert_eq!(take_out("eve", "dan").await.problem(), refused, "she is not in the group");
         assert_eq!(take_out("cat", "dan").await.status, 204);
         assert_eq!(take_out("ann", "bob").await.status, 204, "a chief owner is above everybody");
@@ -307,7 +327,7 @@ both! {
         };
         let refused = (403, "group.forbidden");
         assert_eq!(budget("bob", "tea", 1).await.problem(), refused, "owners set none until the community lets them");
-        host.put(&format!("{HOME}/rules"), json!({"owner_budget_minor_max": 1_000})).await.ok();
+        host.put(&format!("{HOME}/rules"), json!({"owner_budget_minor_max": 1_000, "owner_plugins": ["mischief"]})).await.ok();
         assert_eq!(budget("bob", "tea", 1_001).await.problem(), refused);
         assert_eq!(budget("bob", "tea", 1_000).await.ok()["set_by"], "bob");
         assert_eq!(budget("bob", "cake", 1).await.problem(), refused, "all of theirs together");

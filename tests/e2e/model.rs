@@ -4,8 +4,6 @@
 #[path = "model/plain.rs"]
 mod plain;
 
-use std::sync::LazyLock;
-
 use fairground_tests::{client::HOME, component, database::Database, eventually, host::TestHost};
 use proptest::{prelude::*, test_runner::Config};
 use reqwest::Method;
@@ -111,7 +109,10 @@ struct Driven {
     calls: usize,
 }
 
-static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().expect("a runtime"));
+/// A runtime of its own for each sequence: with it goes whatever its host has begun.
+fn runtime() -> Runtime {
+    Runtime::new().expect("a runtime")
+}
 
 impl Driven {
     async fn start(database: Database) -> Self {
@@ -276,7 +277,7 @@ fn public_id(kind: &str, key: &str) -> String {
 /// Takes the steps in the model and in a host, and compares after each.
 fn play(database: Option<Database>, steps: &[Step]) {
     let Some(database) = database else { return };
-    RUNTIME.block_on(async {
+    runtime().block_on(async {
         let (mut driven, mut model) = (Driven::start(database).await, Model::default());
         for step in steps {
             assert_eq!(driven.take(step).await, model.take(step), "{step:?}");
@@ -303,6 +304,6 @@ proptest! {
 
     #[test]
     fn the_host_does_what_the_model_does_on_postgres(steps in prop::collection::vec(step(), 1..40)) {
-        play(RUNTIME.block_on(Database::postgres()), &steps);
+        play(runtime().block_on(Database::postgres()), &steps);
     }
 }

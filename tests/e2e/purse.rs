@@ -351,7 +351,7 @@ both! {
         };
         let token = host.token("bob").await;
         let own = async |key: &str| -> Value {
-            let page = host.send(Method::GET, &format!("{HOME}/members/bob/shipments"), &token, None, None).await.ok();
+            let page = host.get(&format!("{HOME}/members/bob/shipments")).await.ok();
             page["items"].as_array().expect("items").iter().find(|one| one["key"] == key).expect("a shipment").clone()
         };
         let claim = async |id: &Value, body: Value| {

@@ -12,6 +12,7 @@ use super::purse::treasury;
 async fn story(database: &Database) {
     let host = treasury(database).await;
     host.put(&format!("{HOME}/shop"), json!({"kind": "demo"})).await.ok();
+    host.put(&format!("{HOME}/stock-pools/mug"), json!({"total": 5})).await.ok();
     host.put(&format!("{HOME}/skus/mug"), json!({"title": "A mug", "price_minor": 900, "sellable": 10})).await.ok();
     host.put(&format!("{HOME}/groups/g"), json!({"name": "G", "kind": "core"})).await.ok();
     host.put(&format!("{HOME}/groups/g/members/ann"), json!({"role": "participant"})).await.ok();

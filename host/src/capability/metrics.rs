@@ -12,6 +12,17 @@ use super::{
     },
 };
 
+/// As the outbox keeps it.
+fn word(stage: FunnelStage) -> &'static str {
+    match stage {
+        FunnelStage::Acquisition => "acquisition",
+        FunnelStage::Activation => "activation",
+        FunnelStage::Retention => "retention",
+        FunnelStage::Revenue => "revenue",
+        FunnelStage::Refer => "refer",
+    }
+}
+
 impl RunningCall {
     fn is_amount(&mut self, amount: &Money) -> wasmtime::Result<bool> {
         Ok(amount.minor >= 0 && amount.currency == self.reading_again()?.activity.currency.as_str())
@@ -33,7 +44,7 @@ impl Host for RunningCall {
         {
             return Ok(Err(MetricError::BadAmount));
         }
-        let payload = Json::of(&json!({"stage": stage, "channel": channel, "value": value}));
+        let payload = Json::of(&json!({"stage": word(stage), "channel": channel, "value": value}));
         self.send(OutgoingKind::Metric, "funnel", &member, payload)?;
         Ok(Ok(()))
     }

@@ -20,7 +20,7 @@ use crate::{
     },
     store::{
         Store,
-        notices::{NoticeRow, Room, Text},
+        notices::{CROWDED_MAX, NoticeRow, Room, Text},
     },
 };
 
@@ -45,7 +45,7 @@ const LEASE_MS: i64 = 60_000;
 const SENDING_TIME_MAX: Duration = Duration::from_secs(45);
 
 /// Of one community, so that its slow receivers keep no other's notices.
-const SENDING_OF_ONE_MAX: usize = 16;
+const SENDING_OF_ONE_MAX: usize = SENDING_MAX / CROWDED_MAX;
 
 /// Where too many of a community are on their way already.
 const CROWDED_PAUSE_MS: i64 = 1_000;
@@ -88,26 +88,29 @@ enum Next {
 impl Delivery {
     /// Looks at whatever notices are due. True where there were any.
     pub(crate) async fn post_round(&self) -> anyhow::Result<bool> {
-        let due = self.activities.store.due_notices(self.activities.clock.now(), DUE_MAX).await?;
+        let store = &self.activities.store;
+        let due = store.due_notices(self.activities.clock.now(), DUE_MAX, &self.crowded()).await?;
         let any = !due.is_empty();
         for notice in due {
-            let delivery = self.clone();
+            let (delivery, known) = (self.clone(), notice.clone());
             // A task of its own: should one panic, the others are looked at all the same.
-            let looked_at = tokio::spawn(async move {
-                let result = delivery.look_at(&notice).await;
-                (notice, result)
-            });
-            match looked_at.await {
-                Ok((_, Ok(()))) => {}
-                Ok((notice, Err(error))) => {
-                    tracing::error!(error = format!("{error:#}"), notice = %notice.id, "a notice could not be looked at");
-                    let then = self.activities.clock.now() + FAULT_PAUSE_MS;
-                    self.activities.store.try_again(&notice, then).await?;
-                }
-                Err(error) => tracing::error!(%error, "a notice made the host panic"),
-            }
+            let looked_at = tokio::spawn(async move { delivery.look_at(&known).await });
+            let failed = match looked_at.await {
+                Ok(Ok(())) => continue,
+                Ok(Err(error)) => format!("{error:#}"),
+                Err(error) => error.to_string(),
+            };
+            tracing::error!(error = failed, notice = %notice.id, "a notice could not be looked at");
+            store.faulted(&notice, self.activities.clock.now() + FAULT_PAUSE_MS).await?;
         }
         Ok(any)
+    }
+
+    /// Communities whose notices fill the room that they have.
+    fn crowded(&self) -> Vec<Id> {
+        let all = self.sending_of.lock().expect("nothing panics while it is locked");
+        let full = all.iter().filter(|(_, count)| **count >= SENDING_OF_ONE_MAX);
+        full.map(|(community, _)| community.clone()).take(CROWDED_MAX).collect()
     }
 
     /// Waits until what is on its way has arrived, or has not.
@@ -141,7 +144,8 @@ impl Delivery {
             // Others are not kept waiting for those who take their time.
             return store.try_again(notice, now + CROWDED_PAUSE_MS).await;
         };
-        let lease = now + LEASE_MS;
+        // Read again: deciding may have taken a while.
+        let lease = self.activities.clock.now() + LEASE_MS;
         if store.let_through(notice, room, &text, (now, lease)).await? == Some(Ok(())) {
             let attempts = notice.attempts + 1;
             let sent = NoticeRow {

@@ -37,7 +37,10 @@ pub(crate) struct Rules {
     pub ladder: Vec<Sanction>,
     /// Violations that are older no longer count, in milliseconds. 90 days.
     pub ladder_window_ms: i64,
-    /// The highest limit of a budget that an owner of groups may set, in minor units. 0: owners set none.
+    /// Plugins that owners of groups may make activities of, by name. An owner writes the config: what is granted to such a plugin is
+    /// in an owner's hands. None.
+    pub owner_plugins: Vec<String>,
+    /// What all budgets that one owner of groups has set may come to, in minor units. 0: owners set none.
     pub owner_budget_minor_max: i64,
 }
 
@@ -51,6 +54,7 @@ impl Default for Rules {
             notices: NoticeRules::default(),
             ladder: vec![Sanction::Warn, Sanction::MuteMs(DAY_MS), Sanction::MuteMs(7 * DAY_MS), Sanction::Remove],
             ladder_window_ms: 90 * DAY_MS,
+            owner_plugins: Vec::new(),
             owner_budget_minor_max: 0,
         }
     }
@@ -230,7 +234,7 @@ impl Rules {
     /// What of it makes no sense, if anything does not.
     pub(crate) fn check(&self) -> Result<(), String> {
         let minute = |minute: u32| minute < MINUTES_OF_DAY;
-        let lists = [self.segments.len(), self.risk.velocity.len(), self.ladder.len()];
+        let lists = [self.segments.len(), self.risk.velocity.len(), self.ladder.len(), self.owner_plugins.len()];
         let labels = self.segments.values().flat_map(|segment| [&segment.tiers, &segment.tags, &segment.channels]);
         let durations = self.ladder.iter().map(|step| if let Sanction::MuteMs(ms) = step { *ms } else { 1 });
         let segments_fit =

@@ -85,6 +85,9 @@ fn view((activity, head): (Activity, Head)) -> Result<ActivityView, Problem> {
 /// the operator's to say.
 async fn check_owners(app: &App, community: &Id, wish: &Creation, owner: &Id) -> Result<(), Problem> {
     let forbidden = |detail: &str| Err(Problem::new(StatusCode::FORBIDDEN, "group.forbidden", detail));
+    if !app.activities.store.rules(community).await?.owner_plugins.contains(&wish.plugin) {
+        return forbidden("Owners of groups make activities of the plugins that the community's rules name.");
+    }
     if let Some(budget) = &wish.budget {
         let budget = app.activities.store.budget(community, budget).await?;
         if budget.is_none_or(|budget| budget.set_by.as_ref() != Some(owner)) {

@@ -145,14 +145,19 @@ pub(crate) async fn remove(
     Ids(MembershipPath { community, group, member }): Ids<MembershipPath>,
 ) -> Result<StatusCode, Problem> {
     let store = &app.activities.store;
+    if matches!(principal, Principal::App)
+        && store.membership(&community, &group, &member).await?.is_some_and(|place| place.role == GroupRole::ChiefOwner)
+    {
+        let detail = "Only an operator makes chief owners, or makes them something else.";
+        return Err(Problem::new(StatusCode::FORBIDDEN, "http.forbidden", detail));
+    }
     let is_own = matches!(&principal, Principal::Member(who) if *who == member);
     if let Principal::Member(who) = &principal
         && !is_own
     {
         rights::allow_in(&app, &principal, (&community, &group), Right::Remove).await?;
         let own = rights::role_in(&app, &community, &group, who).await?.map_or(0, GroupRole::rank);
-        let place = store.membership(&community, &group, &member).await?;
-        if place.is_some_and(|place| place.role.rank() >= own) {
+        if rights::rank_of(&app, &community, &group, &member).await? >= Some(own) {
             let detail = "Who is taken out has a lower role than who takes them out.";
             return Err(Problem::new(StatusCode::FORBIDDEN, "group.forbidden", detail));
         }

@@ -132,8 +132,7 @@ async fn allow(
     }
     if found.kind == ProposalKind::Violation {
         let own = rights::role_in(app, community, &found.group, who).await?.map_or(0, GroupRole::rank);
-        let place = app.activities.store.membership(community, &found.group, &found.member).await?;
-        if place.is_some_and(|place| place.role.rank() >= own) {
+        if rights::rank_of(app, community, &found.group, &found.member).await? >= Some(own) {
             return forbidden("Who is sanctioned has a lower role than who decides.");
         }
     }

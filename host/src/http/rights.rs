@@ -88,3 +88,11 @@ pub(super) async fn role_in(app: &App, community: &Id, group: &Id, member: &Id) 
     let counts = |place: &&Membership| place.group == *group || place.role == GroupRole::ChiefOwner;
     Ok(places.iter().filter(counts).map(|place| place.role).max_by_key(|role| role.rank()))
 }
+
+/// The rank of somebody something is done to, whether or not they may act: in the group, or as a chief owner anywhere. None where they
+/// have no place.
+pub(super) async fn rank_of(app: &App, community: &Id, group: &Id, member: &Id) -> Result<Option<u8>, Problem> {
+    let places = app.activities.store.memberships(community, member, MEMBERSHIPS_MAX).await?;
+    let counts = |place: &&Membership| place.group == *group || place.role == GroupRole::ChiefOwner;
+    Ok(places.iter().filter(counts).map(|place| place.role.rank()).max())
+}

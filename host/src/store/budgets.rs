@@ -13,7 +13,7 @@ use crate::{
     effects::BudgetChange,
 };
 
-use super::{Page, PageRequest, Store, columns::Columns, database::Transaction, ledger};
+use super::{Page, PageRequest, Store, columns::Columns, communities::lock_community, database::Transaction, ledger};
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct Budget {
@@ -69,7 +69,7 @@ impl Store {
     ) -> anyhow::Result<Set> {
         let mut tx = self.begin().await?;
         // One at a time in a community, so that the ledger has what the limit has grown by.
-        sqlx::query("UPDATE communities SET id = id WHERE id = $1").bind(community.as_str()).execute(&mut *tx).await?;
+        lock_community(&mut tx, community).await?;
         if let Some((owner, most)) = by {
             let others = sqlx::query(
                 "SELECT CAST(COALESCE(SUM(limit_minor), 0) AS BIGINT) AS minor FROM budgets WHERE community = $1 AND set_by = $2 AND id <> $3",

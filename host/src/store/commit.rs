@@ -17,6 +17,7 @@ use crate::{
 use super::{
     Store, boards,
     columns::{Columns, word},
+    communities::lock_community,
     database::Transaction,
     entries, holds, inbox, journal, ledger, notices, orders, outbox, proposals,
     rows::{Column, Rows, Script},
@@ -79,6 +80,12 @@ impl Store {
         let mut script = Script::new(self.kind);
         move_heads(&mut script, &movable, OrFail::No);
         let moved = moved(&script.run(&mut tx).await?)?;
+        // Before anything else that is shared, and in one order, as whoever else locks a community does.
+        let binding: BTreeSet<&Id> =
+            parts.iter().filter(|part| !part.effects.inviters.is_empty()).map(|part| &part.id.community).collect();
+        for community in binding {
+            lock_community(&mut tx, community).await?;
+        }
         let mut fates = Vec::with_capacity(parts.len());
         for (part, first) in parts.iter().zip(first) {
             fates.push(if !first || !moved.contains(&part.id) {

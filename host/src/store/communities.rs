@@ -14,6 +14,7 @@ use crate::domain::{
 use super::{
     Page, PageRequest, Store,
     columns::{Columns, json},
+    database::Transaction,
 };
 
 impl Store {
@@ -84,6 +85,12 @@ impl Store {
         let communities = rows.iter().map(read).collect::<anyhow::Result<_>>()?;
         Ok(Page::of(communities, page.limit, |community: &Community| community.id.to_string()))
     }
+}
+
+/// Has whoever comes next wait: what must be done one at a time in a community.
+pub(super) async fn lock_community(tx: &mut Transaction, community: &Id) -> anyhow::Result<()> {
+    sqlx::query("UPDATE communities SET id = id WHERE id = $1").bind(community.as_str()).execute(&mut **tx).await?;
+    Ok(())
 }
 
 fn read(row: &AnyRow) -> anyhow::Result<Community> {

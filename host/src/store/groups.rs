@@ -337,7 +337,7 @@ pub(super) async fn join(
     Ok(Some(Joined::Yes(read_membership(&row)?)))
 }
 
-/// Takes a member out of a group, or an invitation back. False where there was neither.
+/// Takes a member out of a group, or an invitation back; who has left in time is out all the same. False where there was nothing.
 pub(super) async fn leave(
     tx: &mut Transaction,
     (community, group, member): (&Id, &Id, &Id),
@@ -347,7 +347,8 @@ pub(super) async fn leave(
     let state = if how == Going::TakenOut { "removed" } else { "left" };
     let left = sqlx::query(
         "UPDATE group_members SET state = $5, left_at = $4, role = 'participant'
-         WHERE community = $1 AND group_id = $2 AND member = $3 AND state IN ('invited', 'joined')",
+         WHERE community = $1 AND group_id = $2 AND member = $3
+           AND (state IN ('invited', 'joined') OR (state = 'left' AND $5 = 'removed'))",
     )
     .bind(community.as_str())
     .bind(group.as_str())

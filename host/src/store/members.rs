@@ -15,6 +15,7 @@ use crate::{
 use super::{
     Page, PageRequest, Store,
     columns::{Columns, json, word},
+    communities::lock_community,
     database::Transaction,
     rows::number,
 };
@@ -183,7 +184,7 @@ pub(super) async fn bind(
     Inviter { inviter, source }: &Inviter,
 ) -> anyhow::Result<Bound> {
     // One at a time in a community: two that bind each other must not both find the way free.
-    sqlx::query("UPDATE communities SET id = id WHERE id = $1").bind(community.as_str()).execute(&mut **tx).await?;
+    lock_community(tx, community).await?;
     let before = sqlx::query("SELECT inviter FROM members WHERE community = $1 AND id = $2")
         .bind(community.as_str())
         .bind(invitee.as_str())

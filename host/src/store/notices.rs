@@ -64,6 +64,9 @@ pub(crate) struct NoticeView {
     pub at: i64,
 }
 
+/// Communities that can be left out of what is due.
+pub(crate) const CROWDED_MAX: usize = 4;
+
 /// What a notice must fit into to be let through.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Room {
@@ -83,19 +86,26 @@ pub(crate) struct Text {
 }
 
 impl Store {
-    /// Notices that are to be looked at now: transactional ones first, then the oldest.
-    pub(crate) async fn due_notices(&self, now: i64, limit: i64) -> anyhow::Result<Vec<NoticeRow>> {
+    /// Notices that are to be looked at now: transactional ones first, then the oldest. Of `crowded` communities, four at most, only
+    /// those that go nowhere but to an inbox. One that cannot be read is left out, and logged.
+    pub(crate) async fn due_notices(&self, now: i64, limit: i64, crowded: &[Id]) -> anyhow::Result<Vec<NoticeRow>> {
         const URGENT: &str =
             "SELECT * FROM notices WHERE state IN ('waiting', 'sending') AND urgency = 'transactional' AND due <= $1
-             ORDER BY due LIMIT $2";
+             AND (channel = 'in_app' OR community NOT IN ($3, $4, $5, $6)) ORDER BY due LIMIT $2";
         const OTHERS: &str =
             "SELECT * FROM notices WHERE state IN ('waiting', 'sending') AND urgency <> 'transactional' AND due <= $1
-             ORDER BY due LIMIT $2";
+             AND (channel = 'in_app' OR community NOT IN ($3, $4, $5, $6)) ORDER BY due LIMIT $2";
         let mut due = Vec::new();
         for text in [URGENT, OTHERS] {
-            let rows = sqlx::query(text).bind(now).bind(limit).fetch_all(&self.reader).await?;
-            for row in &rows {
-                due.push(read(row)?);
+            let mut query = sqlx::query(text).bind(now).bind(limit);
+            for number in 0..CROWDED_MAX {
+                query = query.bind(crowded.get(number).map_or("", Id::as_str));
+            }
+            for row in &query.fetch_all(&self.reader).await? {
+                match read(row) {
+                    Ok(notice) => due.push(notice),
+                    Err(error) => tracing::error!(error = format!("{error:#}"), "a notice cannot be read"),
+                }
             }
         }
         Ok(due)
@@ -158,6 +168,19 @@ impl Store {
     /// It did not go out, and is looked at again at `due`; its place among those that were let through it keeps.
     pub(crate) async fn try_again(&self, notice: &NoticeRow, due: i64) -> anyhow::Result<()> {
         self.change_notice(notice, (NoticeState::Waiting, None), (due, notice.decided_at)).await
+    }
+
+    /// The host itself has failed at it; it is looked at again at `due`, ten times at most.
+    pub(crate) async fn faulted(&self, notice: &NoticeRow, due: i64) -> anyhow::Result<()> {
+        let mut tx = self.begin().await?;
+        change(&mut tx, notice, (NoticeState::Waiting, None), (due, notice.decided_at)).await?;
+        sqlx::query("UPDATE notices SET attempts = attempts + 1 WHERE community = $1 AND id = $2 AND state = 'waiting' AND due = $3")
+            .bind(notice.community.as_str())
+            .bind(notice.id.as_str())
+            .bind(due)
+            .execute(&mut *tx)
+            .await?;
+        Ok(tx.commit().await?)
     }
 
     /// A notice that was on its way, read with its lease, has arrived.

@@ -55,7 +55,8 @@ impl Store {
         Ok(Page::of(shipments, page.limit, |shipment: &Shipment| shipment.id.to_string()))
     }
 
-    /// The member says where it is to go; another address takes the place of the first until it is shipped. False where it is too late.
+    /// The member says where it is to go; another address takes the place of the first until it is shipped. False where it has
+    /// lapsed, or was shipped or taken back.
     pub(crate) async fn claim_shipment(
         &self,
         community: &Id,
@@ -66,7 +67,7 @@ impl Store {
         let mut tx = self.begin().await?;
         let claimed = sqlx::query(
             "UPDATE shipments SET state = 'claimed', address = $3, changed_at = $4 WHERE community = $1 AND id = $2
-               AND (state = 'claimed' OR (state = 'unclaimed' AND claim_by > $4))",
+               AND state IN ('unclaimed', 'claimed')",
         )
         .bind(community.as_str())
         .bind(id.as_str())
@@ -132,7 +133,17 @@ pub(super) async fn change(
         .bind(id.as_str())
         .bind(*at),
     };
-    Ok(query.execute(&mut **tx).await?.rows_affected() == 1)
+    if query.execute(&mut **tx).await?.rows_affected() == 1 {
+        return Ok(true);
+    }
+    // Goods that were given before there were shipments have none, and are taken back all the same.
+    let (ShipmentMove::Lapse { id, .. } | ShipmentMove::Revoke { id, .. }) = change else { return Ok(false) };
+    let known = sqlx::query("SELECT 1 FROM shipments WHERE community = $1 AND id = $2")
+        .bind(activity.community.as_str())
+        .bind(id.as_str())
+        .fetch_optional(&mut **tx)
+        .await?;
+    Ok(known.is_none())
 }
 
 fn read(row: &AnyRow) -> anyhow::Result<Shipment> {
