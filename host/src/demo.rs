@@ -10,6 +10,7 @@ use crate::{
     domain::{
         activity::ActivityId,
         community::CommunityProfile,
+        endpoint::{Endpoint, EndpointKind, EndpointState, SHOP},
         group::{GroupKind, GroupProfile, MembershipProfile},
         id::Id,
         member::{Member, MemberProfile, MemberStatus},
@@ -93,6 +94,17 @@ async fn people(activities: &Activities, community: &Id) -> anyhow::Result<()> {
             }
         }
     }
+    let shop = Endpoint {
+        community: community.clone(),
+        id: id(SHOP)?,
+        kind: EndpointKind::DemoShop,
+        url: String::new(),
+        topics: Vec::new(),
+        keys: Vec::new(),
+        state: EndpointState::Active,
+        created_at: now,
+    };
+    store.put_endpoint(&shop).await?;
     for (language, title, body) in REMINDERS {
         let template = NoticeTemplate {
             id: id("check-in.remind")?,

@@ -291,8 +291,13 @@ both! {
         assert_eq!(by(&host, "dan", Method::GET, "/activities/a1", Value::Null).await.problem(), refused);
         let journal = host.journal("a1").await;
         assert_eq!(journal.iter().map(|call| call["actor"].clone()).collect::<Vec<_>>(), ["cat", "bob", "ann"]);
+    }
+}
 
-        // Who takes out whom.
+both! {
+    async fn who_is_taken_out_has_a_lower_role(database) {
+        let host = town(database).await;
+        let refused = (403, "group.forbidden");
         let take_out = async |who: &str, member: &str| {
             by(&host, who, Method::DELETE, &format!("/groups/g/members/{member}"), Value::Null).await
         };

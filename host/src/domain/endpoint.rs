@@ -19,6 +19,9 @@ pub(crate) enum EndpointKind {
     Stream,
 }
 
+/// The id of a community's shop.
+pub(crate) const SHOP: &str = "shop";
+
 /// The id of a community's live stream, once somebody has listened to it.
 pub(crate) const STREAM: &str = "stream";
 

@@ -12,7 +12,7 @@ use crate::{
     activity::Received,
     delivery::{Deed, check_url, signature},
     domain::{
-        endpoint::{Endpoint, EndpointKind, EndpointState, Scheme, SigningKey},
+        endpoint::{Endpoint, EndpointKind, EndpointState, SHOP, Scheme, SigningKey},
         id::Id,
         money::MINOR_MAX,
         order::ShopNews,
@@ -30,9 +30,6 @@ use super::{
 
 /// For so long after a change of the secret the one before is good: one day.
 const ROTATION_MS: i64 = 86_400_000;
-
-/// The name of a community's shop among its endpoints.
-const SHOP: &str = "shop";
 
 fn shop_id() -> Id {
     Id::new(SHOP).expect("a plain word is an id")
