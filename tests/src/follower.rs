@@ -1,6 +1,6 @@
 //! Somebody who follows a stream of server-sent events.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, time::Duration};
 
 use serde_json::Value;
 
@@ -38,7 +38,9 @@ impl Follower {
             if let Some(told) = self.told.pop_front() {
                 return Some(told);
             }
-            let chunk = self.response.chunk().await.ok()??;
+            // A minute is for ever.
+            let chunk = tokio::time::timeout(Duration::from_secs(60), self.response.chunk()).await;
+            let chunk = chunk.expect("something comes").ok()??;
             self.text.push_str(std::str::from_utf8(&chunk).expect("a text"));
             while let Some(end) = self.text.find("\n\n") {
                 let event: String = self.text.drain(..end + 2).collect();
