@@ -63,6 +63,8 @@ mod races;
 mod retries;
 #[path = "e2e/rewards.rs"]
 mod rewards;
+#[path = "e2e/rights.rs"]
+mod rights;
 #[path = "e2e/shop.rs"]
 mod shop;
 #[path = "e2e/verify.rs"]

@@ -21,7 +21,7 @@ use crate::{
         shared::Shared,
     },
     domain::{
-        activity::{Activity, Head, Lifecycle},
+        activity::{Activity, Change, Head, Lifecycle},
         journal::{CallKind, JournalRow, Outcome, Recorded, RetryKey},
         json::Json,
         refusal::{Refusal, RefusalKind},
@@ -72,8 +72,8 @@ pub(super) struct Batch {
     journal: Vec<JournalRow>,
     pub(super) effects: Effects,
     pub(super) failed_timers: Vec<Arc<str>>,
-    /// The version that the activity moves to; the batch ends with that.
-    pub(super) upgraded: Option<String>,
+    /// What the activity itself becomes; the batch ends with that.
+    pub(super) changed: Option<Change>,
     answers: Vec<(Queued, Answer)>,
 }
 
@@ -85,7 +85,7 @@ pub(super) struct Closed {
     pub(super) answers: Vec<(Queued, Answer)>,
     pub(super) failed_timers: Vec<Arc<str>>,
     pub(super) heard: Vec<Arc<str>>,
-    pub(super) upgraded: Option<String>,
+    pub(super) changed: Option<Change>,
 }
 
 impl Closed {
@@ -144,7 +144,7 @@ impl Batch {
             journal: Vec::new(),
             effects: Effects::default(),
             failed_timers: Vec::new(),
-            upgraded: None,
+            changed: None,
             answers: Vec::new(),
         }
     }
@@ -154,10 +154,10 @@ impl Batch {
         self.answers.len()
     }
 
-    /// Whether nothing of this may be run on before it is committed: it moves to another version, or has touched what other
+    /// Whether nothing of this may be run on before it is committed: the activity itself changes, or it has touched what other
     /// activities share, of which the next batch must read what has become.
     pub(super) fn is_last(&self) -> bool {
-        self.upgraded.is_some() || self.effects.is_shared()
+        self.changed.is_some() || self.effects.is_shared()
     }
 
     /// Runs what is waiting, until it is told to stop, and no longer than a slice. Of a stale batch nothing counts.
@@ -182,7 +182,7 @@ impl Batch {
                 }
             }
             let is_over = stop.load(Ordering::Relaxed) || begun.elapsed() > SLICE;
-            if !timers_done || is_over || self.upgraded.is_some() {
+            if !timers_done || is_over || self.changed.is_some() {
                 break;
             }
         }
@@ -195,7 +195,7 @@ impl Batch {
     }
 
     pub(super) fn close(self) -> Closed {
-        let Self { activity, from, state, journal, effects, failed_timers, heard, upgraded, answers, .. } = self;
+        let Self { activity, from, state, journal, effects, failed_timers, heard, changed, answers, .. } = self;
         let mut state = state.expect("no call is running");
         state.keep();
         let part = (!journal.is_empty()).then(|| Part {
@@ -205,9 +205,9 @@ impl Batch {
             to: state.head,
             journal,
             effects,
-            version: upgraded.clone(),
+            change: changed.clone(),
         });
-        Closed { state, part, answers, failed_timers, heard, upgraded }
+        Closed { state, part, answers, failed_timers, heard, changed }
     }
 
     pub(super) fn state(&self) -> &State {

@@ -128,7 +128,7 @@ impl Activities {
         Ok((activity, head))
     }
 
-    async fn check_scope(&self, community: &Community, scope: &Scope) -> Result<(), CreateError> {
+    pub(crate) async fn check_scope(&self, community: &Community, scope: &Scope) -> Result<(), CreateError> {
         let Scope::Groups(groups) = scope else { return Ok(()) };
         if groups.is_empty() || groups.len() > GROUPS_MAX {
             return invalid("/scope/groups", "scope.count", format!("1 to {GROUPS_MAX} groups"));

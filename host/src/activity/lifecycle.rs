@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::{
     capability::{bindings::exports::fairground::activity::guest::StopReason, purse::CLAIM_TIMER},
     domain::{
-        activity::Lifecycle,
+        activity::{Change, Lifecycle},
         journal::{CallKind, Outcome},
         json::Json,
         refusal::{Refusal, RefusalKind},
@@ -53,6 +53,20 @@ impl Batch {
                     set_timer(state, effects, START_TIMER, None);
                 })
             }
+            (
+                Control::Expand(scope),
+                Lifecycle::Validated | Lifecycle::Scheduled | Lifecycle::Running | Lifecycle::Paused,
+            ) => {
+                if !self.activity.scope.is_within(scope) {
+                    let message = "It is for others already: a scope grows, and never shrinks.";
+                    return Ok(Answer::Rejected(Refusal::new(RefusalKind::Conflict, "scope.not-wider", message)));
+                }
+                let input = Json::of(scope);
+                let entry =
+                    Entry { kind: CallKind::Expand, actor: key, name: "expand", key: None, input: input.as_str() };
+                self.changed = Some(Change::Scope(scope.clone()));
+                self.host_call(entry, lifecycle, &|_, _| ())
+            }
             (_, lifecycle) => Ok(Answer::Rejected(Refusal {
                 params: vec![("state".into(), Json::of(&lifecycle).as_str().trim_matches('"').into())],
                 ..Refusal::new(RefusalKind::Conflict, "common.wrong-state", "The activity is not in a state for this.")
@@ -67,7 +81,7 @@ impl Batch {
         let entry = Entry { kind: CallKind::Migrate, actor: key, name: "upgrade", key: None, input: input.as_str() };
         if to.manifest.state_version == from {
             let lifecycle = self.state().head.lifecycle;
-            self.upgraded = Some(to.manifest.version.clone());
+            self.changed = Some(Change::Version(to.manifest.version.clone()));
             return self.host_call(entry, lifecycle, &|_, _| ());
         }
         let old = std::mem::replace(&mut self.plugin, to.clone());
@@ -76,7 +90,7 @@ impl Batch {
             Ok(migrated.map(|()| "null".to_owned()))
         });
         match &moved {
-            Ok(answer) if answer.is_ok() => self.upgraded = Some(to.manifest.version.clone()),
+            Ok(answer) if answer.is_ok() => self.changed = Some(Change::Version(to.manifest.version.clone())),
             _ => self.plugin = old,
         }
         moved

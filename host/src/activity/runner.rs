@@ -169,7 +169,7 @@ impl Runner {
     fn may_run(&self) -> bool {
         let is_alone = self.flight.is_none() && self.open.is_none();
         !self.waiting.is_empty()
-            && self.open.as_ref().is_none_or(|open| open.len() < BATCH_MAX && open.upgraded.is_none())
+            && self.open.as_ref().is_none_or(|open| open.len() < BATCH_MAX && open.changed.is_none())
             && self.flight.as_ref().is_none_or(|flight| !flight.is_last)
             && (is_alone || !self.wants_refresh() && !self.state.is_full())
     }
@@ -226,9 +226,9 @@ impl Runner {
                 self.answered.age();
                 self.publish(batch.state);
                 self.rest(batch.failed_timers);
-                if let Some(version) = batch.upgraded {
+                if let Some(change) = batch.changed {
                     self.is_retiring = true;
-                    self.activity = Arc::new(Activity { version, ..(*self.activity).clone() });
+                    self.activity = Arc::new(change.apply(&self.activity));
                 }
                 answer(batch.answers);
             }
@@ -381,9 +381,9 @@ impl Runner {
             return Ok(());
         }
         let state = State::load(self.source.clone()).await?;
-        // Another host may have moved it to another version as well. Read after the state: an old version never meets a newer shape.
+        // Another host may have changed the activity itself as well. Read after the state: an old version never meets a newer shape.
         if let Some((activity, _)) = self.source.store.activity(&self.activity.id).await?
-            && activity.version != self.activity.version
+            && (activity.version != self.activity.version || activity.scope != self.activity.scope)
         {
             self.is_retiring = true;
             self.activity = Arc::new(activity);

@@ -6,6 +6,7 @@ use tokio::sync::oneshot;
 
 use crate::{
     domain::{
+        activity::Scope,
         id::Id,
         journal::{Outcome, RetryKey},
         json::Json,
@@ -57,6 +58,8 @@ pub(crate) enum Control {
     Stop,
     /// Move to another version of the plugin.
     Upgrade(String),
+    /// Be for more groups, or for everybody.
+    Expand(Scope),
 }
 
 pub(super) enum Work {

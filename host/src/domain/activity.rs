@@ -39,6 +39,36 @@ pub(crate) enum Scope {
     Groups(Vec<Id>),
 }
 
+impl Scope {
+    /// Whether everybody who may take part in this may take part in `wider`.
+    pub(crate) fn is_within(&self, wider: &Self) -> bool {
+        match (self, wider) {
+            (_, Self::All) => true,
+            (Self::All, Self::Groups(_)) => false,
+            (Self::Groups(own), Self::Groups(wider)) => own.iter().all(|group| wider.contains(group)),
+        }
+    }
+}
+
+/// What of an activity changes after its creation.
+#[derive(Debug, Clone)]
+pub(crate) enum Change {
+    /// It moves to this version of its plugin.
+    Version(String),
+    /// It is for more groups, or for everybody.
+    Scope(Scope),
+}
+
+impl Change {
+    pub(crate) fn apply(self, activity: &Activity) -> Activity {
+        let activity = activity.clone();
+        match self {
+            Self::Version(version) => Activity { version, ..activity },
+            Self::Scope(scope) => Activity { scope, ..activity },
+        }
+    }
+}
+
 /// An activity as it was created.
 #[derive(Debug, Clone)]
 pub(crate) struct Activity {

@@ -124,6 +124,8 @@ pub(crate) struct GroupRules {
 pub(crate) enum Right {
     /// Make activities for the group, and set budgets for them.
     Create,
+    /// Have what runs in the group run in more groups.
+    Expand,
     /// Start, pause, resume and stop what runs in the group.
     Publish,
     /// Decide on promotions and violations.
@@ -150,7 +152,7 @@ impl GroupRole {
         match (self, right) {
             (Self::ChiefOwner, _) => Reach::Everywhere,
             (Self::Owner, _) | (Self::Participant, Right::TakePart) => Reach::Own,
-            (Self::Administrator, Right::Create) => Reach::Nowhere,
+            (Self::Administrator, Right::Create | Right::Expand) => Reach::Nowhere,
             (Self::Administrator, _) => Reach::Own,
             (Self::Participant, _) => Reach::Nowhere,
         }
@@ -178,6 +180,7 @@ mod tests {
         let roles = [ChiefOwner, Owner, Administrator, Participant];
         let matrix = [
             (Right::Create, [Everywhere, Own, Nowhere, Nowhere]),
+            (Right::Expand, [Everywhere, Own, Nowhere, Nowhere]),
             (Right::Publish, [Everywhere, Own, Own, Nowhere]),
             (Right::Moderate, [Everywhere, Own, Own, Nowhere]),
             (Right::Remove, [Everywhere, Own, Own, Nowhere]),

@@ -14,6 +14,7 @@ pub(crate) enum CallKind {
     Stop,
     Settle,
     Migrate,
+    Expand,
 }
 
 impl CallKind {
@@ -28,6 +29,7 @@ impl CallKind {
             Self::Stop => "stop",
             Self::Settle => "settle",
             Self::Migrate => "migrate",
+            Self::Expand => "expand",
         }
     }
 }

@@ -168,7 +168,11 @@ async fn control(
         Principal::Operator(key) => key,
         Principal::Member(member) => {
             let (activity, _) = find(app, &id).await?;
-            rights::allow(app, principal, &id.community, Right::Publish, &activity.scope).await?;
+            let (right, scope) = match &control {
+                Control::Expand(wider) => (Right::Expand, wider),
+                _ => (Right::Publish, &activity.scope),
+            };
+            rights::allow(app, principal, &id.community, right, scope).await?;
             member
         }
         Principal::App => return Err(Problem::fault()),
@@ -242,6 +246,31 @@ pub(crate) async fn upgrade(
     Body(Upgrade { version }): Body<Upgrade>,
 ) -> Result<Json<ActivityView>, Problem> {
     control(&app, &principal, path, Control::Upgrade(version)).await
+}
+
+/// Who else may take part.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Expansion {
+    /// Everybody who could take part before is still among them.
+    scope: Scope,
+}
+
+/// Has it be for more groups, or for everybody: a pilot is over. A scope never shrinks.
+#[utoipa::path(post, path = "/v1/communities/{community}/activities/{activity}/expand", tag = "activities", params(ActivityPath),
+    request_body = Expansion, responses((status = 200, body = ActivityView)))]
+pub(crate) async fn expand(
+    State(app): State<App>,
+    principal: Principal,
+    Ids(path): Ids<ActivityPath>,
+    Body(Expansion { scope }): Body<Expansion>,
+) -> Result<Json<ActivityView>, Problem> {
+    let home = communities::find(&app, &path.community).await?;
+    match app.activities.check_scope(&home, &scope).await {
+        Ok(()) => control(&app, &principal, path, Control::Expand(scope)).await,
+        Err(CreateError::Invalid(issues)) => Err(Problem::invalid(issues)),
+        Err(error) => Err(anyhow::anyhow!("a scope cannot be looked at: {error:?}").into()),
+    }
 }
 
 /// Every answered call in order, newest last.

@@ -183,6 +183,7 @@ fn activities() -> Rows {
         (MEMBER_OR_OPERATOR, routes!(activities::resume)),
         (MEMBER_OR_OPERATOR, routes!(activities::stop)),
         (OPERATOR, routes!(activities::upgrade)),
+        (MEMBER_OR_OPERATOR, routes!(activities::expand)),
         (OPERATOR, routes!(activities::journal)),
         (OPERATOR, routes!(activities::outbox)),
         (OPERATOR_OR_APP, routes!(channels::show)),

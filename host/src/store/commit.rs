@@ -7,7 +7,7 @@ use sqlx::{any::AnyRow, error::DatabaseError};
 
 use crate::{
     domain::{
-        activity::{ActivityId, Head},
+        activity::{ActivityId, Change, Head},
         id::Id,
         journal::JournalRow,
     },
@@ -16,7 +16,7 @@ use crate::{
 
 use super::{
     Store, boards,
-    columns::{Columns, word},
+    columns::{Columns, json, word},
     communities::lock_community,
     database::Transaction,
     entries, holds, inbox, journal, ledger, notices, orders, outbox, proposals,
@@ -33,8 +33,8 @@ pub(crate) struct Part {
     pub to: Head,
     pub journal: Vec<JournalRow>,
     pub effects: Effects,
-    /// The version that the activity moves to, where it moves.
-    pub version: Option<String>,
+    /// What the activity itself becomes.
+    pub change: Option<Change>,
 }
 
 /// What became of a part. Only a committed one left anything behind.
@@ -52,8 +52,8 @@ pub(crate) enum Fate {
 impl Store {
     /// Writes the parts, of different activities, in one transaction. An error says that nothing is known to be written.
     pub(crate) async fn commit(&self, parts: &[Part]) -> anyhow::Result<Vec<Fate>> {
-        // What is shared, and versions, are rare, and need an answer half-way.
-        if parts.iter().all(|part| !part.effects.is_shared() && part.version.is_none()) {
+        // What is shared, and changes of an activity itself, are rare, and need an answer half-way.
+        if parts.iter().all(|part| !part.effects.is_shared() && part.change.is_none()) {
             let mut script = Script::new(self.kind);
             let all: Vec<&Part> = parts.iter().collect();
             move_heads(&mut script, &all, OrFail::Yes);
@@ -98,7 +98,7 @@ impl Store {
         }
         let committed: Vec<&Part> =
             parts.iter().zip(&fates).filter(|(_, fate)| **fate == Fate::Committed).map(|(part, _)| part).collect();
-        write_versions(&mut tx, &committed).await?;
+        write_changes(&mut tx, &committed).await?;
         let mut script = Script::new(self.kind);
         write(&mut script, &committed);
         if let Err(error) = script.run(&mut tx).await {
@@ -175,16 +175,23 @@ fn moved(rows: &[AnyRow]) -> anyhow::Result<HashSet<ActivityId>> {
     rows.map(|row| Ok(ActivityId { community: row.id("community")?, activity: row.id("activity")? })).collect()
 }
 
-async fn write_versions(tx: &mut Transaction, parts: &[&Part]) -> anyhow::Result<()> {
+async fn write_changes(tx: &mut Transaction, parts: &[&Part]) -> anyhow::Result<()> {
     for part in parts {
-        if let Some(version) = &part.version {
-            sqlx::query("UPDATE activities SET version = $3 WHERE community = $1 AND id = $2")
-                .bind(part.id.community.as_str())
-                .bind(part.id.activity.as_str())
-                .bind(version.as_str())
-                .execute(&mut **tx)
-                .await?;
-        }
+        let (text, value) = match &part.change {
+            None => continue,
+            Some(Change::Version(version)) => {
+                ("UPDATE activities SET version = $3 WHERE community = $1 AND id = $2", version.clone())
+            }
+            Some(Change::Scope(scope)) => {
+                ("UPDATE activities SET scope = $3 WHERE community = $1 AND id = $2", json(scope))
+            }
+        };
+        sqlx::query(text)
+            .bind(part.id.community.as_str())
+            .bind(part.id.activity.as_str())
+            .bind(value)
+            .execute(&mut **tx)
+            .await?;
     }
     Ok(())
 }
