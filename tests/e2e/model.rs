@@ -93,7 +93,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => key.clone().prop_map(Step::Pay),
         2 => (key.clone(), key.clone(), prop_oneof![Just(PRICE), 1..PRICE])
             .prop_map(|(key, order, minor)| Step::Refund { key, order, minor }),
-        2 => (0..23usize).prop_map(Step::Break),
+        3 => (0..59usize).prop_map(Step::Break),
         3 => (key.clone(), prop_oneof![Just(Use::Reserve), Just(Use::Spend), Just(Use::Return)])
             .prop_map(|(key, what)| Step::Coupon(key, what)),
         2 => (0..4usize, 0..4usize).prop_map(|(member, inviter)| Step::Bind { member, inviter }),
@@ -305,5 +305,15 @@ proptest! {
     #[test]
     fn the_host_does_what_the_model_does_on_postgres(steps in prop::collection::vec(step(), 1..40)) {
         play(runtime().block_on(Database::postgres()), &steps);
+    }
+}
+
+/// After each of the deeds in turn, up to all of them.
+#[test]
+fn a_call_that_breaks_off_leaves_nothing_wherever_it_does() {
+    for database in [Some(Database::sqlite()), runtime().block_on(Database::postgres())] {
+        // One that goes well in between, or the version would be given a rest.
+        let steps: Vec<Step> = (0..59).flat_map(|deeds| [Step::Break(deeds), Step::Later(1_000)]).collect();
+        play(database, &steps);
     }
 }
