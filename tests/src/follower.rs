@@ -32,15 +32,17 @@ impl Follower {
         Self { response, text: String::new(), told: VecDeque::new() }
     }
 
-    /// The next event; none where the stream has ended.
+    /// The next event; none where the stream has ended. A minute is for ever, however often the host says that it is there.
     pub async fn next(&mut self) -> Option<Told> {
+        tokio::time::timeout(Duration::from_secs(60), self.read()).await.expect("something comes")
+    }
+
+    async fn read(&mut self) -> Option<Told> {
         loop {
             if let Some(told) = self.told.pop_front() {
                 return Some(told);
             }
-            // A minute is for ever.
-            let chunk = tokio::time::timeout(Duration::from_secs(60), self.response.chunk()).await;
-            let chunk = chunk.expect("something comes").ok()??;
+            let chunk = self.response.chunk().await.ok()??;
             self.text.push_str(std::str::from_utf8(&chunk).expect("a text"));
             while let Some(end) = self.text.find("\n\n") {
                 let event: String = self.text.drain(..end + 2).collect();

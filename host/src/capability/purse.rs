@@ -139,6 +139,11 @@ impl Call {
         }
     }
 
+    /// What the budget takes of what has come back.
+    pub(super) fn recoverable(&self, minor: i64) -> i64 {
+        if self.shared.budget.as_ref().is_some_and(|budget| budget.refundable) { minor } else { 0 }
+    }
+
     /// A hold was revoked: the budget has back what it takes back.
     pub(super) fn refund_budget(&mut self, hold: Hold, recovered: i64) {
         let is_refundable = self.shared.budget.as_ref().is_some_and(|budget| budget.refundable);
@@ -243,8 +248,7 @@ impl Call {
         self.shared.move_stock(&mut self.effects, &sku, 0, -1);
         hold.state = HoldState::Expired;
         self.uncount_grant(&hold)?;
-        let is_refundable = self.shared.budget.as_ref().is_some_and(|budget| budget.refundable);
-        let recovered = if is_refundable { hold.cost.minor } else { 0 };
+        let recovered = self.recoverable(hold.cost.minor);
         self.refund_budget(hold, recovered);
         Ok(true)
     }

@@ -327,8 +327,7 @@ impl Host for RunningCall {
         taken.reason = reason;
         self.count_grant(&taken, -1)?;
         let call = self.reading_again()?;
-        let is_refundable = call.shared.budget.as_ref().is_some_and(|budget| budget.refundable);
-        let recovered = Money { minor: if is_refundable { back } else { 0 }, currency: taken.cost.currency };
+        let recovered = Money { minor: call.recoverable(back), currency: taken.cost.currency };
         let answer = (hold(&taken), money(&recovered));
         call.refund_budget(taken, recovered.minor);
         call.note("rewards.revoke", key, &answer.1);

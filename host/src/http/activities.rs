@@ -84,7 +84,7 @@ fn view((activity, head): (Activity, Head)) -> Result<ActivityView, Problem> {
 /// What an owner of groups may give: cash from budgets that they have set, and badges. What points, coupons and goods cost is
 /// the operator's to say.
 async fn check_owners(app: &App, community: &Id, wish: &Creation, owner: &Id) -> Result<(), Problem> {
-    let forbidden = |detail: &str| Err(Problem::new(StatusCode::FORBIDDEN, "group.forbidden", detail));
+    let forbidden = |detail: &str| Err(rights::forbidden(detail));
     if !app.activities.store.rules(community).await?.owner_plugins.contains(&wish.plugin) {
         return forbidden("Owners of groups make activities of the plugins that the community's rules name.");
     }

@@ -1,6 +1,6 @@
 //! `/v1/communities/{community}/budgets`.
 
-use axum::{Json, extract::State, http::StatusCode};
+use axum::{Json, extract::State};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -40,11 +40,10 @@ async fn owner<'p>(
 ) -> Result<Option<(&'p Id, i64)>, Problem> {
     let reach = rights::allow_budgets(app, principal, community).await?;
     let (Reach::Own, Principal::Member(owner)) = (reach, principal) else { return Ok(None) };
-    let forbidden = |detail: String| Problem::new(StatusCode::FORBIDDEN, "group.forbidden", detail);
     let most = app.activities.store.rules(community).await?.owner_budget_minor_max;
     let before = app.activities.store.budget(community, budget).await?;
     if before.is_some_and(|before| before.set_by.as_ref() != Some(owner)) {
-        return Err(forbidden("This budget was set by somebody else.".into()));
+        return Err(rights::forbidden("This budget was set by somebody else."));
     }
     Ok(Some((owner, most)))
 }
@@ -78,7 +77,7 @@ pub(crate) async fn put(
         }
         Set::TooMuch => {
             let detail = "An owner's budgets come to no more than the community's rules say.";
-            Err(Problem::new(StatusCode::FORBIDDEN, "group.forbidden", detail))
+            Err(rights::forbidden(detail))
         }
     }
 }

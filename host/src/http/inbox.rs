@@ -231,9 +231,6 @@ pub(crate) async fn subscribe(
             let subscriptions = store.subscriptions(&path.community, &path.member).await?;
             Ok(Json(Subscriptions { subscriptions }))
         }
-        Deed::Other => Err(Problem::unprocessable(
-            "common.idempotency-mismatch",
-            "This idempotency key was used before with another input.",
-        )),
+        Deed::Other => Err(Problem::idempotency_mismatch()),
     }
 }

@@ -70,10 +70,7 @@ pub(crate) async fn pay_out(
             let minor = store.payable(&community, &member).await?;
             Ok(Json(Payable { member, payable: Money { minor, currency: home.currency } }))
         }
-        Some(Deed::Other) => Err(Problem::unprocessable(
-            "common.idempotency-mismatch",
-            "This idempotency key was used before with another input.",
-        )),
+        Some(Deed::Other) => Err(Problem::idempotency_mismatch()),
         None => Err(Problem::conflict("payout.too-much", "So much is not owed to this member.")),
     }
 }

@@ -56,9 +56,7 @@ fn joined(joined: Option<Joined>) -> Result<Membership, Problem> {
             "group.administrators",
             format!("A group has at most {ADMINISTRATORS_MAX} administrators."),
         )),
-        Some(Joined::Inactive) => {
-            Err(Problem::new(StatusCode::FORBIDDEN, "group.forbidden", "This member may not act now."))
-        }
+        Some(Joined::Inactive) => Err(rights::forbidden("This member may not act now.")),
         Some(Joined::NotInvited) => {
             Err(Problem::new(StatusCode::FORBIDDEN, "group.not-invited", "Into this group one is invited."))
         }
@@ -159,7 +157,7 @@ pub(crate) async fn remove(
         let own = rights::role_in(&app, &community, &group, who).await?.map_or(0, GroupRole::rank);
         if rights::rank_of(&app, &community, &group, &member).await? >= Some(own) {
             let detail = "Who is taken out has a lower role than who takes them out.";
-            return Err(Problem::new(StatusCode::FORBIDDEN, "group.forbidden", detail));
+            return Err(rights::forbidden(detail));
         }
     }
     let how = if is_own { Going::ByThemselves } else { Going::TakenOut };
@@ -211,7 +209,7 @@ pub(crate) async fn invite(
         }
         store_groups::Invited::TakenOut => {
             let detail = "This member was taken out; an administrator may bring them back.";
-            return Err(Problem::new(StatusCode::FORBIDDEN, "group.forbidden", detail));
+            return Err(rights::forbidden(detail));
         }
     }
     let invited_by = store.invitation(of).await?;

@@ -7,7 +7,7 @@ use utoipa::{IntoParams, ToSchema};
 use crate::{
     delivery::check_template,
     domain::{id::Id, rules::is_language},
-    store::{notices::NoticeView, templates::NoticeTemplate},
+    store::{notices::NoticeRow, templates::NoticeTemplate},
 };
 
 use super::{
@@ -85,12 +85,12 @@ pub(crate) async fn list_templates(
 
 /// What became of every notice, by id; suppressed ones say why.
 #[utoipa::path(get, path = "/v1/communities/{community}/notices", tag = "notices", params(CommunityPath, PagingQuery),
-    responses((status = 200, body = Listing<NoticeView>)))]
+    responses((status = 200, body = Listing<NoticeRow>)))]
 pub(crate) async fn list(
     State(app): State<App>,
     Ids(CommunityPath { community }): Ids<CommunityPath>,
     Paging(page): Paging,
-) -> Result<Json<Listing<NoticeView>>, Problem> {
+) -> Result<Json<Listing<NoticeRow>>, Problem> {
     communities::find(&app, &community).await?;
     Ok(Json(Listing::of(app.activities.store.notices(&community, &page).await?, |notice| notice)))
 }

@@ -62,6 +62,12 @@ impl Problem {
         Self::new(StatusCode::CONFLICT, code, detail)
     }
 
+    /// An idempotency key was used before with another input.
+    pub(crate) fn idempotency_mismatch() -> Self {
+        let detail = "This idempotency key was used before with another input.";
+        Self::unprocessable("common.idempotency-mismatch", detail)
+    }
+
     pub(crate) fn invalid(errors: Vec<Issue>) -> Self {
         let detail = errors.first().map_or_else(String::new, |first| format!("{}: {}", first.pointer, first.message));
         Self { errors, ..Self::unprocessable("http.invalid", detail) }

@@ -126,7 +126,7 @@ async fn allow(
     let found = found.ok_or_else(|| Problem::not_found("proposal"))?;
     rights::allow_in(app, principal, (community, &found.group), Right::Moderate).await?;
     let Principal::Member(who) = principal else { return Ok(()) };
-    let forbidden = |detail| Err(Problem::new(StatusCode::FORBIDDEN, "group.forbidden", detail));
+    let forbidden = |detail| Err(rights::forbidden(detail));
     if *who == found.member {
         return forbidden("Nobody decides about themselves.");
     }

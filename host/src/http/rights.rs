@@ -23,7 +23,8 @@ pub(super) fn name(principal: &Principal) -> String {
     }
 }
 
-fn forbidden(detail: &str) -> Problem {
+/// A role does not let somebody do this, or a member may not act at all.
+pub(super) fn forbidden(detail: &str) -> Problem {
     Problem::new(StatusCode::FORBIDDEN, "group.forbidden", detail)
 }
 

@@ -18,30 +18,11 @@ use super::{
     rows::{Column, Rows, Script, number},
 };
 
-/// A notice as it is kept.
-#[derive(Debug, Clone)]
+/// A notice as it is kept, and what became of it.
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub(crate) struct NoticeRow {
+    #[serde(skip)]
     pub community: Id,
-    pub id: Id,
-    pub activity: Id,
-    pub audience: Audience,
-    pub recipient: Id,
-    pub template: String,
-    pub params: Vec<(String, String)>,
-    pub channel: Channel,
-    pub urgency: Urgency,
-    pub not_after: Option<i64>,
-    pub state: NoticeState,
-    pub reason: Option<Suppressed>,
-    pub due: i64,
-    pub attempts: i64,
-    pub decided_at: Option<i64>,
-    pub at: i64,
-}
-
-/// What became of a notice.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct NoticeView {
     #[schema(value_type = String)]
     pub id: Id,
     #[schema(value_type = String)]
@@ -51,13 +32,19 @@ pub(crate) struct NoticeView {
     #[schema(value_type = String)]
     pub recipient: Id,
     pub template: String,
+    #[serde(skip)]
+    pub params: Vec<(String, String)>,
     pub channel: Channel,
     pub urgency: Urgency,
+    #[serde(skip)]
+    pub not_after: Option<i64>,
     pub state: NoticeState,
     /// Of a suppressed one.
     pub reason: Option<Suppressed>,
     /// UTC milliseconds: when one that waits is looked at next.
     pub due: i64,
+    #[serde(skip)]
+    pub attempts: i64,
     /// When it was let through or suppressed.
     pub decided_at: Option<i64>,
     /// When it was sent.
@@ -200,15 +187,15 @@ impl Store {
     }
 
     /// Notices of a community, by id.
-    pub(crate) async fn notices(&self, community: &Id, page: &PageRequest) -> anyhow::Result<Page<NoticeView>> {
+    pub(crate) async fn notices(&self, community: &Id, page: &PageRequest) -> anyhow::Result<Page<NoticeRow>> {
         let rows = sqlx::query("SELECT * FROM notices WHERE community = $1 AND id > $2 ORDER BY id LIMIT $3")
             .bind(community.as_str())
             .bind(page.after.as_str())
             .bind(page.fetch())
             .fetch_all(&self.reader)
             .await?;
-        let notices = rows.iter().map(|row| read(row).map(view)).collect::<anyhow::Result<_>>()?;
-        Ok(Page::of(notices, page.limit, |notice: &NoticeView| notice.id.to_string()))
+        let notices = rows.iter().map(read).collect::<anyhow::Result<_>>()?;
+        Ok(Page::of(notices, page.limit, |notice: &NoticeRow| notice.id.to_string()))
     }
 
     /// Notices of activities to a member since an instant, whether they have gone out or still may.
@@ -353,23 +340,6 @@ pub(super) fn write(script: &mut Script, parts: &[&Part]) {
         values.int(notice.suppressed.map(|_| part.to.now));
         values.int(part.to.now);
     });
-}
-
-fn view(row: NoticeRow) -> NoticeView {
-    NoticeView {
-        id: row.id,
-        activity: row.activity,
-        audience: row.audience,
-        recipient: row.recipient,
-        template: row.template,
-        channel: row.channel,
-        urgency: row.urgency,
-        state: row.state,
-        reason: row.reason,
-        due: row.due,
-        decided_at: row.decided_at,
-        at: row.at,
-    }
 }
 
 fn read(row: &AnyRow) -> anyhow::Result<NoticeRow> {
