@@ -51,6 +51,8 @@ mod lifecycle;
 mod live;
 #[path = "e2e/model.rs"]
 mod model;
+#[path = "e2e/news.rs"]
+mod news;
 #[path = "e2e/notices.rs"]
 mod notices;
 #[path = "e2e/plugins.rs"]

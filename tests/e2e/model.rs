@@ -4,8 +4,9 @@
 #[path = "model/plain.rs"]
 mod plain;
 
-use fairground_tests::{client::HOME, component, database::Database, eventually, host::TestHost};
+use fairground_tests::{client::HOME, component, database::Database, eventually, host::TestHost, public_id};
 use proptest::{prelude::*, test_runner::Config};
+use proptest_state_machine::{ReferenceStateMachine, StateMachineTest, prop_state_machine};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
@@ -109,11 +110,6 @@ struct Driven {
     calls: usize,
 }
 
-/// A runtime of its own for each sequence: with it goes whatever its host has begun.
-fn runtime() -> Runtime {
-    Runtime::new().expect("a runtime")
-}
-
 impl Driven {
     async fn start(database: Database) -> Self {
         let host = TestHost::start(&database).await;
@@ -189,7 +185,7 @@ impl Driven {
                     Use::Spend => "use",
                     Use::Return => "return",
                 };
-                let path = format!("{HOME}/coupons/{}/{what}", public_id("cpn", &format!("h{key}")));
+                let path = format!("{HOME}/coupons/{}/{what}", public_id("cpn", "m", &format!("h{key}")));
                 let order = json!({"order": "x"});
                 self.host.send(Method::POST, &path, &self.host.app, Some(&order), None).await.status.is_success()
             }
@@ -212,7 +208,7 @@ impl Driven {
         if seen.is_null() {
             return false;
         }
-        let (host, id) = (&self.host, public_id("ord", &format!("o{key}")));
+        let (host, id) = (&self.host, public_id("ord", "m", &format!("o{key}")));
         eventually(async || {
             let path = format!("{HOME}/demo-shop/orders/{id}/pay");
             host.send(Method::POST, &path, &host.operator, Some(&json!({})), None).await.status.is_success()
@@ -248,7 +244,7 @@ impl Driven {
         for (key, coupon) in &model.coupons {
             let member = MEMBERS[model.holds[key].member];
             let coupons = host.listing(&format!("{HOME}/members/{member}/coupons")).await;
-            let id = public_id("cpn", &format!("h{key}"));
+            let id = public_id("cpn", "m", &format!("h{key}"));
             let seen = coupons.iter().find(|one| one["id"] == id.as_str()).expect("a coupon");
             assert_eq!(seen["state"], format!("{coupon:?}").to_lowercase());
         }
@@ -267,26 +263,94 @@ impl Driven {
     }
 }
 
-/// The name by which the world knows an order or a coupon, as the host makes it.
-fn public_id(kind: &str, key: &str) -> String {
-    use sha2::{Digest, Sha256};
-    let hash = Sha256::digest(format!("m\n{key}"));
-    format!("{kind}_{}", hash[..16].iter().map(|byte| format!("{byte:02x}")).collect::<String>())
+impl ReferenceStateMachine for Model {
+    type State = Self;
+    type Transition = Step;
+
+    fn init_state() -> BoxedStrategy<Self> {
+        Just(Self::default()).boxed()
+    }
+
+    fn transitions(_: &Self) -> BoxedStrategy<Step> {
+        step().boxed()
+    }
+
+    fn apply(mut model: Self, step: &Step) -> Self {
+        model.has_taken = model.take(step);
+        model
+    }
 }
 
-/// Takes the steps in the model and in a host, and compares after each.
-fn play(database: Option<Database>, steps: &[Step]) {
-    let Some(database) = database else { return };
-    runtime().block_on(async {
-        let (mut driven, mut model) = (Driven::start(database).await, Model::default());
-        for step in steps {
-            assert_eq!(driven.take(step).await, model.take(step), "{step:?}");
-            driven.compare(&model).await;
-        }
-        driven.host.stop().await;
-        fairground_tests::verified(&driven.database).await;
-    });
+/// A host with a runtime of its own, with which goes whatever the host has begun.
+struct Played {
+    runtime: Runtime,
+    driven: Driven,
 }
+
+impl Played {
+    /// Nothing where no PostgreSQL is installed, which `Database` says aloud.
+    fn begin(on: Backend) -> Option<Self> {
+        let runtime = Runtime::new().expect("a runtime");
+        let database = match on {
+            Backend::Sqlite => Some(Database::sqlite()),
+            Backend::Postgres => runtime.block_on(Database::postgres()),
+        }?;
+        let driven = runtime.block_on(Driven::start(database));
+        Some(Self { runtime, driven })
+    }
+
+    fn take(&mut self, step: &Step, model: &Model) {
+        let has_taken = self.runtime.block_on(self.driven.take(step));
+        assert_eq!(has_taken, model.has_taken, "{step:?}");
+        self.runtime.block_on(self.driven.compare(model));
+    }
+
+    fn end(self) {
+        self.runtime.block_on(async {
+            self.driven.host.stop().await;
+            fairground_tests::verified(&self.driven.database).await;
+        });
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Backend {
+    Sqlite,
+    Postgres,
+}
+
+/// The tests of a state machine take types, hence one for each database.
+struct OnSqlite;
+struct OnPostgres;
+
+macro_rules! played_on {
+    ($test:ident, $backend:expr) => {
+        impl StateMachineTest for $test {
+            type SystemUnderTest = Option<Played>;
+            type Reference = Model;
+
+            fn init_test(_: &Model) -> Option<Played> {
+                Played::begin($backend)
+            }
+
+            fn apply(mut played: Option<Played>, model: &Model, step: Step) -> Option<Played> {
+                if let Some(played) = &mut played {
+                    played.take(&step, model);
+                }
+                played
+            }
+
+            fn teardown(played: Option<Played>, _: Model) {
+                if let Some(played) = played {
+                    played.end();
+                }
+            }
+        }
+    };
+}
+
+played_on!(OnSqlite, Backend::Sqlite);
+played_on!(OnPostgres, Backend::Postgres);
 
 fn config() -> Config {
     let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(16);
@@ -294,26 +358,27 @@ fn config() -> Config {
     Config { cases, failure_persistence: None, max_shrink_iters: 200, ..Config::default() }
 }
 
-proptest! {
+prop_state_machine! {
     #![proptest_config(config())]
 
     #[test]
-    fn the_host_does_what_the_model_does_on_sqlite(steps in prop::collection::vec(step(), 1..40)) {
-        play(Some(Database::sqlite()), &steps);
-    }
+    fn the_host_does_what_the_model_does_on_sqlite(sequential 1..40 => OnSqlite);
 
     #[test]
-    fn the_host_does_what_the_model_does_on_postgres(steps in prop::collection::vec(step(), 1..40)) {
-        play(runtime().block_on(Database::postgres()), &steps);
-    }
+    fn the_host_does_what_the_model_does_on_postgres(sequential 1..40 => OnPostgres);
 }
 
 /// After each of the deeds in turn, up to all of them.
 #[test]
 fn a_call_that_breaks_off_leaves_nothing_wherever_it_does() {
-    for database in [Some(Database::sqlite()), runtime().block_on(Database::postgres())] {
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let Some(mut played) = Played::begin(backend) else { continue };
+        let mut model = Model::default();
         // One that goes well in between, or the version would be given a rest.
-        let steps: Vec<Step> = (0..59).flat_map(|deeds| [Step::Break(deeds), Step::Later(1_000)]).collect();
-        play(database, &steps);
+        for step in (0..59).flat_map(|deeds| [Step::Break(deeds), Step::Later(1_000)]) {
+            model = Model::apply(model, &step);
+            played.take(&step, &model);
+        }
+        played.end();
     }
 }

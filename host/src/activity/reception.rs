@@ -27,6 +27,8 @@ pub(crate) enum Received {
     Unknown,
     /// It is in another currency, confirms a refund of another order or amount, or pays back what was not paid.
     Unfit,
+    /// Whether it can be so depends on earlier news of the order, which the activity has still to hear.
+    Later,
 }
 
 impl Activities {
@@ -37,9 +39,6 @@ impl Activities {
         };
         let activity = ActivityId { community: community.clone(), activity: order.activity.clone() };
         let stream = order_stream(&key);
-        if !self.fits(&activity, &order, &key, &stream, &news).await? {
-            return Ok(Received::Unfit);
-        }
         let (topic, what) = match &news {
             ShopNews::Paid { order, payment, .. } => ("order.paid", format!("{order}\n{payment}")),
             ShopNews::Closed { order, .. } => ("order.closed", order.to_string()),
@@ -47,8 +46,16 @@ impl Activities {
             ShopNews::RefundRefused { order, refund, .. } => ("order.refund-refused", format!("{order}\n{refund}")),
         };
         let hash = Sha256::new().chain_update(topic).chain_update("\n").chain_update(what).finalize();
+        let id = Id::new(&format!("evt_{}", hex(&hash[..16]))).expect("hexadecimal digits are fine in an id");
+        // First of all: what was taken once fitted then, and may not fit any more because it was.
+        if self.store.has_received(community, &id).await? {
+            return Ok(Received::Before);
+        }
+        if let Some(misfit) = self.misfit(&activity, &order, &key, &stream, &news).await? {
+            return Ok(misfit);
+        }
         let event = HostEvent {
-            id: Id::new(&format!("evt_{}", hex(&hash[..16]))).expect("hexadecimal digits are fine in an id"),
+            id,
             topic: topic.into(),
             subject: order.member,
             payload: Json::of(&news).into_raw(),
@@ -79,15 +86,15 @@ impl Activities {
         self.receive_for(community, &event, &stream, listening).await
     }
 
-    /// Whether what the shop says can be so.
-    async fn fits(
+    /// Why what the shop says cannot be so, or cannot be so yet.
+    async fn misfit(
         &self,
         activity: &ActivityId,
         order: &OrderView,
         key: &str,
         stream: &str,
         news: &ShopNews,
-    ) -> anyhow::Result<bool> {
+    ) -> anyhow::Result<Option<Received>> {
         let is_amount =
             |amount: &Money| amount.currency == order.total.currency && (1..=MINOR_MAX).contains(&amount.minor);
         let asked = match news {
@@ -96,7 +103,7 @@ impl Activities {
             }
             _ => None,
         };
-        Ok(match (news, asked) {
+        let fits = match (news, asked) {
             (ShopNews::Closed { .. }, _) => true,
             (ShopNews::Paid { amount, .. }, _) => is_amount(amount),
             (ShopNews::Refunded { amount, .. }, Some(asked)) => {
@@ -105,10 +112,18 @@ impl Activities {
             (ShopNews::RefundRefused { .. }, asked) => asked.is_some_and(|asked| asked.order == key),
             // By the shop itself: of what it was paid, as far as that was heard.
             (ShopNews::Refunded { amount, .. }, None) => {
+                if self.store.has_news(activity, stream).await? {
+                    return Ok(Some(Received::Later));
+                }
+                // It may have heard them since the order was read.
+                let Some((order, _)) = self.store.order_by_id(&activity.community, news.order()).await? else {
+                    return Ok(Some(Received::Unknown));
+                };
                 let left = order.paid_minor - order.refunding_minor - order.refunded_minor;
-                is_amount(amount) && amount.minor <= left && !self.store.has_news(activity, stream).await?
+                is_amount(amount) && amount.minor <= left
             }
-        })
+        };
+        Ok((!fits).then_some(Received::Unfit))
     }
 
     async fn receive_for(

@@ -65,13 +65,13 @@ impl Delivery {
         Ok(())
     }
 
-    /// Somebody does something to an order. None where the demo shop has no such order.
+    /// Somebody does something to an order: what the host said to it, and the order. None where the demo shop has no such order.
     pub(crate) async fn visit_demo_shop(
         &self,
         community: &Id,
         order: &Id,
         deed: Deed,
-    ) -> anyhow::Result<Option<DemoOrder>> {
+    ) -> anyhow::Result<Option<(Received, DemoOrder)>> {
         let store = &self.activities.store;
         let Some(known) = store.demo_order(community, order).await? else { return Ok(None) };
         let money = |minor: i64| Money { minor, currency: known.total.currency };
@@ -87,21 +87,22 @@ impl Delivery {
             }
             Deed::Refund(minor) => ShopNews::Refunded { order, refund: Id::random("rfd"), amount: money(minor) },
         };
-        self.tell_host(community, news).await?;
-        store.demo_order(community, &known.id).await
+        let received = self.tell_host(community, news).await?;
+        Ok(store.demo_order(community, &known.id).await?.map(|order| (received, order)))
     }
 
     /// Books what has happened, and tells the host.
-    async fn tell_host(&self, community: &Id, news: ShopNews) -> anyhow::Result<()> {
+    async fn tell_host(&self, community: &Id, news: ShopNews) -> anyhow::Result<Received> {
         let (order, paid, refunded) = match &news {
             ShopNews::Paid { order, amount, .. } => (order.clone(), amount.minor, 0),
             ShopNews::Refunded { order, amount, .. } => (order.clone(), 0, amount.minor),
             ShopNews::Closed { order, .. } | ShopNews::RefundRefused { order, .. } => (order.clone(), 0, 0),
         };
         let now = self.activities.clock.now();
-        if self.activities.hear_shop(community, news, now).await? == Received::Now {
+        let received = self.activities.hear_shop(community, news, now).await?;
+        if received == Received::Now {
             self.activities.store.pay_demo_order(community, &order, paid, refunded).await?;
         }
-        Ok(())
+        Ok(received)
     }
 }

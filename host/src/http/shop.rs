@@ -31,6 +31,9 @@ use super::{
 /// For so long after a change of the secret the one before is good: one day.
 const ROTATION_MS: i64 = 86_400_000;
 
+/// Until then an activity has most likely heard what it was told.
+const HEARING_MS: i64 = 1_000;
+
 fn shop_id() -> Id {
     Id::new(SHOP).expect("a plain word is an id")
 }
@@ -149,6 +152,7 @@ pub(crate) async fn hear(
             "shop.unfit",
             "It is another currency or amount, or a refund of another order, or pays back what was not paid yet.",
         )),
+        Received::Later => Err(Problem::busy(HEARING_MS)),
         received => Ok(Json(NewsTaken { is_new: received == Received::Now })),
     }
 }
@@ -176,8 +180,11 @@ async fn visit(app: &App, OrderPath { community, order }: &OrderPath, deed: Deed
     if find(app, community).await?.kind != EndpointKind::DemoShop {
         return Err(Problem::conflict("shop.not-demo", "This community's shop is a real one."));
     }
-    let done = app.delivery.visit_demo_shop(community, order, deed).await?;
-    done.map(Json).ok_or_else(|| Problem::not_found("order"))
+    match app.delivery.visit_demo_shop(community, order, deed).await? {
+        Some((Received::Later, _)) => Err(Problem::busy(HEARING_MS)),
+        Some((_, order)) => Ok(Json(order)),
+        None => Err(Problem::not_found("order")),
+    }
 }
 
 fn amount(minor: i64) -> Result<i64, Problem> {

@@ -76,6 +76,16 @@ impl Store {
         Ok(taken == 1)
     }
 
+    /// Whether an event of this id was taken before.
+    pub(crate) async fn has_received(&self, community: &Id, id: &Id) -> anyhow::Result<bool> {
+        let row = sqlx::query("SELECT 1 FROM received WHERE community = $1 AND id = $2")
+            .bind(community.as_str())
+            .bind(id.as_str())
+            .fetch_optional(&self.reader)
+            .await?;
+        Ok(row.is_some())
+    }
+
     /// The first events that an activity has still to hear, in order, but for those of streams that rest.
     pub(crate) async fn inbox(&self, id: &ActivityId, rests: impl Fn(&str) -> bool) -> anyhow::Result<VecDeque<Heard>> {
         let (mut found, mut after) = (VecDeque::new(), 0);

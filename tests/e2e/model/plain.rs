@@ -61,6 +61,8 @@ pub(super) struct Model {
     pub(super) inviters: BTreeMap<usize, usize>,
     pub(super) timer: Option<i64>,
     pub(super) rung: i64,
+    /// Whether the last step was taken rather than refused.
+    pub(super) has_taken: bool,
 }
 
 impl Model {
