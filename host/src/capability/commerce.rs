@@ -291,12 +291,14 @@ impl RunningCall {
         self.within(counted)?;
         let now = self.reading_again()?.now;
         let pay_by = now.saturating_add(i64::try_from(pay_within).unwrap_or(i64::MAX).min(HORIZON_MS));
+        let is_free = total.minor == 0;
         let order = Order {
             key,
             member: member.id,
             lines,
             total,
-            state: OrderState::Open,
+            // What costs nothing waits for nobody to pay it.
+            state: if is_free { OrderState::Paid } else { OrderState::Open },
             pay_by,
             paid_minor: 0,
             refunding_minor: 0,
@@ -304,8 +306,9 @@ impl RunningCall {
             is_held: false,
             created_at: now,
         };
-        let timer = Timer::once(pay_by, "null");
-        self.set_timer(&format!("{ORDER_TIMER}{}", order.key), Some(timer))?;
+        if !is_free {
+            self.set_timer(&format!("{ORDER_TIMER}{}", order.key), Some(Timer::once(pay_by, "null")))?;
+        }
         let call = self.reading_again()?;
         let payload =
             json!({"member": order.member, "lines": order.lines, "total": order.total, "pay_by": order.pay_by});

@@ -1,117 +1,138 @@
 //! What an organiser sets.
 
-use fairground_sdk::{Newness, is_time_zone, prelude::*};
+use fairground_sdk::{Cuts, is_time_zone, prelude::*};
 
-use crate::cuts;
+const DAY_MS: u64 = 86_400_000;
 
-const MINUTE_MS: u64 = 60_000;
-const DAY_MS: u64 = 24 * 60 * MINUTE_MS;
-
-/// A bargain 砍價. Prices in minor units of the community's currency.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Config {
-    /// Shown to members 標題.
-    #[schemars(length(min = 1, max = 60))]
-    pub title: String,
-    /// The good 商品.
-    #[schemars(length(min = 1, max = 128))]
-    pub sku: String,
-    /// The price before any cut 原價 (minor units).
-    #[schemars(range(min = 1, max = 1_000_000_000_000i64))]
-    pub original_price: i64,
-    /// The price that is never cut below 底價 (minor units).
-    #[schemars(range(min = 0, max = 1_000_000_000_000i64))]
-    pub floor_price: i64,
-    /// How it ends 模式.
-    pub mode: Mode,
-    /// The least cut 每刀最少 (minor units).
-    #[schemars(range(min = 1))]
-    pub cut_min: i64,
-    /// The most that one cut takes 每刀最多 (minor units).
-    #[schemars(range(min = 1))]
-    pub cut_max: i64,
-    /// The owner makes the first cut, which counts 發起人先砍一刀.
-    #[serde(default = "yes")]
-    pub owner_first_cut: bool,
-    /// How much more a new member's cut weighs 新人加權 (basis points; 10 000 is the same).
-    #[serde(default = "same_weight")]
-    #[schemars(range(min = 10_000, max = 50_000))]
-    pub new_helper_weight_bps: u32,
-    /// How long a session lasts 有效時間 (milliseconds; 10 minutes to 7 days).
-    #[serde(default = "one_day")]
-    #[schemars(range(min = 600_000, max = 604_800_000))]
-    pub session_ttl_ms: u64,
-    /// Helps of one member a day 每人每日次數 (0: no limit).
-    #[serde(default = "three")]
-    pub helps_per_member_day: u32,
-    /// Helps of one member in all 每人總次數 (0: no limit).
-    #[serde(default)]
-    pub helps_per_member_total: u32,
-    /// Helps of one member for the same owner 同一對次數.
-    #[serde(default = "one")]
-    #[schemars(range(min = 1, max = 1_000))]
-    pub helps_per_pair: u32,
-    /// Sessions of one member 每人發起次數.
-    #[serde(default = "one")]
-    #[schemars(range(min = 1, max = 1_000))]
-    pub sessions_per_member: u32,
-    /// Sessions of one member at once 每人同時進行.
-    #[serde(default = "one")]
-    #[schemars(range(min = 1, max = 1_000))]
-    pub concurrent_sessions: u32,
-    /// What a helper gets 幫砍獎勵: the name of an offer.
-    pub helper_offer: Option<String>,
-    /// Only new members help 僅限新人.
-    #[serde(default)]
-    pub new_helper_only: bool,
-    /// What makes a member new 新人定義.
-    #[serde(default)]
-    pub new_member: NewMember,
-    /// Asks the host's risk rules before each start and help 風控.
-    #[serde(default = "yes")]
-    pub check_risk: bool,
-    /// Where a day begins and ends 時區: an IANA zone.
-    #[schemars(length(min = 1, max = 64))]
-    pub zone: String,
-    /// When a day starts 每日開始 (minutes after midnight).
-    #[serde(default)]
-    #[schemars(range(max = 1_439))]
-    pub day_starts_minute: u32,
+fairground_sdk::config! {
+    /// A bargain 砍價. Prices in minor units of the community's currency.
+    pub(crate) struct Config {
+        /// # Good 商品
+        /// The shop's id of what is bargained for. 商店中的商品編號。
+        #[schemars(length(min = 1, max = 128))]
+        pub sku: String,
+        /// # Original price 原價
+        /// The price before any cut. 砍價前的價格。
+        #[schemars(range(min = 1, max = 1_000_000_000_000_i64), extend("x-unit" = "minor"))]
+        pub original_price: i64,
+        /// # Floor price 底價
+        /// The price that is never cut below. 最低砍到的價格。
+        #[schemars(range(min = 0, max = 1_000_000_000_000_i64), extend("x-unit" = "minor"))]
+        pub floor_price: i64,
+        /// # Mode 模式
+        /// A fixed number of cuts, or as many as it takes. 固定刀數，或砍到底價為止。
+        pub mode: Mode,
+        /// # Least cut 每刀最少
+        /// No cut takes less, but for the last one until the floor. 每刀至少砍多少；砍到底價模式的最後一刀除外。
+        #[schemars(range(min = 1, max = 1_000_000_000_000_i64), extend("x-unit" = "minor"))]
+        pub cut_min: i64,
+        /// # Greatest cut 每刀最多
+        /// No cut takes more. 每刀最多砍多少。
+        #[schemars(range(min = 1, max = 1_000_000_000_000_i64), extend("x-unit" = "minor"))]
+        pub cut_max: i64,
+        /// # Owner cuts first 發起人先砍
+        /// The owner makes the first cut, which counts. 發起人先砍一刀，計入刀數。
+        #[serde(default = "yes")]
+        pub owner_first_cut: bool,
+        /// # Weight of new members 新人加權
+        /// How much more a new member's cut takes; 10 000 is the same. 新人每刀的權重，萬分比。
+        #[serde(default = "same_weight")]
+        #[schemars(range(min = 10_000, max = 50_000), extend("x-unit" = "bps"))]
+        pub new_helper_weight_bps: u32,
+        /// # Session lasts 有效時間
+        /// 10 minutes to 7 days. 十分鐘至七天。
+        #[serde(default = "one_day")]
+        #[schemars(range(min = 600_000, max = 604_800_000), extend("x-unit" = "ms"))]
+        pub session_ttl_ms: u64,
+        /// # Helps a day 每人每日幫砍
+        /// Of one member; 0 sets no limit. 一人一日可幫幾次；0 為不限。
+        #[serde(default = "three")]
+        #[schemars(range(max = 100_000), extend("x-unit" = "times"))]
+        pub helps_per_member_day: u32,
+        /// # Helps in all 每人總幫砍
+        /// Of one member; 0 sets no limit. 一人總共可幫幾次；0 為不限。
+        #[serde(default)]
+        #[schemars(range(max = 100_000), extend("x-unit" = "times"))]
+        pub helps_per_member_total: u32,
+        /// # Helps for one owner 同一對次數
+        /// Of one member for the same owner. 同一人最多幫同一發起人幾次。
+        #[serde(default = "one")]
+        #[schemars(range(min = 1, max = 1_000), extend("x-unit" = "times"))]
+        pub helps_per_pair: u32,
+        /// # Sessions of a member 每人發起次數
+        /// How often one member may start. 一人可發起幾次。
+        #[serde(default = "one")]
+        #[schemars(range(min = 1, max = 1_000), extend("x-unit" = "sessions"))]
+        pub sessions_per_member: u32,
+        /// # Sessions at once 同時進行
+        /// Of one member: those that are cut, or can still be ordered from. 一人同時進行的上限。
+        #[serde(default = "one")]
+        #[schemars(range(min = 1, max = 1_000), extend("x-unit" = "sessions"))]
+        pub concurrent_sessions: u32,
+        /// # Buying 購買條件
+        /// Only at the floor, or at any price on the way. 砍到底價才能買，或隨時可買。
+        #[serde(default)]
+        pub buy_policy: BuyPolicy,
+        /// # Time to order 下單時限
+        /// How long the owner may order and pay once the price is settled. 價格確定後多久內須下單付款。
+        #[serde(default = "one_day")]
+        #[schemars(range(min = 60_000, max = 604_800_000), extend("x-unit" = "ms"))]
+        pub order_window_ms: u64,
+        /// # Stock pool 庫存池
+        /// Where the units come from; null sells without a count. 商品的庫存池；null 為不計庫存。
+        #[serde(default)]
+        #[schemars(length(min = 1, max = 128))]
+        pub stock_pool: Option<String>,
+        /// # Stock is held 庫存鎖定時機
+        /// When a unit of the pool is set aside for the owner. 何時為發起人保留庫存。
+        #[serde(default)]
+        pub stock_hold: StockHold,
+        /// # Helper's reward 幫砍獎勵
+        /// The name of an offer; null gives none. 獎勵名稱；null 為無。
+        #[serde(default)]
+        #[schemars(length(min = 1, max = 128))]
+        pub helper_offer: Option<String>,
+        /// # New helpers only 僅限新人幫砍
+        /// Only new members help. 只有新人可以幫砍。
+        #[serde(default)]
+        pub new_helper_only: bool,
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub(crate) enum Mode {
     /// So many cuts, the last of which meets the floor exactly 固定刀數.
     Fixed {
-        #[schemars(range(min = 1, max = 500))]
+        /// # Cuts 刀數
+        /// The owner's first cut is one of them. 含發起人的第一刀。
+        #[schemars(range(min = 1, max = 500), extend("x-unit" = "cuts"))]
         cuts: u32,
     },
     /// Cuts until the floor is met 砍到底價.
-    UntilFloor {},
+    UntilFloor,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
-pub(crate) enum NewMember {
-    /// Had not ordered when the activity started.
+pub(crate) enum BuyPolicy {
     #[default]
-    NeverOrdered,
-    /// Registered after it started.
-    RegisteredAfterStart,
-    /// As the community defines it for all its activities.
-    AsConfigured,
+    FloorOnly,
+    AnyPrice,
 }
 
-impl From<NewMember> for Newness {
-    fn from(definition: NewMember) -> Self {
-        match definition {
-            NewMember::NeverOrdered => Self::NeverOrdered,
-            NewMember::RegisteredAfterStart => Self::RegisteredAfter,
-            NewMember::AsConfigured => Self::Configured,
-        }
-    }
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub(crate) enum StockHold {
+    /// When the session starts: who succeeds never finds the stock empty.
+    #[serde(rename = "at-start")]
+    Start,
+    /// When the price is settled.
+    #[default]
+    #[serde(rename = "at-success")]
+    Success,
+    /// When the owner orders.
+    #[serde(rename = "at-order")]
+    Order,
 }
 
 fn yes() -> bool {
@@ -136,12 +157,26 @@ impl Config {
         self.original_price - self.floor_price
     }
 
-    /// How many helps it takes, at least and at most. The organiser must say so, and the page does.
-    pub(crate) fn helps_needed(&self) -> (u64, u64) {
+    /// How many cuts `left` takes, at least and at most, `done` of them behind.
+    pub(crate) fn cuts_needed(&self, left: i64, done: u32) -> (u64, u64) {
         match self.mode {
-            Mode::Fixed { cuts } => (u64::from(cuts), u64::from(cuts)),
-            Mode::UntilFloor {} => cuts::helps_range(self.range(), self.cut_min, self.cut_max),
+            Mode::Fixed { cuts } => (u64::from(cuts - done), u64::from(cuts - done)),
+            Mode::UntilFloor => {
+                let [left, least, most] = [left, self.cut_min, self.cut_max].map(i64::unsigned_abs);
+                (left.div_ceil(most), left.div_ceil(least))
+            }
         }
+    }
+
+    /// The same from the beginning. Members must be told, and the page tells them.
+    pub(crate) fn helps_needed(&self) -> (u64, u64) {
+        self.cuts_needed(self.range(), 0)
+    }
+
+    /// What is left to cut, in how many cuts, where these are counted.
+    pub(crate) fn cuts(&self, left: i64, done: u32) -> Option<Cuts> {
+        let Mode::Fixed { cuts } = self.mode else { return None };
+        Some(Cuts { left, count: i64::from(cuts) - i64::from(done), min: self.cut_min, max: self.cut_max })
     }
 
     /// With as many sessions as helps per pair, one help per session is limit enough.
@@ -151,31 +186,45 @@ impl Config {
 
     pub(crate) fn check(&self, offers: &Offers) -> Result<Report, Vec<Issue>> {
         let mut issues = Issues::default();
-        issues.expect(
-            self.floor_price < self.original_price,
-            "/floor_price",
-            "invalid-config",
-            "The floor is below the price.",
-        );
+        let is_down = self.floor_price < self.original_price;
+        issues.expect(is_down, "/floor_price", "invalid-config", "The floor is below the price.");
         issues.expect(self.cut_min <= self.cut_max, "/cut_min", "invalid-config", "The least cut is at most the most.");
-        if let Mode::Fixed { cuts } = self.mode {
-            let (cuts, range) = (i128::from(cuts), i128::from(self.range()));
-            let feasible = cuts * i128::from(self.cut_min) <= range && range <= cuts * i128::from(self.cut_max);
-            issues.expect(
-                feasible,
-                "/mode/cuts",
-                "bargain.infeasible-range",
-                format!("{cuts} cuts of {} to {} cannot make exactly {range}.", self.cut_min, self.cut_max),
-            );
+        if let Some(cuts) = self.cuts(self.range(), 0) {
+            let Cuts { left, count, min, max } = cuts;
+            let why = format!("{count} cuts of {min} to {max} cannot make exactly {left}.");
+            issues.expect(cuts.is_feasible(), "/mode/fixed/cuts", "bargain.infeasible-range", why);
         }
         issues.expect(is_time_zone(&self.zone), "/zone", "invalid-config", "An IANA time zone, such as Asia/Shanghai.");
         let known = self.helper_offer.as_ref().is_none_or(|offer| offers.contains_key(offer));
         issues.expect(known, "/helper_offer", "invalid-config", "There is no offer of this name.");
+        // What helpers get has no bound but the number of helps.
+        let costs = self.helper_offer.as_ref().and_then(|offer| offers.get(offer)).is_some_and(|cost| *cost > 0);
+        let max_liability = match (costs, self.limits.total) {
+            (false, _) => Some(0),
+            (true, 0) => None,
+            (true, total) => self.helper_offer.as_ref().and_then(|offer| offers[offer].checked_mul(total.into())),
+        };
+        issues.or(Report { max_liability, disclosures: self.disclosures(), warnings: self.warnings() })
+    }
+
+    fn disclosures(&self) -> Vec<String> {
         let (least, most) = self.helps_needed();
-        let disclosure =
+        let helps =
             if least == most { format!("It takes {most} cuts.") } else { format!("It takes {least} to {most} cuts.") };
-        // What helpers get has no bound but the number of sessions.
-        let costs = self.helper_offer.as_ref().is_some_and(|offer| offers.get(offer).is_some_and(|cost| *cost > 0));
-        issues.or(Report { max_liability: (!costs).then_some(0), disclosures: vec![disclosure], warnings: Vec::new() })
+        vec![helps]
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        if self.helper_offer.is_none() {
+            warnings.push("Helpers get nothing: few will help.".into());
+        }
+        if self.stock_pool.is_none() {
+            warnings.push("Without a stock pool any number of members may succeed.".into());
+        } else if self.stock_hold != StockHold::Start {
+            warnings
+                .push("Who reaches the floor may find the stock empty; hold it at the start to rule that out.".into());
+        }
+        warnings
     }
 }

@@ -1,20 +1,32 @@
-//! Sessions: one price on its way down.
+//! Sessions: one price on its way down, and the order at its end.
 
-use fairground_sdk::{limit_reached, prelude::*};
+use fairground_sdk::{conflict, expired, limit_reached, not_allowed, not_found, prelude::*};
 
-use crate::{Help, config::Config, config::Mode, unknown_session};
+use crate::{
+    config::{Config, StockHold},
+    order,
+};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum State {
     Cutting,
-    /// At the floor.
+    /// At the floor: the owner may order.
     Success,
+    /// The owner took a price above the floor, and that order came to nothing: the price stands, and they may order again.
+    Agreed,
+    /// An order is open.
+    Ordering,
+    Bought,
+    /// Bought, and paid back.
+    Refunded,
+    /// Nobody ordered and paid in time.
+    Lapsed,
     Expired,
     Cancelled,
 }
 
-/// Prices are those of the config when it began.
+/// Prices and windows are those of the config when it began.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Session {
     pub id: String,
@@ -23,8 +35,18 @@ pub(crate) struct Session {
     pub floor: i64,
     pub current: i64,
     pub cuts: u32,
+    /// While it is cut: when it expires. After that: when the window to order and pay ends.
     pub deadline: i64,
     pub state: State,
+    /// How many orders were opened from it.
+    #[serde(default)]
+    pub orders: u32,
+    /// The key of the unit that is set aside for it.
+    #[serde(default)]
+    pub unit: Option<String>,
+    /// The number of the order that was paid.
+    #[serde(default)]
+    pub bought_with: Option<u32>,
 }
 
 /// The number stands first, so that no two owners' ids meet.
@@ -32,26 +54,40 @@ pub(crate) fn id(owner: &str, number: i64) -> String {
     format!("{number}-{owner}")
 }
 
+/// Until when a session that begins now is cut: so that there is the whole window to order in before the activity ends.
+fn cut_until(call: &Call<Config>) -> Answer<i64> {
+    let now = call.now();
+    let until = now.saturating_add_unsigned(call.config.session_ttl_ms);
+    let last = call.ends_at.map_or(i64::MAX, |end| end.saturating_sub_unsigned(call.config.order_window_ms));
+    if last <= now {
+        return Err(expired("common.ended", "It is too late to start: there would be no time to order."));
+    }
+    Ok(until.min(last))
+}
+
 impl Session {
     pub(crate) fn begin(call: &mut Call<Config>, owner: &str, number: i64) -> Answer<Self> {
-        let session = Self {
+        let mut session = Self {
             id: id(owner, number),
             owner: owner.into(),
             original: call.config.original_price,
             floor: call.config.floor_price,
             current: call.config.original_price,
             cuts: 0,
-            deadline: call.now().saturating_add_unsigned(call.config.session_ttl_ms),
+            deadline: cut_until(call)?,
             state: State::Cutting,
+            orders: 0,
+            unit: None,
+            bought_with: None,
         };
-        let deadline = session.deadline.min(call.ends_at.unwrap_or(i64::MAX));
-        let session = Self { deadline, ..session };
-        if !call.set_timer(&session.timer(), session.deadline) {
-            return Err(
-                limit_reached("bargain.too-many-sessions", "Too many sessions are open; try later.").retryable()
-            );
+        if call.config.stock_hold == StockHold::Start {
+            order::reserve(call, &mut session)?;
         }
-        for counter in ["sessions", "cutting"] {
+        if !call.set_timer(&session.timer(), session.deadline) {
+            let full = "Too many sessions are open; try later.";
+            return Err(limit_reached("bargain.too-many-sessions", full).retryable());
+        }
+        for counter in ["sessions", "open"] {
             call.count(&format!("{counter}/{owner}"), 1, 0, i64::MAX).expect("the limit was checked");
         }
         call.save(&session.open_key(), &session.id);
@@ -66,15 +102,22 @@ impl Session {
 
     pub(crate) fn find(call: &Call<Config>, id: &str) -> Answer<Self> {
         // What is no key names no session.
-        if id.chars().any(char::is_control) {
-            return Err(unknown_session());
-        }
-        Self::load(call, id).ok_or_else(unknown_session)
+        let session = if id.chars().any(char::is_control) { None } else { Self::load(call, id) };
+        session.ok_or_else(|| not_found("common.not-found", "There is no such session."))
     }
 
-    /// Sessions that are still being cut.
+    /// One of the actor's own.
+    pub(crate) fn own(call: &Call<Config>, id: &str) -> Answer<Self> {
+        let session = Self::find(call, id)?;
+        if session.owner != call.actor {
+            return Err(not_allowed("common.not-owner", "This session is somebody else's."));
+        }
+        Ok(session)
+    }
+
+    /// Sessions that are not over.
     pub(crate) fn open_ones(call: &Call<Config>, limit: u32) -> Vec<Self> {
-        let ids = call.scan::<String>("open/", None, limit);
+        let ids = call.scan::<String>("open-session/", None, limit);
         ids.into_iter().filter_map(|(_, id)| Self::load(call, &id)).collect()
     }
 
@@ -83,84 +126,59 @@ impl Session {
     }
 
     /// The deadline counts, whether or not its timer has run.
-    pub(crate) fn is_open(&self, now: i64) -> bool {
+    pub(crate) fn is_cut(&self, now: i64) -> bool {
         self.state == State::Cutting && now < self.deadline
     }
 
-    /// Ends the session in this state.
-    pub(crate) fn close(&mut self, call: &mut Call<Config>, state: State) {
+    /// Whether the price is settled, and the owner can order at it.
+    pub(crate) fn can_order(&self, now: i64) -> bool {
+        matches!(self.state, State::Success | State::Agreed) && now < self.deadline
+    }
+
+    pub(crate) fn must_be_cut(&self, now: i64) -> Answer<()> {
+        if self.is_cut(now) { Ok(()) } else { Err(conflict("bargain.session-over", "The session is over.")) }
+    }
+
+    /// The price is settled: from now on there is a window to order in.
+    pub(crate) fn settle_price(&mut self, call: &mut Call<Config>, state: State) {
         self.state = state;
-        call.cancel_timer(&self.timer());
-        call.delete(&self.open_key());
-        call.count(&format!("cutting/{}", self.owner), -1, 0, i64::MAX).expect("it was counted when it began");
-        let topic = match state {
-            State::Success => "bargain.success",
-            State::Cancelled => "bargain.cancelled",
-            _ => "bargain.expired",
-        };
-        call.emit(topic, &self.id, &*self);
+        let until = call.now().saturating_add_unsigned(call.config.order_window_ms);
+        self.deadline = until.min(call.ends_at.unwrap_or(i64::MAX));
+        if !call.set_timer(&self.timer(), self.deadline) {
+            // The timer of its cutting was its own, so there is room for this one.
+            call.log("no timer could be set for a settled price");
+        }
         self.save(call);
     }
 
-    fn timer(&self) -> String {
+    /// Ends the session in this state. What was set aside for it is put back, unless it is bought.
+    pub(crate) fn close(&mut self, call: &mut Call<Config>, state: State) {
+        self.state = state;
+        call.cancel_timer(&self.timer());
+        if call.delete(&self.open_key()) {
+            call.count(&format!("open/{}", self.owner), -1, 0, i64::MAX).expect("it was counted when it began");
+        }
+        match state {
+            State::Bought => order::commit(call, self),
+            _ => order::put_back(call, self),
+        }
+        let topic = match state {
+            State::Bought => "bargain.bought",
+            State::Cancelled => "bargain.cancelled",
+            State::Lapsed => "bargain.lapsed",
+            _ => "bargain.expired",
+        };
+        call.emit(topic, &self.id, &*self);
+        let owner = self.owner.clone();
+        call.tell(topic, &owner, &[("session", self.id.clone())]);
+        self.save(call);
+    }
+
+    pub(crate) fn timer(&self) -> String {
         format!("session:{}", self.id)
     }
 
     fn open_key(&self) -> String {
-        format!("open/{}", self.id)
+        format!("open-session/{}", self.id)
     }
-}
-
-/// Sessions that one audit recomputes, and helps of each; it is one bounded call.
-const AUDITED_SESSIONS: u32 = 100;
-const AUDITED_HELPS: usize = 1_000;
-
-/// Recomputes what must hold of the sessions: B1 to B4.
-pub(crate) fn audit(call: &Call<Config>) -> Vec<String> {
-    let mut broken = Vec::new();
-    let mut helps_left = AUDITED_HELPS;
-    for (_, session) in call.scan::<Session>("session/", None, AUDITED_SESSIONS) {
-        let Some(helps) = helps_of(call, &session, &mut helps_left) else { return broken };
-        broken.extend(broken_rules(call, &session, &helps).into_iter().map(|rule| format!("{rule} {}", session.id)));
-    }
-    broken
-}
-
-/// None where there are more than the audit still has room for.
-fn helps_of(call: &Call<Config>, session: &Session, room: &mut usize) -> Option<Vec<Help>> {
-    let prefix = format!("help/{}/", session.id);
-    let mut helps = Vec::new();
-    let mut after: Option<String> = None;
-    loop {
-        let rows = call.scan::<Help>(&prefix, after.as_deref(), 256);
-        *room = room.checked_sub(rows.len())?;
-        let last = rows.last().map(|(key, _)| key.clone());
-        let full = rows.len() == 256;
-        helps.extend(rows.into_iter().map(|(_, help)| help));
-        if !full {
-            return Some(helps);
-        }
-        after = last;
-    }
-}
-
-fn broken_rules(call: &Call<Config>, session: &Session, helps: &[Help]) -> Vec<&'static str> {
-    let config = &call.config;
-    let sum: i64 = helps.iter().map(|help| help.amount).sum();
-    let at_floor = session.current == session.floor;
-    let all_cut = match config.mode {
-        Mode::Fixed { cuts } => session.cuts == cuts,
-        Mode::UntilFloor {} => at_floor,
-    };
-    let least = |help: &Help| match config.mode {
-        Mode::Fixed { .. } => help.amount >= config.cut_min,
-        Mode::UntilFloor {} => help.amount >= 1,
-    };
-    let rules = [
-        ("B1", sum + session.current == session.original && helps.len() == session.cuts as usize),
-        ("B2", (session.floor..=session.original).contains(&session.current)),
-        ("B3", (session.state == State::Success) == at_floor && at_floor == all_cut),
-        ("B4", helps.iter().all(|help| least(help) && help.amount <= config.cut_max)),
-    ];
-    rules.into_iter().filter_map(|(rule, holds)| (!holds).then_some(rule)).collect()
 }

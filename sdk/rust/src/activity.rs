@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{Answer, Blueprint, Call, HostEvent, Offers};
+use crate::{Answer, Blueprint, Call, HostEvent, Offers, rewarding};
 
 /// A kind of activity. All functions are associated ones: nothing survives a call but what is written to the host.
 pub trait Activity: Sized + 'static {
@@ -18,6 +18,9 @@ pub trait Activity: Sized + 'static {
     const DESCRIPTION: &'static str;
     /// Counts up when stored state changes its shape; see [`Activity::migrate`].
     const STATE_VERSION: u32 = 1;
+
+    /// Whether it gives rewards that may wait ([`Call::reward`]): the SDK then keeps the queue, which needs the capability `rewards`.
+    const REWARDS: bool = false;
 
     /// Its actions, queries, topics and codes.
     fn blueprint() -> Blueprint<Self>;
@@ -45,7 +48,7 @@ pub trait Activity: Sized + 'static {
         Ok(())
     }
 
-    /// Called until it answers true; `batch` counts from 0. Each call is one bounded transaction.
+    /// Called until it answers true; `batch` counts up. Each call is one bounded transaction.
     fn settle(_call: &mut Call<Self::Config>, _batch: u32) -> Answer<bool> {
         Ok(true)
     }
@@ -64,6 +67,20 @@ pub trait Activity: Sized + 'static {
     fn migrate(_call: &mut Call<Self::Config>, _from_state_version: u32) -> Answer<()> {
         Ok(())
     }
+}
+
+/// A timer of the activity's, or of what the SDK keeps for it.
+pub(crate) fn ring<A: Activity>(call: &mut Call<A::Config>, key: &str, due: i64, payload: &str) -> Answer<()> {
+    if A::REWARDS && key == rewarding::TIMER {
+        call.give_due(false);
+        return Ok(());
+    }
+    A::on_timer(call, key, due, payload)
+}
+
+/// A step of settling: first what waits is given, then it is the activity's turn.
+pub(crate) fn settle<A: Activity>(call: &mut Call<A::Config>, batch: u32) -> Answer<bool> {
+    Ok((!A::REWARDS || call.give_due(true)) && A::settle(call, batch)?)
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -114,7 +131,8 @@ impl Issues {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, serde::Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
 pub enum Section {
     Top,
     Middle,

@@ -1,6 +1,6 @@
-//! What an activity offers, by name: a list of typed functions with their schemas.
+//! What an activity offers, by name: a list of typed functions.
 
-use schemars::{JsonSchema, Schema, generate::SchemaSettings};
+use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{Activity, Answer, Call, invalid};
@@ -12,12 +12,12 @@ pub(crate) struct Function<C> {
     pub name: &'static str,
     pub title: &'static str,
     pub operator_only: bool,
-    pub input: fn() -> String,
-    pub output: fn() -> String,
+    #[cfg(not(target_arch = "wasm32"))]
+    pub schemas: fn() -> crate::schemas::Shapes,
     pub run: Run<C>,
 }
 
-/// Built anew for each call, so it holds functions and no work: schemas are made when they are asked for.
+/// Built anew for each call, so it holds functions and no work.
 pub struct Blueprint<A: Activity> {
     pub(crate) actions: Vec<Function<A::Config>>,
     pub(crate) queries: Vec<Function<A::Config>>,
@@ -120,8 +120,8 @@ where
         name,
         title,
         operator_only: false,
-        input: schema::<I>,
-        output: schema::<O>,
+        #[cfg(not(target_arch = "wasm32"))]
+        schemas: crate::schemas::shapes::<I, O>,
         run: Box::new(move |call, input| {
             // The host has checked the schema; what a schema cannot say is said here.
             let input =
@@ -130,12 +130,6 @@ where
             Ok(serde_json::to_string(&output).expect("an output is JSON"))
         }),
     }
-}
-
-/// The JSON Schema of a type, as text.
-pub(crate) fn schema<T: JsonSchema>() -> String {
-    let schema: Schema = SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<T>();
-    serde_json::to_string(&schema).expect("a schema is JSON")
 }
 
 /// Runs the function of this name.

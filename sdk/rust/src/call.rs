@@ -51,8 +51,7 @@ impl<C> Call<C> {
 
     /// What is stored under a key.
     pub fn load<T: DeserializeOwned>(&self, key: &str) -> Option<T> {
-        let bytes = host::get(key)?;
-        Some(serde_json::from_slice(&bytes).expect("it was stored by this activity; see STATE_VERSION"))
+        host::get(key).map(|bytes| stored(&bytes))
     }
 
     pub fn save<T: Serialize>(&mut self, key: &str, value: &T) {
@@ -67,8 +66,7 @@ impl<C> Call<C> {
     /// What is stored under keys that start with `prefix`, after `start_after`, in the order of the keys; at most 256.
     pub fn scan<T: DeserializeOwned>(&self, prefix: &str, start_after: Option<&str>, limit: u32) -> Vec<(String, T)> {
         let rows = host::scan(prefix, start_after, limit).into_iter();
-        rows.map(|(key, bytes)| (key, serde_json::from_slice(&bytes).expect("it was stored by this activity")))
-            .collect()
+        rows.map(|(key, bytes)| (key, stored(&bytes))).collect()
     }
 
     /// Adds to a counter that stays in `low..=high`; answers its new value.
@@ -195,6 +193,12 @@ impl<C> Call<C> {
     pub fn spend_points(&mut self, key: &str, member: &str, account: &str, points: u64, reason: &str) -> bool {
         host::spend_points(key, member, account, points, reason)
     }
+}
+
+/// What this activity has stored. Read as a text, like all JSON here: a second kind of reader would be a second parser in each guest.
+fn stored<T: DeserializeOwned>(bytes: &[u8]) -> T {
+    let text = std::str::from_utf8(bytes).expect("state is JSON");
+    serde_json::from_str(text).expect("it was stored by this activity; see STATE_VERSION")
 }
 
 /// A hold that was refused, as a problem with a common code.

@@ -1,12 +1,14 @@
 //! The component's exports, made from an [`Activity`].
 #![allow(unsafe_code, unreachable_pub, unused_qualifications, clippy::all, reason = "generated code")]
 
-use std::marker::PhantomData;
+use std::{collections::BTreeMap, marker::PhantomData};
 
 use crate::{
     Activity, Answer, Call, HostEvent, Section, StopReason,
-    blueprint::{Function, run, schema},
+    activity::{ring, settle},
+    blueprint::{Function, run},
     problem::{Kind, Problem},
+    schemas::{Schemas, Shapes},
 };
 
 wit_bindgen::generate!({
@@ -57,40 +59,51 @@ fn words(list: &[&str]) -> Vec<String> {
     list.iter().map(|word| (*word).into()).collect()
 }
 
-fn action<C>(function: Function<C>) -> wit::ActionSpec {
+/// An activity whose `schemas.json` was built in.
+pub trait WithSchemas: Activity {
+    const SCHEMAS: &'static str;
+}
+
+fn take(shapes: &mut BTreeMap<String, Shapes>, name: &str) -> (String, String) {
+    let Some(Shapes { input, output }) = shapes.remove(name) else {
+        panic!("schemas.json does not know {name}: run `cargo test`, which writes it, and build again")
+    };
+    (Box::<str>::from(input).into(), Box::<str>::from(output).into())
+}
+
+fn action<C>(function: Function<C>, shapes: &mut BTreeMap<String, Shapes>) -> wit::ActionSpec {
+    let (input_schema, output_schema) = take(shapes, function.name);
     wit::ActionSpec {
         name: function.name.into(),
         title: function.title.into(),
-        input_schema: (function.input)(),
-        output_schema: (function.output)(),
+        input_schema,
+        output_schema,
         operator_only: function.operator_only,
     }
 }
 
-fn query<C>(function: Function<C>) -> wit::QuerySpec {
-    wit::QuerySpec {
-        name: function.name.into(),
-        title: function.title.into(),
-        input_schema: (function.input)(),
-        output_schema: (function.output)(),
-    }
+fn query<C>(function: Function<C>, shapes: &mut BTreeMap<String, Shapes>) -> wit::QuerySpec {
+    let (input_schema, output_schema) = take(shapes, function.name);
+    wit::QuerySpec { name: function.name.into(), title: function.title.into(), input_schema, output_schema }
 }
 
 fn answer<T>(answer: Answer<T>) -> Result<T, WitProblem> {
     answer.map_err(problem)
 }
 
-impl<A: Activity> wit::Guest for Adapter<A> {
+impl<A: WithSchemas> wit::Guest for Adapter<A> {
     fn describe() -> wit::Manifest {
         let blueprint = A::blueprint();
+        let Schemas { config, mut actions, mut queries } =
+            serde_json::from_str(A::SCHEMAS).expect("schemas.json is as the SDK's test writes it");
         wit::Manifest {
             name: A::NAME.into(),
             version: A::VERSION.into(),
             title: A::TITLE.into(),
             description: A::DESCRIPTION.into(),
-            config_schema: schema::<A::Config>(),
-            actions: blueprint.actions.into_iter().map(action).collect(),
-            queries: blueprint.queries.into_iter().map(query).collect(),
+            config_schema: Box::<str>::from(config).into(),
+            actions: blueprint.actions.into_iter().map(|function| action(function, &mut actions)).collect(),
+            queries: blueprint.queries.into_iter().map(|function| query(function, &mut queries)).collect(),
             emits: words(blueprint.emits),
             listens: words(blueprint.listens),
             problem_codes: words(blueprint.codes),
@@ -141,7 +154,7 @@ impl<A: Activity> wit::Guest for Adapter<A> {
     }
 
     fn on_timer(context: wit::ActivityContext, key: String, due: i64, payload: String) -> Result<(), WitProblem> {
-        answer(A::on_timer(&mut call::<A>(context), &key, due, &payload))
+        answer(ring::<A>(&mut call::<A>(context), &key, due, &payload))
     }
 
     fn stop(context: wit::ActivityContext, reason: wit::StopReason) -> Result<(), WitProblem> {
@@ -154,7 +167,7 @@ impl<A: Activity> wit::Guest for Adapter<A> {
     }
 
     fn settle(context: wit::ActivityContext, batch: u32) -> Result<bool, WitProblem> {
-        answer(A::settle(&mut call::<A>(context), batch))
+        answer(settle::<A>(&mut call::<A>(context), batch))
     }
 
     fn page(context: wit::ActivityContext, viewer: Option<String>) -> Result<Vec<wit::PageBlock>, WitProblem> {

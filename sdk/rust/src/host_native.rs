@@ -102,6 +102,13 @@ pub(crate) fn members_of(group: &str, cursor: Option<&str>) -> (Vec<String>, Opt
     })
 }
 
+pub(crate) fn groups_of(member: &str) -> Vec<String> {
+    with(|world| {
+        let groups = world.groups.iter().filter(|(_, members)| members.contains(member));
+        groups.map(|(group, _)| group.clone()).take(world::PAGE_ROWS_MAX as usize).collect()
+    })
+}
+
 pub(crate) fn cancel_timer(key: &str) -> bool {
     with(|world| world.cancel_timer(key))
 }

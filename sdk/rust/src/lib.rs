@@ -7,13 +7,22 @@
 //! Units: instants are UTC milliseconds, durations milliseconds, money integer minor units.
 
 mod activity;
+mod admission;
 #[cfg(target_arch = "wasm32")]
 mod arena;
 mod blueprint;
 mod call;
+mod cuts;
 mod day;
+pub mod lottery;
+mod page;
 mod people;
 mod problem;
+mod rewarding;
+#[doc(hidden)]
+pub mod schemas;
+mod shares;
+mod terms;
 mod trade;
 mod types;
 
@@ -31,11 +40,22 @@ pub mod component;
 pub mod town;
 
 pub use activity::{Activity, Block, Issue, Issues, Report, Section, StopReason};
+pub use admission::Standing;
 pub use blueprint::Blueprint;
 pub use call::{Call, is_time_zone, refused};
+pub use cuts::{Bounds, Cuts};
 pub use day::Day;
+pub use page::Page;
 pub use problem::{
     Answer, Kind, Problem, conflict, expired, invalid, limit_reached, not_allowed, not_found, risk_rejected,
+};
+pub use rewarding::{Rewarded, unless_exhausted};
+pub use shares::{bps_of, split};
+#[doc(hidden)]
+pub use terms::default_risk;
+pub use terms::{
+    Eligibility, Limits, NewMember, NewMemberBy, NoticeRule, OnReview, OwnBlock, OwnKind, RiskPolicy, Share, Surface,
+    Terms,
 };
 pub use trade::ORDER_TOPICS;
 pub use types::{
@@ -51,17 +71,26 @@ pub mod prelude {
     pub use serde::{Deserialize, Serialize};
 }
 
-/// Makes a component of an [`Activity`]. Natively it only sees to it that the activity is complete.
+/// Makes a component of an [`Activity`], and a test that keeps its `schemas.json` as the code says. Natively it only sees to it that
+/// the activity is complete.
 #[macro_export]
 macro_rules! activity {
     ($activity:ident) => {
         #[cfg(target_arch = "wasm32")]
         mod fairground_component {
+            impl $crate::component::WithSchemas for super::$activity {
+                const SCHEMAS: &'static str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/schemas.json"));
+            }
             type Exported = $crate::component::Adapter<super::$activity>;
             $crate::component::export!(Exported with_types_in $crate::component);
         }
         #[cfg(not(target_arch = "wasm32"))]
         const _: fn() -> $crate::Blueprint<$activity> = <$activity as $crate::Activity>::blueprint;
+        #[cfg(test)]
+        #[test]
+        fn schemas_json_says_what_the_code_says() {
+            $crate::schemas::check::<$activity>(env!("CARGO_MANIFEST_DIR"));
+        }
     };
 }
 

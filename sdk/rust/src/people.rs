@@ -12,6 +12,11 @@ impl<C> Call<C> {
         host::members_of(group, cursor)
     }
 
+    /// The groups that a member is in, by id; the first 256.
+    pub fn groups_of(&self, member: &str) -> Vec<String> {
+        host::groups_of(member)
+    }
+
     /// Binds `invitee` to `inviter` once and for ever; `source` says where, in at most 128 bytes.
     pub fn bind_inviter(&mut self, invitee: &str, inviter: &str, source: &str) -> Result<(), NotBound> {
         host::bind_inviter(invitee, inviter, source)

@@ -4,6 +4,7 @@
 mod people;
 mod quota;
 mod rewards;
+pub mod storm;
 mod trade;
 pub(crate) mod world;
 
@@ -18,8 +19,9 @@ use serde_json::Value;
 use crate::{
     Activity, Answer, Audience, Blueprint, Call, HoldState, HostEvent, Issue, Offers, Report, ReservationState,
     StopReason,
+    activity::{ring, settle},
     blueprint::{Function, run},
-    expired,
+    conflict, expired,
 };
 
 pub use rewards::BudgetState;
@@ -27,7 +29,13 @@ use rewards::Offer;
 use trade::ShopNews;
 pub use trade::{Refund, StockPool};
 pub use world::World;
-use world::playing;
+use world::{BrokenOff, playing};
+
+/// What a call is refused with that was told to break off.
+const BROKEN_OFF: &str = "common.plugin-fault";
+
+/// More than any test needs.
+const SETTLE_BATCHES_MAX: u32 = 10_000;
 
 /// A Monday at noon, UTC.
 pub const BEGINNING: i64 = 1_767_614_400_000;
@@ -39,6 +47,8 @@ pub struct Town<A: Activity> {
     started_at: i64,
     ends_at: Option<i64>,
     has_stopped: bool,
+    /// Timers that have run.
+    rung: Vec<(String, i64, String)>,
     activity: std::marker::PhantomData<A>,
 }
 
@@ -46,13 +56,20 @@ impl<A: Activity> Town<A> {
     /// A town whose activity has this config. Set its offers and budget, then start it.
     pub fn new(config: Value) -> Self {
         let Blueprint { actions, queries, .. } = A::blueprint();
-        for Function { name, title, input, output, .. } in actions.iter().chain(&queries) {
-            let schemas = [input(), output()].map(|schema| serde_json::from_str::<Value>(&schema).is_ok());
-            assert!(!title.is_empty() && schemas == [true; 2], "{name} has no title or no schemas");
+        for Function { name, title, .. } in actions.iter().chain(&queries) {
+            assert!(!title.is_empty(), "{name} has no title");
         }
         let mut world = World::default();
         world.now = BEGINNING;
-        Self { config, world, started_at: 0, ends_at: None, has_stopped: false, activity: std::marker::PhantomData }
+        Self {
+            config,
+            world,
+            started_at: 0,
+            ends_at: None,
+            has_stopped: false,
+            rung: Vec::new(),
+            activity: std::marker::PhantomData,
+        }
     }
 
     /// What the activity says of the config, as the host asks it.
@@ -194,7 +211,7 @@ impl<A: Activity> Town<A> {
     /// The platform tells the activity something.
     pub fn hear(&mut self, event: &HostEvent) -> Answer<()> {
         assert!(A::blueprint().listens.contains(&event.topic.as_str()), "it does not listen to {}", event.topic);
-        self.play(|call| A::on_event(call, event))
+        self.play_again(|call| A::on_event(call, event))
     }
 
     /// Somebody pays an order in full: on time, late, or once more.
@@ -220,13 +237,22 @@ impl<A: Activity> Town<A> {
         }
     }
 
+    /// The shop refuses to pay back whatever it was asked to.
+    pub fn refuse_refunds(&mut self) {
+        let asked = self.world.refunds.iter().filter(|(_, refund)| !refund.is_done);
+        let asked: Vec<_> = asked.map(|(key, refund)| (key.clone(), refund.order.clone())).collect();
+        for (refund, order) in asked {
+            drop(self.told_by_shop(&order, &ShopNews::RefundRefused(refund)));
+        }
+    }
+
     /// What the shop says is counted, whatever the activity answers.
     fn told_by_shop(&mut self, order: &str, news: &ShopNews) -> Answer<()> {
         let Some(event) = self.world.hear_shop(order, news) else { return Ok(()) };
         if !A::blueprint().listens.contains(&event.topic.as_str()) {
             return Ok(());
         }
-        self.play(|call| A::on_event(call, &event))
+        self.play_again(|call| A::on_event(call, &event))
     }
 
     /// Turns the clock, and runs what becomes due on the way, the oldest first.
@@ -248,19 +274,27 @@ impl<A: Activity> Town<A> {
         } else if let Some(order) = key.strip_prefix(trade::ORDER_TIMER) {
             self.world.expire_order(order);
         } else {
-            let _ = self.play(|call| A::on_timer(call, key, due, payload));
+            self.rung.push((key.into(), due, payload.into()));
+            let _ = self.play_again(|call| ring::<A>(call, key, due, payload));
         }
+    }
+
+    /// The next call breaks off after so many host calls, as by a trap; nothing is kept of it. Timers and events are tried again.
+    pub fn break_after(&mut self, host_calls: usize) {
+        self.world.breaks_after = Some(host_calls);
     }
 
     /// Stops the activity and settles it.
     pub fn stop(&mut self) {
         self.has_stopped = true;
-        let _ = self.play(|call| A::stop(call, StopReason::Stopped));
-        for batch in 0.. {
-            if self.play(|call| A::settle(call, batch)).expect("it settles") {
+        self.play_again(|call| A::stop(call, StopReason::Stopped)).expect("it stops");
+        for batch in 0..SETTLE_BATCHES_MAX {
+            if self.play_again(|call| settle::<A>(call, batch)).expect("it settles") {
+                self.world.end_promises();
                 return;
             }
         }
+        panic!("it settles for ever");
     }
 
     /// Broken invariants, as the activity itself finds them.
@@ -305,6 +339,14 @@ impl<A: Activity> Town<A> {
         &mut self.world
     }
 
+    /// A call that the host makes by itself: where it breaks off, it is made again.
+    fn play_again<T>(&mut self, run: impl Fn(&mut Call<A::Config>) -> Answer<T>) -> Answer<T> {
+        match self.play(&run) {
+            Err(problem) if problem.code == BROKEN_OFF => self.play(&run),
+            answer => answer,
+        }
+    }
+
     /// One call: what it did is kept when it answers, and gone when it refuses or panics.
     fn play<T>(&mut self, run: impl FnOnce(&mut Call<A::Config>) -> Answer<T>) -> Answer<T> {
         let mut call = Call {
@@ -316,13 +358,15 @@ impl<A: Activity> Town<A> {
             started_at: self.started_at,
             ends_at: self.ends_at,
         };
-        let before = self.world.clone();
+        let mut before = self.world.clone();
+        before.breaks_after = None;
         let mut world = std::mem::take(&mut self.world);
         world.begin(A::blueprint().emits);
         let (world, answer) = playing(world, || catch_unwind(AssertUnwindSafe(|| run(&mut call))));
         match answer {
             Ok(Ok(answer)) => {
                 self.world = world;
+                self.world.breaks_after = None;
                 Ok(answer)
             }
             Ok(Err(problem)) => {
@@ -334,6 +378,9 @@ impl<A: Activity> Town<A> {
             }
             Err(panic) => {
                 self.world = before;
+                if panic.is::<BrokenOff>() {
+                    return Err(conflict(BROKEN_OFF, "It broke off."));
+                }
                 std::panic::resume_unwind(panic)
             }
         }

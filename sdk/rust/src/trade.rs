@@ -5,6 +5,13 @@ use crate::{Call, HostEvent, Line, NotTraded, Order, OrderNews, Reservation, hos
 /// Topics that the shop speaks of. An activity that listens hears them of its own orders.
 pub const ORDER_TOPICS: [&str; 4] = ["order.paid", "order.closed", "order.refunded", "order.refund-refused"];
 
+/// How often a refund is asked for again.
+const REFUSALS_MAX: i64 = 2;
+
+fn refusals(order: &str) -> String {
+    format!("fg/refused/{order}")
+}
+
 impl<C> Call<C> {
     /// Sets units of a stock pool aside for `ttl` milliseconds. The same key gives the same reservation.
     pub fn reserve(&mut self, key: &str, pool: &str, quantity: u64, ttl: u64) -> Result<Reservation, NotTraded> {
@@ -26,7 +33,8 @@ impl<C> Call<C> {
         host::sku(sku)
     }
 
-    /// Asks the shop to open an order that can be paid for `pay_within` milliseconds. The same key gives the same order.
+    /// Asks the shop to open an order that can be paid for `pay_within` milliseconds. The same key gives the same order. One of nothing
+    /// is paid at once, and no event says so.
     pub fn open_order(&mut self, key: &str, member: &str, lines: &[Line], pay_within: u64) -> Result<Order, NotTraded> {
         host::open_order(key, member, lines, pay_within, &self.currency)
     }
@@ -43,6 +51,34 @@ impl<C> Call<C> {
     /// Pays back so many minor units of what was paid for an order. The same key refunds once.
     pub fn refund(&mut self, key: &str, order: &str, minor: i64, reason: &str) -> Result<Order, NotTraded> {
         host::refund(key, order, minor, reason, &self.currency)
+    }
+
+    /// Pays back whatever was paid for an order beyond `keep` minor units, as far as it is not paid back or being paid back; answers how
+    /// much that is now. Asked again it pays nothing twice.
+    pub fn refund_beyond(&mut self, order: &str, keep: i64, reason: &str) -> i64 {
+        let Some(known) = self.order(order) else { return 0 };
+        let beyond = known.paid - known.refunded - keep;
+        if beyond <= 0 {
+            return 0;
+        }
+        // What was refused is no longer counted as refunded; another try is another refund.
+        let tries = self.counter(&refusals(order));
+        let key = format!("{order}/back/{}/{tries}", known.refunded);
+        if self.refund(&key, order, beyond, reason).is_ok() { beyond } else { 0 }
+    }
+
+    /// The shop will not pay back what it was asked to: asks again, twice. After that it is for people: the line in the log says so.
+    pub fn refund_again(&mut self, news: &OrderNews) {
+        let order = &news.intent;
+        let tries = self.count(&refusals(order), 1, 0, i64::MAX).expect("nobody refuses that often");
+        if tries > REFUSALS_MAX {
+            self.log(&format!("the shop will not pay back {} of {order}", news.amount_minor));
+            return;
+        }
+        let Some(known) = self.order(order) else { return };
+        let amount = news.amount_minor.min(known.paid - known.refunded);
+        let key = format!("{order}/back/{}/{tries}", known.refunded);
+        let _ = self.refund(&key, order, amount, "once more");
     }
 
     /// Keeps an order from being shipped, or lets it go.

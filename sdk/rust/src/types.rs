@@ -135,8 +135,10 @@ pub enum Audience {
 }
 
 /// The way that a notice takes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
 pub enum Channel {
+    #[default]
     InApp,
     GroupChat,
     Sms,
@@ -146,11 +148,13 @@ pub enum Channel {
 }
 
 /// What a notice is about; it decides what may hold it back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
 pub enum Urgency {
     /// Something that the member did.
     Transactional,
     /// News of the activity.
+    #[default]
     Activity,
     Marketing,
 }

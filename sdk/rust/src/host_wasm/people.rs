@@ -14,6 +14,10 @@ pub(crate) fn members_of(group: &str, cursor: Option<&str>) -> (Vec<String>, Opt
     (memberships.into_iter().map(|membership| membership.member).collect(), next)
 }
 
+pub(crate) fn groups_of(member: &str) -> Vec<String> {
+    groups::groups_of(member).into_iter().map(|membership| membership.group).collect()
+}
+
 pub(crate) fn member(id: &str) -> Option<Member> {
     members::get(id).map(|member| Member {
         id: member.id,

@@ -1,6 +1,8 @@
 //! Stock and the shop, in a town.
 
-use crate::{HostEvent, Limit, Line, NotTraded, Order, OrderNews, OrderState, Refused, Reservation, ReservationState};
+use crate::{
+    HoldState, HostEvent, Limit, Line, NotTraded, Order, OrderNews, OrderState, Refused, Reservation, ReservationState,
+};
 
 use super::World;
 
@@ -41,6 +43,8 @@ pub(super) enum ShopNews {
     Closed,
     /// By the refund's key.
     Refunded(String),
+    /// By the refund's key.
+    RefundRefused(String),
 }
 
 impl World {
@@ -125,12 +129,14 @@ impl World {
             member: member.into(),
             lines: lines.to_vec(),
             total,
-            state: OrderState::Open,
+            state: if total == 0 { OrderState::Paid } else { OrderState::Open },
             pay_by,
             paid: 0,
             refunded: 0,
         };
-        self.timers.insert(format!("{ORDER_TIMER}{key}"), (pay_by, "null".into()));
+        if total > 0 {
+            self.timers.insert(format!("{ORDER_TIMER}{key}"), (pay_by, "null".into()));
+        }
         self.orders.insert(key.into(), order.clone());
         Ok(order)
     }
@@ -186,6 +192,21 @@ impl World {
         Ok(())
     }
 
+    /// Puts back what is still promised once the activity is settled.
+    pub(super) fn end_promises(&mut self) {
+        for key in self.holds.keys().cloned().collect::<Vec<_>>() {
+            self.change_hold(&key, HoldState::Released);
+        }
+        for key in self.reservations.keys().cloned().collect::<Vec<_>>() {
+            if self.reservations[&key].state == ReservationState::Active {
+                let _ = self.end_reservation(&key, ReservationState::Released);
+            }
+        }
+        for key in self.orders.keys().cloned().collect::<Vec<_>>() {
+            self.expire_order(&key);
+        }
+    }
+
     /// Closes an order that nobody paid in time.
     pub(super) fn expire_order(&mut self, key: &str) {
         if let Some(order) = self.orders.get_mut(key).filter(|order| order.state == OrderState::Open) {
@@ -203,6 +224,12 @@ impl World {
                 let asked = self.refunds.get_mut(refund).filter(|refund| !refund.is_done)?;
                 asked.is_done = true;
                 ("order.refunded", asked.minor, Some(refund.clone()))
+            }
+            ShopNews::RefundRefused(refund) => {
+                let asked = self.refunds.get_mut(refund).filter(|refund| !refund.is_done)?;
+                asked.is_done = true;
+                self.orders.get_mut(key)?.refunded -= asked.minor;
+                ("order.refund-refused", asked.minor, Some(refund.clone()))
             }
         };
         let now = self.now;

@@ -78,8 +78,13 @@ pub struct World {
     pub(super) spent: BTreeMap<String, (String, String, u64)>,
     draws: u64,
     pub(super) quota: Quota,
+    /// The next call breaks off after so many host calls.
+    pub(super) breaks_after: Option<usize>,
     emits: &'static [&'static str],
 }
+
+/// What a call unwinds with that was told to break off.
+pub(super) struct BrokenOff;
 
 thread_local! {
     static WORLD: RefCell<Option<World>> = const { RefCell::new(None) };
@@ -99,6 +104,11 @@ pub(crate) fn with<T>(run: impl FnOnce(&mut World) -> T) -> T {
         let mut place = place.borrow_mut();
         let world = place.as_mut().expect("a host function was called outside a call of a town");
         world.quota.host_call();
+        match &mut world.breaks_after {
+            Some(0) => std::panic::resume_unwind(Box::new(BrokenOff)),
+            Some(left) => *left -= 1,
+            None => {}
+        }
         run(world)
     })
 }

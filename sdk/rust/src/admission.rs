@@ -1,0 +1,198 @@
+//! Who may take part: eligibility, then risk, then limits, in this order, so that answers are stable and tell little.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Answer, Audience, Call, Day, Notice, OnReview, Terms, Verdict, conflict, limit_reached, not_allowed, risk_rejected,
+};
+
+/// How a member who may take part stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing {
+    /// The risk rules ask for a closer look: what is earned had better wait. What cannot wait is refused with [`Standing::at_once`].
+    pub is_under_review: bool,
+}
+
+impl Standing {
+    /// For what cannot be provisional.
+    pub fn at_once(self) -> Answer<()> {
+        if self.is_under_review {
+            return Err(risk_rejected("common.risk-review", "This needs a closer look first.").retryable());
+        }
+        Ok(())
+    }
+}
+
+/// How often a member has taken part. Its key, like all of the SDK's own, begins with `fg/`.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+struct Tally {
+    day: Day,
+    today: u32,
+    total: u32,
+    at: i64,
+}
+
+const TOTAL: &str = "fg/total";
+
+fn tally_key(member: &str) -> String {
+    format!("fg/tally/{member}")
+}
+
+impl<C: Terms> Call<C> {
+    /// The business day of the call.
+    pub fn today(&self) -> Day {
+        self.day(self.now(), self.config.zone(), self.config.day_starts_minute())
+    }
+
+    /// Whether a member is new, by the config's definition.
+    pub fn is_new_member(&self, member: &str) -> bool {
+        match self.config.new_member().newness() {
+            Some(newness) => self.is_new(member, newness, self.started_at),
+            None => self.load::<Tally>(&tally_key(member)).is_none(),
+        }
+    }
+
+    /// The actor takes part, and is counted; or why they may not. `counterparty` is whom they do it with or for.
+    pub fn take_part(&mut self, counterparty: Option<&str>, action: &str) -> Answer<Standing> {
+        self.check_eligible()?;
+        let standing = self.check_risk(counterparty, action)?;
+        let tally = self.check_limits()?;
+        self.count_part(tally)?;
+        Ok(standing)
+    }
+
+    /// Whether the actor may take part, as far as it can be told without asking the risk rules: for queries.
+    pub fn may_take_part(&self) -> Answer<()> {
+        self.check_eligible()?;
+        self.check_limits().map(drop)
+    }
+
+    fn check_eligible(&self) -> Answer<()> {
+        let (actor, rules) = (self.actor.as_str(), self.config.eligibility());
+        if self.is_held_out() {
+            return Err(not_allowed("common.holdout", "This is not for you, so that its effect can be measured."));
+        }
+        let needs_member = !rules.tiers_any.is_empty() || rules.min_account_age_ms > 0;
+        let fits = !needs_member
+            || self.member(actor).is_some_and(|member| {
+                let age = self.now().saturating_sub(member.registered_at);
+                let is_of_age = age >= i64::try_from(rules.min_account_age_ms).unwrap_or(i64::MAX);
+                is_of_age && (rules.tiers_any.is_empty() || rules.tiers_any.contains(&member.tier))
+            });
+        let is_in = |segment: &String| self.is_in_segment(actor, segment);
+        let fits = fits
+            && (rules.segments_any.is_empty() || rules.segments_any.iter().any(is_in))
+            && !rules.segments_none.iter().any(is_in);
+        if !fits {
+            return Err(not_allowed("common.not-eligible", "This is not for you."));
+        }
+        if rules.rules_accepted && !self.has_accepted_rules(actor) {
+            return Err(not_allowed("common.rules-not-accepted", "Accept the rules of your groups first."));
+        }
+        Ok(())
+    }
+
+    fn has_accepted_rules(&self, member: &str) -> bool {
+        self.groups_of(member)
+            .iter()
+            .all(|group| self.rules_accepted(group, member).is_none_or(|(version, accepted)| accepted >= version))
+    }
+
+    /// The control group: the same members each time, and others in each activity.
+    fn is_held_out(&self) -> bool {
+        let share = u64::from(self.config.holdout_bps());
+        share > 0 && fnv1a(&[self.activity.as_bytes(), b"\n", self.actor.as_bytes()]) % 10_000 < share
+    }
+
+    fn check_risk(&mut self, counterparty: Option<&str>, action: &str) -> Answer<Standing> {
+        let Some(policy) = self.config.risk() else { return Ok(Standing { is_under_review: false }) };
+        let risk = self.assess_risk(&self.actor, counterparty, action);
+        let is_under_review = match (risk.verdict, policy.on_review) {
+            (Verdict::Allow, _) | (Verdict::Review, OnReview::Allow) => false,
+            (Verdict::Review, OnReview::Hold) => true,
+            (Verdict::Review, OnReview::Deny) => Standing { is_under_review: true }.at_once().map(|()| false)?,
+            (Verdict::Deny, _) => return Err(risk_rejected("common.risk-denied", "This is not possible.")),
+        };
+        if policy.cluster_limit > 0 {
+            for cluster in &risk.clusters {
+                self.enter_cluster(cluster, policy.cluster_limit)?;
+            }
+        }
+        Ok(Standing { is_under_review })
+    }
+
+    fn enter_cluster(&mut self, cluster: &str, most: u32) -> Answer<()> {
+        let entered = format!("fg/cluster/{cluster}/{}", self.actor);
+        if self.counter(&entered) > 0 {
+            return Ok(());
+        }
+        if self.count(&format!("fg/clusters/{cluster}"), 1, 0, i64::from(most)).is_err() {
+            return Err(risk_rejected("common.risk-denied", "This is not possible."));
+        }
+        self.count(&entered, 1, 0, 1).expect("it was 0 above");
+        Ok(())
+    }
+
+    /// The actor's tally with this time; none where nothing is counted.
+    fn check_limits(&self) -> Answer<Option<Tally>> {
+        let limits = self.config.limits();
+        if limits.total > 0 && self.counter(TOTAL) >= i64::from(limits.total) {
+            return Err(limit_reached("common.limit-total", "Everybody together has had their share."));
+        }
+        let counts_helps = self.config.new_member().newness().is_none();
+        if limits.per_member_total == 0 && limits.per_member_per_day == 0 && limits.cool_down_ms == 0 && !counts_helps {
+            return Ok(None);
+        }
+        let (now, day) = (self.now(), self.today());
+        let Some(before) = self.load::<Tally>(&tally_key(&self.actor)) else {
+            return Ok(Some(Tally { day, today: 1, total: 1, at: now }));
+        };
+        let today = if before.day == day { before.today } else { 0 };
+        if limits.per_member_total > 0 && before.total >= limits.per_member_total {
+            return Err(limit_reached("common.limit-member-total", "You have taken part as often as you may."));
+        }
+        if limits.per_member_per_day > 0 && today >= limits.per_member_per_day {
+            return Err(limit_reached("common.limit-member-day", "You have taken part enough for today."));
+        }
+        if now < before.at.saturating_add_unsigned(limits.cool_down_ms) {
+            return Err(conflict("common.fatigue", "Rest a little first.").retryable());
+        }
+        Ok(Some(Tally { day, today: today + 1, total: before.total + 1, at: now }))
+    }
+
+    fn count_part(&mut self, tally: Option<Tally>) -> Answer<()> {
+        if let Some(tally) = tally {
+            let key = tally_key(&self.actor);
+            self.save(&key, &tally);
+        }
+        let most = self.config.limits().total;
+        if most > 0 && self.count(TOTAL, 1, 0, i64::from(most)).is_err() {
+            return Err(limit_reached("common.limit-total", "Everybody together has had their share."));
+        }
+        Ok(())
+    }
+
+    /// Tells a member what the organiser wants told of an event; nothing where the config says nothing of it.
+    pub fn tell(&mut self, event: &str, member: &str, params: &[(&str, String)]) {
+        let rules = self.config.notices().iter().filter(|rule| rule.event == event);
+        let notices: Vec<Notice> = rules
+            .map(|rule| Notice {
+                params: params.iter().map(|(name, value)| ((*name).into(), value.clone())).collect(),
+                channel: rule.channel,
+                urgency: rule.urgency,
+                dedupe_key: format!("{}/{event}", self.activity),
+                dedupe_window: rule.dedupe_window_ms,
+                ..Notice::new(rule.template.as_str(), Audience::Member(member.into()))
+            })
+            .collect();
+        for notice in notices {
+            self.notify(&notice);
+        }
+    }
+}
+
+/// FNV-1a: any even spread of names will do.
+fn fnv1a(parts: &[&[u8]]) -> u64 {
+    let bytes = parts.iter().flat_map(|part| part.iter());
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+}

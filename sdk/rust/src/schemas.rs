@@ -1,0 +1,98 @@
+//! `schemas.json`: what the config, the inputs and the outputs look like, as JSON Schema.
+//!
+//! The schemas are derived natively, by the test that [`crate::activity!`] makes, and written beside `template.json`; the component
+//! carries the text. So a guest is free of the code that makes schemas, and a change of them shows in a review.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+/// The file, as a component reads it.
+#[derive(Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(serde::Serialize))]
+pub(crate) struct Schemas {
+    pub config: Box<RawValue>,
+    /// By name.
+    pub actions: BTreeMap<String, Shapes>,
+    pub queries: BTreeMap<String, Shapes>,
+}
+
+/// What a function takes and answers.
+#[derive(Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(serde::Serialize))]
+pub(crate) struct Shapes {
+    pub input: Box<RawValue>,
+    pub output: Box<RawValue>,
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+pub use native::check;
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) use native::shapes;
+
+#[cfg(not(target_arch = "wasm32"))]
+mod native {
+    use std::{fs, path::Path};
+
+    use schemars::{JsonSchema, generate::SchemaSettings};
+    use serde_json::{Value, json, value::to_raw_value};
+
+    use super::{Schemas, Shapes};
+    use crate::{Activity, blueprint::Function};
+
+    pub(crate) fn shapes<I: JsonSchema, O: JsonSchema>() -> Shapes {
+        Shapes { input: raw(&schema::<I>()), output: raw(&schema::<O>()) }
+    }
+
+    fn schema<T: JsonSchema>() -> Value {
+        SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<T>().to_value()
+    }
+
+    fn raw(schema: &Value) -> Box<serde_json::value::RawValue> {
+        to_raw_value(schema).expect("a schema is JSON")
+    }
+
+    /// Objects down to here are written a field a line, so that a change is a line; what is deeper stands in one line, because every byte
+    /// of it is in the component.
+    const DEPTH: usize = 3;
+
+    fn lines(value: &Value, depth: usize) -> String {
+        match value {
+            Value::Object(fields) if depth < DEPTH && !fields.is_empty() => {
+                let field = |(name, value): (&String, &Value)| {
+                    format!("{}{}: {}", " ".repeat(depth + 1), Value::from(name.as_str()), lines(value, depth + 1))
+                };
+                let fields: Vec<String> = fields.iter().map(field).collect();
+                format!("{{\n{}\n{}}}", fields.join(",\n"), " ".repeat(depth))
+            }
+            value => value.to_string(),
+        }
+    }
+
+    /// Sees to it that `schemas.json` in the crate's folder says what the code says; where it does not, writes it anew and panics.
+    /// The config of `template.json` is the config's example.
+    pub fn check<A: Activity>(folder: &str) {
+        let folder = Path::new(folder);
+        let template = fs::read_to_string(folder.join("template.json")).expect("template.json, a ready config");
+        let template: Value = serde_json::from_str(&template).expect("template.json is JSON");
+        let mut config = schema::<A::Config>();
+        config["examples"] = json!([template["config"]]);
+        let blueprint = A::blueprint();
+        let functions = |list: Vec<Function<A::Config>>| {
+            list.into_iter().map(|function| (function.name.into(), (function.schemas)())).collect()
+        };
+        let schemas = Schemas {
+            config: raw(&config),
+            actions: functions(blueprint.actions),
+            queries: functions(blueprint.queries),
+        };
+        let value = serde_json::to_value(&schemas).expect("schemas are JSON");
+        let text = lines(&value, 0) + "\n";
+        let path = folder.join("schemas.json");
+        if fs::read_to_string(&path).unwrap_or_default() != text {
+            fs::write(&path, text).expect("the crate's folder can be written to");
+            panic!("{} was not what the code says; it is now. Build the component again.", path.display());
+        }
+    }
+}
