@@ -5,69 +5,78 @@ use fairground_sdk::{is_time_zone, prelude::*};
 /// Milestones and daily prizes: a year of them.
 const PRIZES_MAX: usize = 366;
 
-/// Check-in 簽到: days in a row earn what was promised for them.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Config {
-    /// Shown to members 標題.
-    #[schemars(length(min = 1, max = 60))]
-    pub title: String,
-    /// Where a day begins and ends 時區: an IANA zone.
-    #[schemars(length(min = 1, max = 64))]
-    pub zone: String,
-    /// Whose zone counts 時區規則.
-    #[serde(default)]
-    pub zone_policy: ZonePolicy,
-    /// When a day starts 每日開始 (minutes after midnight).
-    #[serde(default)]
-    #[schemars(range(max = 1_439))]
-    pub day_starts_minute: u32,
-    /// When members can check in 時段 (minutes after midnight; the end is not part of it).
-    pub window: Option<Window>,
-    /// How days are counted 週期.
-    #[serde(default)]
-    pub cycle: Cycle,
-    /// Day of the cycle → offer 每日獎勵. Without cycles the day of the streak counts.
-    #[serde(default)]
-    pub daily: Vec<DayPrize>,
-    /// Days in a row → offer 連續獎勵; once a cycle.
-    #[serde(default)]
-    pub streak: Vec<Milestone>,
-    /// Days in all → offer 累計獎勵; once.
-    #[serde(default)]
-    pub total: Vec<Milestone>,
-    /// Missed days that a member may still fill 補簽.
-    pub makeup: Option<MakeUp>,
-    /// Missed days that do not break a streak 免斷卡.
-    pub freeze: Option<Freeze>,
-    /// What a check-in must show 憑證.
-    #[serde(default)]
-    pub proof: ProofRule,
-    /// Who looks at it 審核.
-    #[serde(default)]
-    pub review: Review,
-    /// Only for buyers of this good 限買家.
-    #[schemars(length(min = 1, max = 128))]
-    pub buyers_of: Option<String>,
-    /// Between two check-ins 最短間隔 (milliseconds; 4 hours): it stops hopping between zones.
-    #[serde(default = "four_hours")]
-    pub min_gap_ms: u64,
-    /// When members who wish it are reminded 提醒 (minutes after midnight).
-    #[serde(default = "eight_in_the_evening")]
-    #[schemars(range(max = 1_439))]
-    pub remind_minute: u32,
+fairground_sdk::config! {
+    /// Check-in 簽到: days in a row earn what was promised for them.
+    pub(crate) struct Config {
+        /// # Whose zone counts 時區規則
+        /// The activity's, or each member's own. 以活動時區或成員自己的時區計日。
+        #[serde(default)]
+        pub zone_policy: ZonePolicy,
+        /// # Hours 時段
+        /// When members can check in; null is all day. 可簽到的時段；null 為全天。
+        pub window: Option<Window>,
+        /// # Cycle 週期
+        /// How days are counted: without end, or so many days and then again or no more. 無限，或若干天一輪。
+        #[serde(default)]
+        pub cycle: Cycle,
+        /// # Daily prizes 每日獎勵
+        /// Day of the cycle → offer; without cycles the day of the streak counts. 第幾天得什麼；無週期則按連續天數。
+        #[serde(default)]
+        #[schemars(length(max = PRIZES_MAX))]
+        pub daily: Vec<DayPrize>,
+        /// # Streak prizes 連續獎勵
+        /// Days in a row → offer; once a cycle. 連續多少天得什麼，每輪一次。
+        #[serde(default)]
+        #[schemars(length(max = PRIZES_MAX))]
+        pub streak: Vec<Milestone>,
+        /// # Total prizes 累計獎勵
+        /// Days in all → offer; once. 累計多少天得什麼，各一次。
+        #[serde(default)]
+        #[schemars(length(max = PRIZES_MAX))]
+        pub total: Vec<Milestone>,
+        /// # Make-up 補簽
+        /// Missed days that a member may still fill; null allows none. 可補簽的漏簽日；null 為不可。
+        pub makeup: Option<MakeUp>,
+        /// # Freeze 免斷卡
+        /// Missed days that do not break a streak; null allows none. 不中斷連續的漏簽日；null 為無。
+        pub freeze: Option<Freeze>,
+        /// # Proof 憑證
+        /// What a check-in must show. 簽到須附的憑證。
+        #[serde(default)]
+        pub proof: ProofRule,
+        /// # Review 審核
+        /// Who looks at it. 由誰審核。
+        #[serde(default)]
+        pub review: Review,
+        /// # Buyers only 限買家
+        /// The good that a member must have bought; null is for everybody. 須買過此商品；null 為不限。
+        #[schemars(length(min = 1, max = 128))]
+        pub buyers_of: Option<String>,
+        /// # Least gap 最短間隔
+        /// Between two check-ins where members have zones of their own: it stops hopping between them. 成員自選時區時，兩次簽到的最短間隔。
+        #[serde(default = "four_hours")]
+        #[schemars(range(max = 604_800_000), extend("x-unit" = "ms"))]
+        pub min_gap_ms: u64,
+        /// # Reminder at 提醒時間
+        /// When members who wish it are reminded, in minutes after midnight. 提醒的時刻，午夜後的分鐘數。
+        #[serde(default = "eight_in_the_evening")]
+        #[schemars(range(max = 1_439), extend("x-unit" = "minutes"))]
+        pub remind_minute: u32,
+    }
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub(crate) enum ZonePolicy {
     /// The activity's.
     #[default]
     Activity,
     /// The member's own, as it was at the first check-in.
     MemberPinned {
-        /// How long a member keeps a zone (milliseconds; 30 days).
+        /// # Zone is kept 時區冷卻
+        /// How long a member keeps a zone. 更換時區的間隔。
         #[serde(default = "thirty_days")]
+        #[schemars(range(max = 31_622_400_000_u64), extend("x-unit" = "ms"))]
         change_cool_down_ms: u64,
     },
 }
@@ -75,21 +84,29 @@ pub(crate) enum ZonePolicy {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Window {
-    #[schemars(range(max = 1_439))]
+    /// # From 從
+    /// Minutes after midnight. 午夜後的分鐘數。
+    #[schemars(range(max = 1_439), extend("x-unit" = "minutes"))]
     pub from_minute: u32,
-    #[schemars(range(min = 1, max = 1_440))]
+    /// # Until 至
+    /// Minutes after midnight; not part of it. 午夜後的分鐘數，不含。
+    #[schemars(range(min = 1, max = 1_440), extend("x-unit" = "minutes"))]
     pub to_minute: u32,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub(crate) enum Cycle {
     #[default]
     Endless,
     /// So many days from a member's first check-in.
     Days {
-        #[schemars(range(min = 1, max = 366))]
+        /// # Days 天數
+        /// How long a cycle is. 一輪的天數。
+        #[schemars(range(min = 1, max = 366), extend("x-unit" = "days"))]
         days: u32,
+        /// # Then 之後
+        /// Whether another cycle follows. 一輪結束後重新開始或停止。
         then: Then,
     },
 }
@@ -104,33 +121,47 @@ pub(crate) enum Then {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct DayPrize {
-    #[schemars(range(min = 1, max = 366))]
+    /// # Day 第幾天
+    /// The first is 1. 從 1 起。
+    #[schemars(range(min = 1, max = 366), extend("x-unit" = "days"))]
     pub day: u32,
-    /// The name of an offer.
+    /// # Offer 獎勵
+    /// The name of an offer. 獎勵名稱。
+    #[schemars(length(min = 1, max = 128))]
     pub offer: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Milestone {
-    #[schemars(range(min = 1, max = 10_000))]
+    /// # Days 天數
+    /// How many it takes. 需要多少天。
+    #[schemars(range(min = 1, max = 10_000), extend("x-unit" = "days"))]
     pub days: u32,
-    /// The name of an offer.
+    /// # Offer 獎勵
+    /// The name of an offer. 獎勵名稱。
+    #[schemars(length(min = 1, max = 128))]
     pub offer: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct MakeUp {
-    /// A day less than so many days ago can be filled.
-    #[schemars(range(min = 2, max = 60))]
+    /// # Days back 可補天數
+    /// A day less than so many days ago can be filled. 多少天以內可補。
+    #[schemars(range(min = 2, max = 60), extend("x-unit" = "days"))]
     pub max_back_days: u32,
-    /// How many a cycle.
-    #[schemars(range(min = 1, max = 366))]
+    /// # A cycle 每輪次數
+    /// How many days may be filled in one cycle. 每輪可補幾天。
+    #[schemars(range(min = 1, max = 366), extend("x-unit" = "days"))]
     pub per_cycle: u32,
-    /// What one costs, in points of `account`.
+    /// # Price 補簽價格
+    /// What one costs, in points of the account. 每次補簽花費的積分。
     #[serde(default)]
+    #[schemars(range(max = 1_000_000_000), extend("x-unit" = "points"))]
     pub cost_points: u64,
+    /// # Account 積分帳戶
+    /// The points account that pays for it. 扣除積分的帳戶。
     #[serde(default = "points")]
     #[schemars(length(min = 1, max = 128))]
     pub account: String,
@@ -139,21 +170,24 @@ pub(crate) struct MakeUp {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Freeze {
-    /// Days of a month that may be frozen.
-    #[schemars(range(min = 1, max = 31))]
+    /// # A month 每月次數
+    /// Days of a month that may be frozen. 每月可用幾天。
+    #[schemars(range(min = 1, max = 31), extend("x-unit" = "days"))]
     pub per_month: u32,
-    /// Missed days are frozen by themselves, the oldest first.
+    /// # By itself 自動使用
+    /// Missed days are frozen by themselves, the oldest first. 漏簽時自動使用，從最早的一天起。
     pub auto: bool,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub(crate) enum ProofRule {
     #[default]
     None,
     Text {
-        /// Characters.
-        #[schemars(range(min = 1, max = 1_000))]
+        /// # Least length 最少字數
+        /// Characters. 字元數。
+        #[schemars(range(min = 1, max = 1_000), extend("x-unit" = "characters"))]
         min_len: u32,
     },
     /// The reference of a photo on the platform.
@@ -162,21 +196,23 @@ pub(crate) enum ProofRule {
     Order,
     /// The code of a place.
     Code {
-        /// Place → its code.
+        /// # Places 地點
+        /// Place → its code. 地點與其口令。
         #[schemars(length(min = 1, max = 100))]
         places: std::collections::BTreeMap<String, String>,
     },
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub(crate) enum Review {
     #[default]
     Auto,
     /// Counts at once, its prizes wait. Who is not looked at in time is approved.
     Moderator {
-        /// Milliseconds: a minute to 30 days.
-        #[schemars(range(min = 60_000, max = 2_592_000_000u64))]
+        /// # Within 審核時限
+        /// Who is not looked at in time is approved: a minute to 30 days. 逾時視為通過；一分鐘至三十天。
+        #[schemars(range(min = 60_000, max = 2_592_000_000_u64), extend("x-unit" = "ms"))]
         within_ms: u64,
     },
 }
@@ -218,10 +254,6 @@ impl Config {
     }
 
     fn check_prizes(&self, issues: &mut Issues, offers: &Offers) {
-        let lists = [("/daily", self.daily.len()), ("/streak", self.streak.len()), ("/total", self.total.len())];
-        for (pointer, length) in lists {
-            issues.expect(length <= PRIZES_MAX, pointer, "invalid-config", format!("At most {PRIZES_MAX}."));
-        }
         for (pointer, offer) in self.prizes() {
             issues.expect(
                 offers.contains_key(offer),

@@ -22,7 +22,7 @@ pub(crate) enum Standing {
 
 /// What a member shows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub(crate) enum Proof {
     Text {
         #[schemars(length(max = 1_000))]

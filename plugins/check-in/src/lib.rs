@@ -11,7 +11,7 @@ mod review;
 mod tests;
 mod views;
 
-use fairground_sdk::{Block, HostEvent, Nothing, Section, conflict, invalid, limit_reached, not_allowed, prelude::*};
+use fairground_sdk::{Block, HostEvent, Nothing, Page, conflict, invalid, limit_reached, not_allowed, prelude::*};
 
 use config::{Config, Cycle, ProofRule, Review, Then, ZonePolicy};
 use entry::{Entry, How, Proof, Standing};
@@ -170,12 +170,17 @@ impl Activity for CheckIn {
     }
 
     fn page(call: &mut Call<Config>, viewer: Option<&str>) -> Answer<Vec<Block>> {
-        let mut blocks = vec![Block::new(Section::Top, "title", &call.config.title)];
+        let mut page = Page::of(call, "check-in");
         if viewer.is_some_and(|viewer| !viewer.is_empty()) {
-            blocks.push(Block::new(Section::Middle, "me", &views::me(call)));
+            let me = views::me(call);
+            page = page.live("Days in a row 連續天數", ("me", "/streak"), "days", me.streak).live(
+                "Days in all 累計天數",
+                ("me", "/total"),
+                "days",
+                me.total,
+            );
         }
-        blocks.push(Block::new(Section::Bottom, "call-to-action", &"check-in"));
-        Ok(blocks)
+        Ok(page.done())
     }
 
     fn audit(call: &mut Call<Config>) -> Answer<Vec<String>> {
@@ -209,6 +214,7 @@ fn check_in(call: &mut Call<Config>, proof: Option<Proof>) -> Answer<Checked> {
     {
         return Ok(checked(call, &record, today, true, first.standing, Vec::new(), Vec::new()));
     }
+    call.take_part(None, "check-in.check-in")?.at_once()?;
     may_check_in(call, &record, &member, today, &zone)?;
     check_proof(call, proof.as_ref())?;
 

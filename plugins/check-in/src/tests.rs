@@ -10,7 +10,8 @@ const HOUR: i64 = 3_600_000;
 const DAY: i64 = 24 * HOUR;
 
 fn config(changes: Value) -> Value {
-    let mut config = json!({"title": "x", "zone": "Asia/Shanghai"});
+    let mut config =
+        json!({"title": "x", "one_line_benefit": "y", "risk": {"cluster_limit": 0}, "zone": "Asia/Shanghai"});
     let (Value::Object(fields), Value::Object(changes)) = (&mut config, changes) else { panic!("objects") };
     fields.extend(changes);
     config
@@ -109,8 +110,7 @@ fn a_thousand_noons_make_a_streak_of_a_thousand() {
 
 #[test]
 fn a_repeated_cycle_earns_its_prizes_again_and_a_stopped_one_ends() {
-    let cycle =
-        |then| json!({"cycle": {"kind": "days", "days": 2, "then": then}, "streak": [{"days": 2, "offer": "small"}]});
+    let cycle = |then| json!({"cycle": {"days": {"days": 2, "then": then}}, "streak": [{"days": 2, "offer": "small"}]});
     let mut repeated = town(cycle("repeat"));
     for _ in 0..4 {
         check_in(&mut repeated, "ann");
@@ -192,23 +192,23 @@ fn a_member_freezes_a_day_by_hand_while_there_are_freezes() {
 
 #[test]
 fn a_proof_is_what_the_organiser_asked_for() {
-    let mut text = town(json!({"proof": {"kind": "text", "min_len": 5}}));
+    let mut text = town(json!({"proof": {"text": {"min_len": 5}}}));
     assert_eq!(code(text.act("ann", "check-in", json!({}))), "checkin.proof-required");
-    let write = |text: &str| json!({"proof": {"kind": "text", "text": text, "public": true}});
+    let write = |text: &str| json!({"proof": {"text": {"text": text, "public": true}}});
     assert_eq!(code(text.act("ann", "check-in", write("abc  "))), "checkin.proof-too-short");
     text.act("ann", "check-in", write("跑了五公里")).expect("it counts");
     let wall: Value = text.ask("bob", "wall", json!({})).expect("posts");
     assert_eq!(wall[0]["text"], "跑了五公里");
 
-    let mut place = town(json!({"proof": {"kind": "code", "places": {"cafe": "latte"}}}));
-    let at = |place: &str, code: &str| json!({"proof": {"kind": "code", "place": place, "code": code}});
+    let mut place = town(json!({"proof": {"code": {"places": {"cafe": "latte"}}}}));
+    let at = |place: &str, code: &str| json!({"proof": {"code": {"place": place, "code": code}}});
     assert_eq!(code(place.act("ann", "check-in", at("cafe", "tea"))), "checkin.place-code-wrong");
     assert_eq!(code(place.act("ann", "check-in", at("bar", "latte"))), "checkin.place-code-wrong");
     place.act("ann", "check-in", at("cafe", "latte")).expect("it counts");
 }
 
 fn reviewed() -> Town<CheckIn> {
-    town(json!({"review": {"kind": "moderator", "within_ms": 3 * HOUR}, "streak": [{"days": 1, "offer": "small"}]}))
+    town(json!({"review": {"moderator": {"within_ms": 3 * HOUR}}, "streak": [{"days": 1, "offer": "small"}]}))
 }
 
 #[test]
@@ -278,7 +278,7 @@ fn only_buyers_check_in_where_the_organiser_says_so() {
 
 #[test]
 fn who_hops_between_zones_waits() {
-    let mut town = town(json!({"zone_policy": {"kind": "member_pinned", "change_cool_down_ms": DAY}}));
+    let mut town = town(json!({"zone_policy": {"member_pinned": {"change_cool_down_ms": DAY}}}));
     town.world().join("ann");
     town.world().members.get_mut("ann").expect("ann").0.time_zone = "Pacific/Honolulu".into();
     check_in(&mut town, "ann");
@@ -339,7 +339,7 @@ fn a_config_that_cannot_be_played_is_refused() {
     assert_eq!(pointers(json!({"window": {"from_minute": 60, "to_minute": 60}})), ["/window"]);
     assert_eq!(pointers(json!({"streak": [{"days": 1, "offer": "nothing"}]})), ["/streak/0/offer"]);
     assert_eq!(pointers(json!({"total": [{"days": 1, "offer": "small"}, {"days": 1, "offer": "small"}]})), ["/total"]);
-    let beyond = json!({"cycle": {"kind": "days", "days": 3, "then": "stop"}, "daily": [{"day": 4, "offer": "small"}]});
+    let beyond = json!({"cycle": {"days": {"days": 3, "then": "stop"}}, "daily": [{"day": 4, "offer": "small"}]});
     assert_eq!(pointers(beyond), ["/daily"]);
 }
 

@@ -171,7 +171,8 @@ impl World {
         rows
     }
 
-    pub(crate) fn counter(&self, key: &str) -> i64 {
+    /// The value of a counter that the activity keeps; 0 where there is none.
+    pub fn counter(&self, key: &str) -> i64 {
         let value = self.entries.get(key);
         value
             .and_then(|bytes| std::str::from_utf8(bytes.strip_prefix(b"counter:")?).ok()?.parse().ok())

@@ -1,0 +1,147 @@
+//! Buying alone, at the solo price.
+
+use fairground_sdk::{Kind, Line, OrderNews, not_found, prelude::*};
+
+use crate::{config::Config, joining::OpenInput, payments::OVER};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum State {
+    Open,
+    Bought,
+    Closed,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct Purchase {
+    /// The order's key.
+    pub order: String,
+    pub member: String,
+    pub sku: String,
+    pub quantity: u32,
+    /// Minor units, of one unit.
+    pub unit_price: i64,
+    pub state: State,
+    /// UTC milliseconds.
+    pub pay_by: i64,
+    /// How often units were set aside.
+    units: u32,
+}
+
+/// An order at the price that somebody pays who joins no group.
+pub(crate) fn buy(call: &mut Call<Config>, input: &OpenInput) -> Answer<Purchase> {
+    call.take_part(None, "group-buy.buy-alone")?.at_once()?;
+    input.check(call)?;
+    let sku = call.config.sku(input.sku()).ok_or_else(crate::not_sold)?.clone();
+    let member = call.actor.clone();
+    let number = call.count("solo", 1, 0, i64::MAX).expect("nobody buys that often");
+    let window = call.config.pay_window_ms;
+    let mut bought = Purchase {
+        order: format!("solo:{number}"),
+        member: member.clone(),
+        sku: sku.sku.clone(),
+        quantity: input.quantity(),
+        unit_price: sku.solo_price,
+        state: State::Open,
+        pay_by: call.now().saturating_add_unsigned(window),
+        units: 0,
+    };
+    bought.reserve(call)?;
+    let line = Line { sku: sku.sku, quantity: bought.quantity, unit_price: bought.unit_price };
+    let not_sold = |_| not_found("common.not-found", "The shop does not have this good.");
+    call.open_order(&bought.order, &member, &[line], window).map_err(not_sold)?;
+    if !call.set_timer(&format!("alone:{}", bought.order), bought.pay_by) {
+        return Err(crate::too_many_timers());
+    }
+    bought.save(call);
+    Ok(bought)
+}
+
+/// Nobody paid in time.
+pub(crate) fn expire(call: &mut Call<Config>, order: &str) {
+    if let Some(mut bought) = call.load::<Purchase>(&key(order)).filter(|bought| bought.state == State::Open)
+        && call.now() >= bought.pay_by
+    {
+        bought.close(call);
+    }
+}
+
+/// True where the order is one of these.
+pub(crate) fn hear(call: &mut Call<Config>, topic: &str, news: &OrderNews) -> bool {
+    let Some(mut bought) = call.load::<Purchase>(&key(&news.intent)) else { return false };
+    match topic {
+        "order.paid" => bought.paid(call, news),
+        "order.closed" if bought.state == State::Open => bought.close(call),
+        "order.refund-refused" => call.refund_again(news),
+        _ => {}
+    }
+    true
+}
+
+impl Purchase {
+    fn reserve(&mut self, call: &mut Call<Config>) -> Answer<()> {
+        self.units += 1;
+        let pool = call.config.stock_pool.clone();
+        // Some longer than it can be paid on time.
+        let ttl = call.config.pay_window_ms + 86_400_000;
+        let sold_out = |_| {
+            let why = "There is not enough left.";
+            Problem::new(Kind::InsufficientStock, "common.stock-exhausted", why).retryable()
+        };
+        call.reserve(&self.unit_key(), &pool, self.quantity.into(), ttl).map(drop).map_err(sold_out)?;
+        call.count("units", self.quantity.into(), 0, i64::MAX).expect("the limit was checked");
+        Ok(())
+    }
+
+    fn paid(&mut self, call: &mut Call<Config>, news: &OrderNews) {
+        let is_whole = news.paid_minor - news.refunded_minor - news.refunding_minor >= news.total_minor;
+        if self.state == State::Open && !is_whole {
+            return;
+        }
+        // Late, it still counts while the activity runs and there are units.
+        let is_over = call.load::<bool>(OVER).is_some();
+        let comes_back = self.state == State::Closed && is_whole && !is_over && self.reserve(call).is_ok();
+        if self.state == State::Open || comes_back {
+            call.commit_reservation(&self.unit_key()).expect("it is set aside for longer than it can be paid");
+            self.state = State::Bought;
+        }
+        let keep = if self.state == State::Bought { news.total_minor } else { 0 };
+        call.refund_beyond(&self.order, keep, "too late, or paid twice");
+        self.save(call);
+    }
+
+    pub(crate) fn close(&mut self, call: &mut Call<Config>) {
+        self.state = State::Closed;
+        let _ = call.release_reservation(&self.unit_key());
+        call.count("units", -i64::from(self.quantity), 0, i64::MAX).expect("they were counted when it was opened");
+        call.refund_beyond(&self.order, 0, "closed before all of it was paid");
+        self.save(call);
+    }
+
+    fn save(&self, call: &mut Call<Config>) {
+        if self.state == State::Open {
+            call.save(&open_key(&self.order), &self.order);
+        } else {
+            call.delete(&open_key(&self.order));
+        }
+        call.save(&key(&self.order), self);
+    }
+
+    fn unit_key(&self) -> String {
+        format!("unit:{}:{}", self.order, self.units)
+    }
+}
+
+/// Those that are not paid yet.
+pub(crate) fn open_ones(call: &Call<Config>, limit: u32) -> Vec<Purchase> {
+    let orders = call.scan::<String>("open-solo/", None, limit);
+    orders.into_iter().filter_map(|(_, order)| call.load(&key(&order))).collect()
+}
+
+fn key(order: &str) -> String {
+    format!("alone/{order}")
+}
+
+fn open_key(order: &str) -> String {
+    format!("open-solo/{order}")
+}

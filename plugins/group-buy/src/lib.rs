@@ -1,0 +1,184 @@
+//! Group-buy (拼): members buy together and pay less for it. A seat is taken with the order, not when it is paid, so nobody pays for a
+//! seat that is not there; a group that fails pays everybody back.
+
+mod alone;
+mod audit;
+mod config;
+mod group;
+mod joining;
+mod payments;
+mod seat;
+#[cfg(test)]
+mod tests;
+mod views;
+
+use fairground_sdk::{
+    Block, HostEvent, Nothing, ORDER_TOPICS, StopReason, conflict, limit_reached, not_found, prelude::*,
+};
+
+use config::Config;
+use group::{Group, State};
+use joining::{JoinInput, OpenInput, SeatInput};
+use seat::Seat;
+use views::{GroupInput, GroupView, OpenGroupsInput};
+
+/// Groups, or orders of those who bought alone, that one call of settling ends: each with up to 25 seats.
+const ENDED_AT_ONCE: u32 = 1;
+const CLOSED_AT_ONCE: u32 = 25;
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct OpsCancelInput {
+    /// # Group 團
+    /// The group's id. 團編號。
+    #[schemars(length(min = 1, max = 32))]
+    group: String,
+    /// # Reason 原因
+    /// For the log. 記入日誌。
+    #[schemars(length(min = 1, max = 200))]
+    reason: String,
+}
+
+struct GroupBuy;
+
+impl Activity for GroupBuy {
+    type Config = Config;
+    const NAME: &'static str = "group-buy";
+    const VERSION: &'static str = env!("CARGO_PKG_VERSION");
+    const TITLE: &'static str = "Group-buy 拼團";
+    const DESCRIPTION: &'static str = "Members buy together, and pay less for it.";
+
+    fn blueprint() -> Blueprint<Self> {
+        Blueprint::new()
+            .action("open", "Open a group 開團", |call, input: OpenInput| joining::open(call, &input))
+            .action("join", "Join a group 參團", |call, input: JoinInput| joining::join(call, &input))
+            .action("leave", "Leave an unpaid seat 離開", |call, input: SeatInput| joining::leave(call, &input))
+            .action("withdraw", "Withdraw a paid seat 退團", |call, input: SeatInput| joining::withdraw(call, &input))
+            .action("buy-alone", "Buy alone 單獨購買", |call, input: OpenInput| alone::buy(call, &input))
+            .operator_action("ops-cancel", "Cancel a group 取消團", |call, input: OpsCancelInput| {
+                cancel(call, &input)
+            })
+            .query("group", "A group 團", |call, input: GroupInput| views::whole(call, &input.group))
+            .query("open-groups", "Groups to join 可參加的團", |call, input: OpenGroupsInput| {
+                views::open_groups(call, &input)
+            })
+            .query("my-groups", "Your seats 我的座位", |call, _: Nothing| views::mine(call))
+            .query("prices", "What it costs 價格", |call, _: Nothing| Ok(views::prices(call)))
+            .emits(&[
+                "group-buy.opened",
+                "group-buy.joined",
+                "group-buy.seat-lapsed",
+                "group-buy.completed",
+                "group-buy.failed",
+                "group-buy.leader-changed",
+                "group-buy.tier-reached",
+                "group-buy.reseated",
+            ])
+            .listens(&ORDER_TOPICS)
+            .codes(&[
+                "group-buy.group-full",
+                "group-buy.group-expired",
+                "group-buy.group-not-forming",
+                "group-buy.already-in-group",
+                "group-buy.concurrent-limit",
+                "group-buy.quantity-limit",
+                "group-buy.open-limit",
+                "group-buy.join-limit",
+                "group-buy.max-groups",
+                "group-buy.unpaid-order-exists",
+                "group-buy.sku-not-in-activity",
+                "group-buy.withdraw-not-allowed",
+                "group-buy.too-many-timers",
+            ])
+    }
+
+    fn check(config: &Config, _: &Offers) -> Result<Report, Vec<Issue>> {
+        config.check()
+    }
+
+    fn on_timer(call: &mut Call<Config>, key: &str, _: i64, _: &str) -> Answer<()> {
+        let now = call.now();
+        let Some((kind, id)) = key.split_once(':') else { return Ok(()) };
+        match kind {
+            "group" => {
+                if let Some(mut group) = Group::load(call, id).filter(|group| group.state == State::Forming)
+                    && now >= group.deadline
+                {
+                    group.expire(call);
+                }
+            }
+            "alone" => alone::expire(call, id),
+            "seats" => {
+                if let Some(mut group) = Group::load(call, id).filter(|group| group.state != State::Forming) {
+                    group.end_seats(call);
+                }
+            }
+            _ => {
+                if let Some(mut seat) = Seat::load(call, id).filter(|seat| seat.state == seat::State::Held)
+                    && let Some(mut group) = Group::load(call, &seat.group)
+                    && now >= seat.pay_by
+                {
+                    seat.lapse(call, &mut group);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn on_event(call: &mut Call<Config>, event: &HostEvent) -> Answer<()> {
+        payments::hear(call, event);
+        Ok(())
+    }
+
+    fn stop(call: &mut Call<Config>, _: StopReason) -> Answer<()> {
+        call.save(payments::OVER, &true);
+        Ok(())
+    }
+
+    /// Ends what is still open: a group whose deadline has come by its rule, any other as stopped.
+    fn settle(call: &mut Call<Config>, _: u32) -> Answer<bool> {
+        let groups = Group::open_ones(call, ENDED_AT_ONCE);
+        for mut group in groups.iter().cloned() {
+            match group.state {
+                State::Forming if call.now() >= group.deadline => group.expire(call),
+                State::Forming => group.end(call, State::Stopped),
+                _ => group.end_seats(call),
+            }
+        }
+        let alone = if groups.is_empty() { alone::open_ones(call, CLOSED_AT_ONCE) } else { Vec::new() };
+        for mut bought in alone.iter().cloned() {
+            let _ = call.cancel_order(&bought.order, "the activity is over");
+            bought.close(call);
+        }
+        Ok(groups.is_empty() && alone.is_empty())
+    }
+
+    fn page(call: &mut Call<Config>, _: Option<&str>) -> Answer<Vec<Block>> {
+        Ok(views::page(call))
+    }
+
+    fn audit(call: &mut Call<Config>) -> Answer<Vec<String>> {
+        Ok(audit::audit(call))
+    }
+}
+
+fairground_sdk::activity!(GroupBuy);
+
+/// An operator ends a group; everybody is paid back.
+fn cancel(call: &mut Call<Config>, input: &OpsCancelInput) -> Answer<GroupView> {
+    let mut group = Group::find(call, &input.group)?;
+    if group.state != State::Forming {
+        return Err(conflict("group-buy.group-not-forming", "The group is over."));
+    }
+    call.log(&format!("{} is cancelled: {}", group.id, input.reason));
+    group.end(call, State::Cancelled);
+    Ok(views::group(&group))
+}
+
+fn not_sold() -> Problem {
+    not_found("group-buy.sku-not-in-activity", "This is not sold here.")
+}
+
+fn too_many_timers() -> Problem {
+    limit_reached("group-buy.too-many-timers", "Too much is going on; try later.").retryable()
+}

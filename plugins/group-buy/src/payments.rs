@@ -1,0 +1,117 @@
+//! What the shop says of orders: of seats, and of those who bought alone.
+
+use fairground_sdk::{HostEvent, OrderNews, prelude::*};
+
+use crate::{
+    alone,
+    config::{Config, LatePayment},
+    group::{self, Group},
+    joining,
+    seat::{self, Seat, State},
+};
+
+/// Set when the activity takes no more actions.
+pub(crate) const OVER: &str = "over";
+
+#[derive(Serialize)]
+struct Reseated<'a> {
+    from: &'a str,
+    to: &'a str,
+}
+
+pub(crate) fn hear(call: &mut Call<Config>, event: &HostEvent) {
+    let Some(news) = event.order_news() else { return };
+    if alone::hear(call, &event.topic, &news) {
+        return;
+    }
+    let Some(seat) = Seat::of_order(call, &news.intent) else { return };
+    let Some(group) = Group::load(call, &seat.group) else { return };
+    match event.topic.as_str() {
+        "order.paid" => paid(call, seat, group, &news),
+        "order.closed" => closed(call, seat, group),
+        "order.refunded" => refunded(call, seat, group, &news),
+        _ => call.refund_again(&news),
+    }
+}
+
+fn paid(call: &mut Call<Config>, mut seat: Seat, mut group: Group, news: &OrderNews) {
+    let is_whole = news.paid_minor - news.refunded_minor - news.refunding_minor >= news.total_minor;
+    let now = call.now();
+    match seat.state {
+        // The rest may come while there is time.
+        State::Held if !is_whole => return,
+        // At the deadline itself it is too late.
+        State::Held if now < seat.pay_by && group.must_be_forming(now).is_ok() => seat.pay(call, &mut group),
+        State::Held => seat.lapse(call, &mut group),
+        State::Lapsed if is_whole => come_back(call, &mut seat, &mut group),
+        _ => {}
+    }
+    let keep = match seat.state {
+        State::Paid | State::Confirmed => seat.kept.unwrap_or(news.total_minor),
+        State::Held | State::Lapsed | State::Refunded => 0,
+    };
+    call.refund_beyond(&news.intent, keep, "too late, or paid twice");
+}
+
+/// Paid after the seat was given up: the same group, another one, or a new one, where there is room and time for it.
+fn come_back(call: &mut Call<Config>, seat: &mut Seat, group: &mut Group) {
+    let is_over = call.load::<bool>(OVER).is_some();
+    let may = call.config.late_payment == LatePayment::ReseatElseRefund;
+    if !may || is_over || seat::must_be_free(call, &seat.member).is_err() {
+        return;
+    }
+    let from = seat.id();
+    let is_back = group.must_be_forming(call.now()).is_ok()
+        && group.free() > 0
+        && !seat::sits_in(call, &group.id, &seat.member)
+        && seat.return_to(call, group);
+    let mut place = match (is_back, joining::best_for(call, &group.sku, &seat.member)) {
+        (true, _) => group.clone(),
+        (false, Some(mut other)) => {
+            if !seat.move_to(call, &mut other) {
+                return;
+            }
+            other
+        }
+        (false, None) => match lead(call, seat, group) {
+            Some(new) => new,
+            None => return,
+        },
+    };
+    seat.pay(call, &mut place);
+    *group = place;
+    call.emit("group-buy.reseated", &seat.member, &Reseated { from: &from, to: &seat.id() });
+}
+
+/// A new group around a late payment, while there is the whole time to pay for others.
+fn lead(call: &mut Call<Config>, seat: &mut Seat, group: &Group) -> Option<Group> {
+    let ends = call.ends_at.unwrap_or(i64::MAX);
+    if call.now().saturating_add_unsigned(call.config.pay_window_ms) > ends {
+        return None;
+    }
+    // Units first: a group that nobody sits in would stay open.
+    let pool = call.config.stock_pool.clone();
+    let has_units = call.reserve(&format!("try:{}", seat.order), &pool, seat.quantity.into(), 1).is_ok();
+    let _ = call.release_reservation(&format!("try:{}", seat.order));
+    let mut new = if has_units { Group::open(call, &group.sku, &seat.member).ok()? } else { return None };
+    seat.move_to(call, &mut new).then_some(new)
+}
+
+fn closed(call: &mut Call<Config>, mut seat: Seat, mut group: Group) {
+    if seat.state == State::Held {
+        seat.lapse(call, &mut group);
+    }
+}
+
+/// A completed group stays completed; its member is shown as paid back. In a forming one the seat is free again.
+fn refunded(call: &mut Call<Config>, mut seat: Seat, mut group: Group, news: &OrderNews) {
+    let is_all = news.paid_minor > 0 && news.refunded_minor + news.refunding_minor >= news.paid_minor;
+    match seat.state {
+        State::Paid if is_all && group.state == group::State::Forming => seat.withdraw(call, &mut group),
+        State::Confirmed if is_all && seat.kept != Some(0) => {
+            seat.state = State::Refunded;
+            seat.save(call);
+        }
+        _ => {}
+    }
+}

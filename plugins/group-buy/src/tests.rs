@@ -1,0 +1,2 @@
+//! The rules played.
+mod storms;
