@@ -69,6 +69,8 @@ mod rewards;
 mod rights;
 #[path = "e2e/shop.rs"]
 mod shop;
+#[path = "e2e/stories.rs"]
+mod stories;
 #[path = "e2e/verify.rs"]
 mod verify;
 #[path = "e2e/webhooks.rs"]

@@ -21,6 +21,7 @@ use crate::{
         api_keys::{ApiKey, KeyKind},
         budgets::BudgetProfile,
         groups::Joined,
+        orders::Sku,
         templates::NoticeTemplate,
     },
 };
@@ -42,6 +43,10 @@ const GROUPS: [(&str, &str, GroupKind, std::ops::Range<usize>); 2] =
 /// Ready configs of the first-party plugins, beside their code.
 const CHECK_IN: &str = include_str!("../../plugins/check-in/template.json");
 const BARGAIN: &str = include_str!("../../plugins/bargain/template.json");
+const GROUP_BUY: &str = include_str!("../../plugins/group-buy/template.json");
+
+/// What the demo shop sells: id, title, price and how many, also as a stock pool.
+const GOODS: [(&str, &str, i64, i64); 2] = [("teapot", "A teapot", 12_800, 20), ("tea", "A tin of tea", 6_000, 60)];
 
 pub(crate) async fn set_up(activities: &Activities, address: SocketAddr) -> anyhow::Result<()> {
     let community = id(COMMUNITY)?;
@@ -49,7 +54,9 @@ pub(crate) async fn set_up(activities: &Activities, address: SocketAddr) -> anyh
         people(activities, &community).await?;
     }
     run(activities, &community, CHECK_IN).await?;
+    goods(activities, &community).await?;
     run(activities, &community, BARGAIN).await?;
+    run(activities, &community, GROUP_BUY).await?;
     let app_key = app_key(activities, &community).await?;
     println!("{}", what_to_try(address, &app_key));
     Ok(())
@@ -120,6 +127,20 @@ async fn people(activities: &Activities, community: &Id) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Also in a community that an earlier demo has left.
+async fn goods(activities: &Activities, community: &Id) -> anyhow::Result<()> {
+    let store = &activities.store;
+    for (name, title, price_minor, many) in GOODS {
+        let good = id(name)?;
+        if store.sku(community, &good).await?.is_none() {
+            let sku = Sku { id: good.clone(), title: title.into(), price_minor, sellable: many };
+            store.put_sku(community, &sku).await?;
+            store.put_pool(community, &good, many).await?;
+        }
+    }
+    Ok(())
+}
+
 /// Makes and starts an activity from a plugin's template, unless it is there.
 async fn run(activities: &Activities, community: &Id, template: &str) -> anyhow::Result<()> {
     let wish: Creation = serde_json::from_str(template).context("a template is not in order")?;
@@ -151,7 +172,7 @@ async fn app_key(activities: &Activities, community: &Id) -> anyhow::Result<Stri
     Ok(secret)
 }
 
-/// Commands to paste: ann checks in, starts a bargain, and bob helps her.
+/// Commands to paste: ann checks in, starts a bargain, bob helps her, and both buy tea together.
 fn what_to_try(address: SocketAddr, app_key: &str) -> String {
     let host = format!("http://{address}");
     let home = format!("{host}/v1/communities/{COMMUNITY}");
@@ -182,6 +203,10 @@ fn what_to_try(address: SocketAddr, app_key: &str) -> String {
         act("ANN", "teapot", "start", "{}"),
         act("BOB", "teapot", "help", r#"{"session":"1-ann"}"#),
         ask("BOB", "teapot", "session?session=1-ann"),
+        "# bob opens a group for tea, and ann joins it; whoever pays at the demo shop (with the operator's key) keeps the seat".into(),
+        act("BOB", "tea-together", "open", r#"{"sku":"tea"}"#),
+        act("ANN", "tea-together", "join", r#"{"sku":"tea"}"#),
+        ask("ANN", "tea-together", "group?group=g1"),
         "# ann wants to be reminded from tomorrow on; what comes is in her inbox".into(),
         act("ANN", "daily", "remind", r#"{"on":true}"#),
         format!("curl -s {home}/members/ann/inbox -H \"Authorization: Bearer $ANN\"; echo"),

@@ -18,7 +18,7 @@ use wasmtime::{
 
 use crate::Measured;
 
-const CONFIG: &str = r#"{"title":"bench","zone":"Asia/Shanghai"}"#;
+const CONFIG: &str = r#"{"title":"bench","one_line_benefit":"x","zone":"Asia/Shanghai","risk":null}"#;
 const CALLS: u32 = 2_000;
 const ROUNDS: usize = 9;
 

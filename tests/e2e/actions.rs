@@ -18,9 +18,9 @@ fn template(plugin: &str) -> Value {
 pub(crate) fn wide_bargain(cuts: u32) -> Value {
     json!({
         "id": "bargain", "plugin": "bargain", "offers": {}, "config": {
-            "title": "x", "sku": "mug", "original_price": i64::from(cuts) * 100 + 500, "floor_price": 500,
-            "mode": {"kind": "fixed", "cuts": cuts}, "cut_min": 1, "cut_max": 1_000, "owner_first_cut": false,
-            "helps_per_member_day": 0, "zone": "Asia/Shanghai", "check_risk": false,
+            "title": "x", "one_line_benefit": "y", "sku": "mug", "original_price": i64::from(cuts) * 100 + 500, "floor_price": 500,
+            "mode": {"fixed": {"cuts": cuts}}, "cut_min": 1, "cut_max": 1_000, "owner_first_cut": false,
+            "helps_per_member_day": 0, "zone": "Asia/Shanghai", "risk": null,
         },
     })
 }

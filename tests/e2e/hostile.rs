@@ -90,7 +90,7 @@ both! {
     async fn a_version_that_keeps_failing_rests_for_itself_only(database) {
         let host = mischief(database).await;
         host.load(component("check-in")).await;
-        host.begin(json!({"id": "daily", "plugin": "check-in", "config": {"title": "x", "zone": "UTC"}})).await;
+        host.begin(json!({"id": "daily", "plugin": "check-in", "config": {"title": "x", "one_line_benefit": "y", "zone": "UTC"}})).await;
         for failure in 0..20 {
             assert_eq!(host.act("ann", "m", "break", &format!("f{failure}"), json!({})).await.status.as_u16(), 500);
         }

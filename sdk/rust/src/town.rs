@@ -237,6 +237,16 @@ impl<A: Activity> Town<A> {
         }
     }
 
+    /// The shop pays back so much by itself.
+    pub fn refund_by_shop(&mut self, order: &str, minor: i64) -> Answer<()> {
+        self.told_by_shop(order, &ShopNews::RefundedByShop(minor))
+    }
+
+    /// The organiser widens the config of a running activity.
+    pub fn change_config(&mut self, config: &Value) {
+        self.config = config.clone();
+    }
+
     /// The shop refuses to pay back whatever it was asked to.
     pub fn refuse_refunds(&mut self) {
         let asked = self.world.refunds.iter().filter(|(_, refund)| !refund.is_done);

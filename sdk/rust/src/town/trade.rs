@@ -43,6 +43,8 @@ pub(super) enum ShopNews {
     Closed,
     /// By the refund's key.
     Refunded(String),
+    /// So much, without being asked.
+    RefundedByShop(i64),
     /// By the refund's key.
     RefundRefused(String),
 }
@@ -224,6 +226,12 @@ impl World {
                 let asked = self.refunds.get_mut(refund).filter(|refund| !refund.is_done)?;
                 asked.is_done = true;
                 ("order.refunded", asked.minor, Some(refund.clone()))
+            }
+            ShopNews::RefundedByShop(minor) => {
+                let order = self.orders.get_mut(key)?;
+                let minor = (*minor).clamp(0, order.paid - order.refunded);
+                order.refunded += minor;
+                ("order.refunded", minor, None)
             }
             ShopNews::RefundRefused(refund) => {
                 let asked = self.refunds.get_mut(refund).filter(|refund| !refund.is_done)?;

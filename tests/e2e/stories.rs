@@ -1,0 +1,210 @@
+//! A story for each plugin, from its beginning to its settlement, with the demo shop and a restart in the middle.
+
+use fairground_tests::{
+    client::{HOME, Reply},
+    component,
+    database::Database,
+    eventually,
+    host::TestHost,
+    public_id,
+};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+const MINUTE: i64 = 60_000;
+
+struct Story<'a> {
+    database: &'a Database,
+    host: TestHost,
+}
+
+impl<'a> Story<'a> {
+    /// A community with these members, a shop that sells mugs, a stock pool of them, and this plugin.
+    async fn begin(database: &'a Database, members: &[&str], mugs: u32, plugin: &str) -> Self {
+        let host = TestHost::start(database).await;
+        host.settle(members).await;
+        host.put(&format!("{HOME}/shop"), json!({"kind": "demo"})).await.ok();
+        let mug = json!({"title": "A mug", "price_minor": 10_000, "sellable": 1_000});
+        host.put(&format!("{HOME}/skus/mug"), mug).await.ok();
+        host.put(&format!("{HOME}/stock-pools/mugs"), json!({"total": mugs})).await.ok();
+        host.load(component(plugin)).await;
+        Self { database, host }
+    }
+
+    /// The host goes, and another takes over.
+    async fn restarted(self) -> Self {
+        let Self { database, host } = self;
+        let clock = host.clock.clone();
+        host.stop().await;
+        Self { database, host: TestHost::start_at(database, clock).await }
+    }
+
+    async fn act(&self, member: &str, activity: &str, action: &str, input: Value) -> Reply {
+        // The same wish of the same member is the same call.
+        let key = format!("{action}-{:x}", hash(&input.to_string()));
+        self.host.act(member, activity, action, &key, input).await
+    }
+
+    async fn ask(&self, activity: &str, query: &str) -> Value {
+        self.host.ask(activity, query).await.ok()
+    }
+
+    /// Somebody does something to an order at the demo shop's counter, once it knows the order.
+    async fn counter(&self, activity: &str, key: &str, deed: &str) {
+        let id = public_id("ord", activity, key);
+        eventually(async || {
+            let path = format!("{HOME}/demo-shop/orders/{id}/{deed}");
+            self.host.send(Method::POST, &path, &self.host.operator, Some(&json!({})), None).await.status.is_success()
+        })
+        .await;
+    }
+
+    /// State, paid and refunded of a member's order.
+    async fn order(&self, member: &str, activity: &str, key: &str) -> (String, i64, i64) {
+        let id = public_id("ord", activity, key);
+        let orders = self.host.listing(&format!("{HOME}/members/{member}/orders")).await;
+        let order = orders.iter().find(|order| order["id"] == id.as_str()).expect("an order");
+        let number = |field: &str| order[field].as_i64().unwrap_or_default();
+        (order["state"].as_str().expect("a state").into(), number("paid_minor"), number("refunded_minor"))
+    }
+
+    async fn pool(&self) -> (Value, Value) {
+        let pool = self.host.get(&format!("{HOME}/stock-pools/mugs")).await.ok();
+        (pool["reserved"].clone(), pool["sold"].clone())
+    }
+
+    async fn settled(&self, activity: &str) {
+        let path = format!("{HOME}/activities/{activity}");
+        self.host.post(&format!("{path}/stop"), json!({})).await.ok();
+        eventually(async || {
+            self.host.pass(1_000).await;
+            self.host.get(&path).await.ok()["state"] == "settled"
+        })
+        .await;
+    }
+}
+
+fn hash(text: &str) -> u64 {
+    use std::hash::{DefaultHasher, Hash, Hasher};
+    let mut hasher = DefaultHasher::new();
+    text.hash(&mut hasher);
+    hasher.finish()
+}
+
+fn group_buy(changes: Value) -> Value {
+    let mut config = json!({
+        "title": "Mugs together", "one_line_benefit": "Less for all", "zone": "Asia/Shanghai", "risk": {"cluster_limit": 0},
+        "skus": [{"sku": "mug", "solo_price": 10_000, "group_price": 9_000}], "stock_pool": "mugs",
+        "group_ttl_ms": 60 * MINUTE, "pay_window_ms": 15 * MINUTE,
+    });
+    let (Value::Object(fields), Value::Object(changes)) = (&mut config, changes) else { panic!("objects") };
+    fields.extend(changes);
+    json!({"id": "g", "plugin": "group-buy", "config": config})
+}
+
+both! {
+    /// Worked example 1: four pay 9 000, the price of four is 8 000, and each gets 1 000 back.
+    async fn a_group_of_three_tiers_pays_back_the_difference(database) {
+        let members = ["ann", "bob", "cat", "dan", "eve"];
+        let story = Story::begin(database, &members, 9, "group-buy").await;
+        let tiers = json!({"tiers": [{"size": 2, "price": 9_000}, {"size": 3, "price": 8_000}, {"size": 5, "price": 7_000}]});
+        story.host.begin(group_buy(tiers)).await;
+        story.act("ann", "g", "open", json!({"sku": "mug"})).await.ok();
+        for member in &members[1..] {
+            story.act(member, "g", "join", json!({"sku": "mug", "group": "g1"})).await.ok();
+        }
+        assert_eq!(story.pool().await, (json!(5), json!(0)), "a unit is set aside with each seat");
+        for number in 1..=2 {
+            story.counter("g", &format!("seat:g1.{number}"), "pay").await;
+        }
+        let story = story.restarted().await;
+        for number in 3..=4 {
+            story.counter("g", &format!("seat:g1.{number}"), "pay").await;
+        }
+        eventually(async || story.ask("g", "group?group=g1").await["group"]["paid"] == 4).await;
+        // Eve never pays: her seat lapses, and the group is completed at its deadline by those who did.
+        story.host.pass(60 * MINUTE).await;
+        let group = story.ask("g", "group?group=g1").await["group"].clone();
+        assert_eq!((&group["state"], &group["price"]), (&json!("tier"), &json!(8_000)));
+        for (number, member) in members[..4].iter().enumerate() {
+            let key = format!("seat:g1.{}", number + 1);
+            eventually(async || story.order(member, "g", &key).await == ("paid".into(), 9_000, 1_000)).await;
+        }
+        assert_eq!(story.pool().await, (json!(0), json!(4)));
+        story.settled("g").await;
+    }
+}
+
+both! {
+    async fn a_group_that_fails_pays_everybody_back(database) {
+        let story = Story::begin(database, &["ann", "bob", "cat"], 9, "group-buy").await;
+        story.host.begin(group_buy(json!({"size": 3}))).await;
+        story.act("ann", "g", "open", json!({"sku": "mug"})).await.ok();
+        story.act("bob", "g", "join", json!({"sku": "mug"})).await.ok();
+        for number in 1..=2 {
+            story.counter("g", &format!("seat:g1.{number}"), "pay").await;
+        }
+        eventually(async || story.ask("g", "group?group=g1").await["group"]["paid"] == 2).await;
+        let story = story.restarted().await;
+        story.host.pass(60 * MINUTE).await;
+        assert_eq!(story.ask("g", "group?group=g1").await["group"]["state"], "expired");
+        for (number, member) in [(1, "ann"), (2, "bob")] {
+            let key = format!("seat:g1.{number}");
+            eventually(async || story.order(member, "g", &key).await == ("refunded".into(), 9_000, 9_000)).await;
+        }
+        assert_eq!(story.pool().await, (json!(0), json!(0)));
+        story.settled("g").await;
+    }
+}
+
+both! {
+    /// Worked example 11, with two hundred: one seat is left.
+    async fn the_last_seat_goes_to_one_of_two_hundred(database) {
+        let names: Vec<String> = (0..200).map(|number| format!("m{number}")).collect();
+        let racers: Vec<&str> = names.iter().map(String::as_str).collect();
+        let story = Story::begin(database, &racers, 9, "group-buy").await;
+        story.host.settle(&["ann", "bob"]).await;
+        story.host.begin(group_buy(json!({"size": 3}))).await;
+        story.act("ann", "g", "open", json!({"sku": "mug"})).await.ok();
+        story.act("bob", "g", "join", json!({"sku": "mug"})).await.ok();
+        let join = async |member: &str| {
+            let reply = story.act(member, "g", "join", json!({"sku": "mug", "group": "g1"})).await;
+            (reply.status.is_success(), reply.code().to_owned())
+        };
+        let answers = futures_util::future::join_all(racers.iter().map(|member| join(member))).await;
+        assert_eq!(answers.iter().filter(|(is_in, _)| *is_in).count(), 1);
+        let refused = answers.iter().filter(|(is_in, _)| !*is_in).all(|(_, code)| code == "group-buy.group-full");
+        assert!(refused, "{answers:?}");
+        assert_eq!(story.ask("g", "group?group=g1").await["group"]["held"], 3);
+        story.settled("g").await;
+    }
+}
+
+both! {
+    async fn a_bargain_ends_in_an_order_that_is_paid(database) {
+        let story = Story::begin(database, &["ann", "bob", "cat"], 1, "bargain").await;
+        let config = json!({
+            "title": "A mug for less", "one_line_benefit": "100 becomes 10", "zone": "Asia/Shanghai", "risk": {"cluster_limit": 0},
+            "sku": "mug", "original_price": 10_000, "floor_price": 1_000, "mode": {"fixed": {"cuts": 3}}, "cut_min": 1_000,
+            "cut_max": 5_000, "stock_pool": "mugs", "stock_hold": "at-start",
+        });
+        story.host.begin(json!({"id": "b", "plugin": "bargain", "config": config})).await;
+        story.act("ann", "b", "start", json!({})).await.ok();
+        let empty = story.act("bob", "b", "start", json!({})).await;
+        assert_eq!(empty.problem(), (409, "common.stock-exhausted"));
+        story.act("bob", "b", "help", json!({"session": "1-ann"})).await.ok();
+        let story = story.restarted().await;
+        let cut = story.act("cat", "b", "help", json!({"session": "1-ann"})).await.ok();
+        assert_eq!((&cut["output"]["session"]["state"], &cut["output"]["session"]["current"]), (&json!("success"), &json!(1_000)));
+        story.act("ann", "b", "order", json!({"session": "1-ann"})).await.ok();
+        story.counter("b", "order:1:1-ann", "fail").await;
+        eventually(async || story.ask("b", "session?session=1-ann").await["state"] == "success").await;
+        story.host.act("ann", "b", "order", "again", json!({"session": "1-ann"})).await.ok();
+        story.counter("b", "order:2:1-ann", "pay").await;
+        eventually(async || story.ask("b", "session?session=1-ann").await["state"] == "bought").await;
+        assert_eq!(story.pool().await, (json!(0), json!(1)));
+        story.counter("b", "order:2:1-ann", "pay").await;
+        eventually(async || story.order("ann", "b", "order:2:1-ann").await == ("paid".into(), 2_000, 1_000)).await;
+        story.settled("b").await;
+    }
+}
