@@ -91,9 +91,10 @@ fn lead(call: &mut Call<Config>, seat: &mut Seat, group: &Group) -> Option<Group
     }
     // Units first: a group that nobody sits in would stay open.
     let pool = call.config.stock_pool.clone();
-    let has_units = call.reserve(&format!("try:{}", seat.order), &pool, seat.quantity.into(), 1).is_ok();
-    let _ = call.release_reservation(&format!("try:{}", seat.order));
-    let mut new = if has_units { Group::open(call, &group.sku, &seat.member).ok()? } else { return None };
+    if !call.has_units(&pool, seat.quantity.into()) {
+        return None;
+    }
+    let mut new = Group::open(call, &group.sku, &seat.member).ok()?;
     seat.move_to(call, &mut new).then_some(new)
 }
 

@@ -18,6 +18,13 @@ impl<C> Call<C> {
         host::reserve(key, pool, quantity, ttl)
     }
 
+    /// Whether so many units of a pool could be set aside now: for what must not be half done where they cannot.
+    pub fn has_units(&mut self, pool: &str, quantity: u64) -> bool {
+        let number = self.count("fg/probes", 1, 0, i64::MAX).expect("nobody probes that often");
+        let key = format!("probe:{number}");
+        self.reserve(&key, pool, quantity, 1).is_ok() && self.release_reservation(&key).is_ok()
+    }
+
     /// The units set aside are sold.
     pub fn commit_reservation(&mut self, key: &str) -> Result<Reservation, NotTraded> {
         host::commit_reservation(key)

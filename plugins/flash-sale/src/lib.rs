@@ -1,0 +1,245 @@
+//! Flash sale (秒殺): a few units for a little while, at a price of their own. Time is looked at first, then the member's share, then
+//! stock; a unit is set aside with the order, and nothing is sold twice.
+
+mod config;
+mod draw;
+mod reservation;
+#[cfg(test)]
+mod tests;
+mod views;
+mod waiting;
+
+use fairground_sdk::{
+    Block, HostEvent, Nothing, ORDER_TOPICS, StopReason, conflict, limit_reached, not_allowed, not_found, prelude::*,
+};
+
+use config::{Config, Release};
+use reservation::{Reservation, State};
+use views::{ReserveInput, Reserved};
+
+/// Reservations that one call of settling ends, and members who are reminded in one.
+const AT_ONCE: u32 = 25;
+
+/// Set when the activity takes no more actions.
+const OVER: &str = "over";
+
+const WARM_UP: &str = "warm-up";
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct ReservationInput {
+    /// # Reservation 預留單
+    /// The reservation's id. 預留單編號。
+    #[schemars(length(min = 1, max = 40))]
+    reservation: String,
+}
+
+struct FlashSale;
+
+impl Activity for FlashSale {
+    type Config = Config;
+    const NAME: &'static str = "flash-sale";
+    const VERSION: &'static str = env!("CARGO_PKG_VERSION");
+    const TITLE: &'static str = "Flash sale 秒殺";
+    const DESCRIPTION: &'static str = "A few units for a little while, at a price of their own.";
+
+    fn blueprint() -> Blueprint<Self> {
+        Blueprint::new()
+            .action("reserve", "Reserve 搶購", |call, input: ReserveInput| reserve(call, &input))
+            .action("cancel", "Give back 取消", |call, input: ReservationInput| cancel(call, &input))
+            .action("enter", "Enter the draw 報名抽籤", |call, _: Nothing| draw::enter(call))
+            .action("remind-me", "Remind me 開場提醒", |call, _: Nothing| remind_me(call))
+            .query("sale", "What there is 商品與場次", |call, _: Nothing| Ok(views::sale(call)))
+            .query("draw", "The draw 抽籤", |call, _: Nothing| Ok(draw::view(call)))
+            .query("mine", "Your reservations 我的預留", |call, _: Nothing| Ok(views::mine(call)))
+            .emits(&[
+                "flash-sale.reserved",
+                "flash-sale.sold",
+                "flash-sale.lapsed",
+                "flash-sale.sold-out",
+                "flash-sale.restocked",
+                "flash-sale.drawn",
+                "flash-sale.late-refund",
+            ])
+            .listens(&ORDER_TOPICS)
+            .codes(&[
+                "flash.not-in-slot",
+                "flash.sold-out",
+                "flash.member-limit",
+                "flash.slot-limit",
+                "flash.order-max",
+                "flash.reservation-lapsed",
+                "flash.not-winner",
+                "flash.already-entered",
+                "flash.too-fast",
+            ])
+    }
+
+    fn check(config: &Config, _: &Offers) -> Result<Report, Vec<Issue>> {
+        config.check()
+    }
+
+    fn start(call: &mut Call<Config>) -> Answer<()> {
+        plan_warm_up(call);
+        Ok(())
+    }
+
+    fn on_timer(call: &mut Call<Config>, key: &str, _: i64, _: &str) -> Answer<()> {
+        match key.split_once(':') {
+            Some(("pay", id)) => lapse(call, id),
+            _ if key == draw::TIMER => draw::run(call),
+            _ if key == WARM_UP => {
+                remind(call);
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn on_event(call: &mut Call<Config>, event: &HostEvent) -> Answer<()> {
+        let Some(news) = event.order_news() else { return Ok(()) };
+        let Some(mut made) = news.intent.strip_prefix("order:").and_then(|id| Reservation::load(call, id)) else {
+            return Ok(());
+        };
+        let is_over = call.load::<bool>(OVER).is_some();
+        match event.topic.as_str() {
+            "order.paid" => made.paid(call, &news, is_over),
+            "order.closed" if made.state == State::Reserved => made.give_up(call, State::Lapsed),
+            "order.refunded" => made.refunded(call, &news),
+            "order.refund-refused" => call.refund_again(&news),
+            _ => {}
+        }
+        if is_over { Ok(()) } else { waiting::serve(call, &made.sku) }
+    }
+
+    fn stop(call: &mut Call<Config>, _: StopReason) -> Answer<()> {
+        call.save(OVER, &true);
+        Ok(())
+    }
+
+    fn settle(call: &mut Call<Config>, _: u32) -> Answer<bool> {
+        let open = Reservation::open_ones(call, AT_ONCE);
+        let is_last = open.len() < AT_ONCE as usize;
+        for mut made in open {
+            made.give_up(call, State::Lapsed);
+        }
+        Ok(is_last)
+    }
+
+    fn page(call: &mut Call<Config>, _: Option<&str>) -> Answer<Vec<Block>> {
+        Ok(views::page(call))
+    }
+
+    fn audit(call: &mut Call<Config>) -> Answer<Vec<String>> {
+        Ok(views::audit(call))
+    }
+}
+
+fairground_sdk::activity!(FlashSale);
+
+fn reserve(call: &mut Call<Config>, input: &ReserveInput) -> Answer<Reserved> {
+    let now = call.now();
+    let Some((slot, _)) = call.config.slot_at(now) else {
+        return Err(conflict("flash.not-in-slot", "Nothing is sold now.").retryable());
+    };
+    let not_sold = || not_found("common.not-found", "This is not sold here.");
+    let item = call.config.item(&input.item).ok_or_else(not_sold)?.clone();
+    if input.quantity > item.per_order_max {
+        return Err(limit_reached("flash.order-max", "So many are not sold at once.").with("most", item.per_order_max));
+    }
+    let member = call.actor.clone();
+    draw::may_buy(call, &member)?;
+    limit_rate(call)?;
+    call.take_part(None, "flash-sale.reserve")?.at_once()?;
+    let is_waiting_list = call.config.release == Release::WaitingList;
+    // Whoever waits was there first.
+    if is_waiting_list && !has_room(call, &item, slot, &member, input.quantity)? {
+        let place = waiting::join(call, slot, &item.sku, &member, input.quantity);
+        return Ok(Reserved::waits(place));
+    }
+    let made = Reservation::make(call, &item, slot, &member, input.quantity)?;
+    call.count(&format!("has-reserved/{member}"), 1, 0, i64::MAX).expect("nobody reserves that often");
+    Ok(Reserved::made(&made))
+}
+
+/// Whether there are units for somebody whom no limit of their own keeps from them; where one does, that is what is said.
+fn has_room(call: &mut Call<Config>, item: &config::Item, slot: usize, member: &str, quantity: u32) -> Answer<bool> {
+    if Reservation::fits(call, item, slot, member, quantity) {
+        return Ok(call.has_units(&item.pool, quantity.into()));
+    }
+    Reservation::must_be_within_share(call, item, slot, member, quantity)?;
+    Ok(false)
+}
+
+/// So many wishes a second, of all members.
+fn limit_rate(call: &mut Call<Config>) -> Answer<()> {
+    let most = call.config.requests_per_second;
+    if most == 0 {
+        return Ok(());
+    }
+    let second = call.now().div_euclid(1_000);
+    let (of, count) = call.load::<(i64, u32)>("rate").unwrap_or_default();
+    let count = if of == second { count } else { 0 };
+    if count >= most {
+        return Err(limit_reached("flash.too-fast", "Too many at once; try again in a second.").retryable());
+    }
+    call.save("rate", &(second, count + 1));
+    Ok(())
+}
+
+fn cancel(call: &mut Call<Config>, input: &ReservationInput) -> Answer<Reserved> {
+    let mut made = Reservation::find(call, &input.reservation)?;
+    if made.member != call.actor {
+        return Err(not_allowed("common.not-owner", "This reservation is somebody else's."));
+    }
+    if made.state != State::Reserved {
+        return Err(reservation::lapsed());
+    }
+    made.give_up(call, State::Cancelled);
+    waiting::serve(call, &made.sku)?;
+    Ok(Reserved::made(&made))
+}
+
+/// Nobody paid in time.
+fn lapse(call: &mut Call<Config>, id: &str) -> Answer<()> {
+    match Reservation::load(call, id).filter(|made| made.state == State::Reserved) {
+        Some(mut made) if call.now() >= made.pay_by => {
+            made.give_up(call, State::Lapsed);
+            waiting::serve(call, &made.sku)
+        }
+        _ => Ok(()),
+    }
+}
+
+fn remind_me(call: &mut Call<Config>) -> Answer<Nothing> {
+    let member = call.actor.clone();
+    call.save(&format!("remind/{member}"), &member);
+    Ok(Nothing {})
+}
+
+/// The timer of the next slot's warm-up.
+fn plan_warm_up(call: &mut Call<Config>) {
+    let now = call.now();
+    let ahead = call.config.warm_up_ms;
+    let next = call.config.slots.iter().map(|slot| slot.starts_at.saturating_sub_unsigned(ahead)).find(|at| *at > now);
+    if let Some(next) = next {
+        // Without it nobody is reminded, and all else goes on.
+        let _ = call.set_timer(WARM_UP, next);
+    }
+}
+
+/// Reminds those who asked for it, some at a time; each once.
+fn remind(call: &mut Call<Config>) {
+    let members = call.scan::<String>("remind/", None, AT_ONCE);
+    let is_last = members.len() < AT_ONCE as usize;
+    for (key, member) in members {
+        call.tell("flash-sale.warm-up", &member, &[]);
+        call.delete(&key);
+    }
+    if is_last {
+        plan_warm_up(call);
+    } else {
+        let now = call.now();
+        let _ = call.set_timer(WARM_UP, now);
+    }
+}
