@@ -186,7 +186,7 @@ both! {
         let schema = make(&|wish| wish["config"]["cut_min"] = json!(0)).await;
         assert_eq!((schema.status.as_u16(), pointer(&schema)), (422, "/config/cut_min".into()));
         let rule = make(&|wish| wish["config"]["cut_max"] = json!(50)).await;
-        assert_eq!((rule.status.as_u16(), pointer(&rule)), (422, "/config/mode/cuts".into()));
+        assert_eq!((rule.status.as_u16(), pointer(&rule)), (422, "/config/mode/fixed/cuts".into()));
         assert_eq!(rule.body["errors"][0]["code"], "bargain.infeasible-range");
         let zone = make(&|wish| wish["config"]["zone"] = json!("Mars/Olympus")).await;
         assert_eq!(pointer(&zone), "/config/zone");

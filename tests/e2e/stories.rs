@@ -5,7 +5,7 @@ use fairground_tests::{
     component,
     database::Database,
     eventually,
-    host::TestHost,
+    host::{BEGINNING, TestHost},
     public_id,
 };
 use reqwest::Method;
@@ -206,5 +206,80 @@ both! {
         story.counter("b", "order:2:1-ann", "pay").await;
         eventually(async || story.order("ann", "b", "order:2:1-ann").await == ("paid".into(), 2_000, 1_000)).await;
         story.settled("b").await;
+    }
+}
+
+fn flash_sale(changes: Value) -> Value {
+    let mut config = json!({
+        "title": "Mugs at noon", "one_line_benefit": "Half price", "zone": "Asia/Shanghai", "risk": {"cluster_limit": 0},
+        "items": [{"sku": "mug", "sale_price": 5_000, "pool": "mugs", "total": 3}],
+        "slots": [{"starts_at": BEGINNING, "ends_at": BEGINNING + 60 * MINUTE}], "pay_window_ms": 5 * MINUTE,
+    });
+    let (Value::Object(fields), Value::Object(changes)) = (&mut config, changes) else { panic!("objects") };
+    fields.extend(changes);
+    json!({"id": "f", "plugin": "flash-sale", "config": config})
+}
+
+both! {
+    /// Worked example 12, with two hundred: three units, and one lapses.
+    async fn three_units_go_to_three_of_two_hundred(database) {
+        let names: Vec<String> = (0..200).map(|number| format!("m{number}")).collect();
+        let racers: Vec<&str> = names.iter().map(String::as_str).collect();
+        let story = Story::begin(database, &racers, 5, "flash-sale").await;
+        story.host.begin(flash_sale(json!({}))).await;
+        let reserve = async |member: &str| {
+            let reply = story.act(member, "f", "reserve", json!({"item": "mug"})).await;
+            (reply.status.is_success(), reply.code().to_owned())
+        };
+        let answers = futures_util::future::join_all(racers.iter().map(|member| reserve(member))).await;
+        assert_eq!(answers.iter().filter(|(is_in, _)| *is_in).count(), 3);
+        let refused = answers.iter().filter(|(is_in, _)| !*is_in).all(|(_, code)| code == "flash.sold-out");
+        assert!(refused, "{answers:?}");
+        assert_eq!(story.pool().await, (json!(3), json!(0)));
+        let story = story.restarted().await;
+        for number in 1..=2 {
+            story.counter("f", &format!("order:r{number}"), "pay").await;
+        }
+        eventually(async || story.pool().await == (json!(1), json!(2))).await;
+        story.host.pass(5 * MINUTE).await;
+        assert_eq!(story.ask("f", "sale").await["items"][0]["left"], 1, "one lapsed, and is for sale again");
+        assert_eq!(story.pool().await, (json!(0), json!(2)));
+        story.settled("f").await;
+    }
+}
+
+both! {
+    async fn winners_of_a_draw_buy_and_who_does_not_is_followed_by_another(database) {
+        let members = ["ann", "bob", "cat", "dan", "eve"];
+        let story = Story::begin(database, &members, 5, "flash-sale").await;
+        let draw = json!({"draw": {"enter_until": BEGINNING + 10 * MINUTE, "winners": 2, "buy_window_ms": 5 * MINUTE}});
+        story.host.begin(flash_sale(json!({"mode": draw}))).await;
+        for member in members {
+            story.act(member, "f", "enter", json!({})).await.ok();
+        }
+        assert_eq!(story.act("ann", "f", "reserve", json!({"item": "mug"})).await.problem(), (409, "flash.not-winner"));
+        let story = story.restarted().await;
+        story.host.pass(10 * MINUTE).await;
+        let winners = async || {
+            let mut winners = Vec::new();
+            for member in members {
+                let token = story.host.token(member).await;
+                let path = format!("{HOME}/activities/f/queries/draw");
+                let view = story.host.send(Method::GET, &path, &token, None::<&Value>, None).await.ok();
+                if view["has_won"] == true {
+                    winners.push(member);
+                }
+            }
+            winners
+        };
+        let first = winners().await;
+        assert_eq!(first.len(), 2);
+        story.host.act(first[0], "f", "reserve", "mine", json!({"item": "mug"})).await.ok();
+        story.counter("f", "order:r1", "pay").await;
+        eventually(async || story.pool().await == (json!(0), json!(1))).await;
+        // The other lets the time pass.
+        story.host.pass(5 * MINUTE).await;
+        eventually(async || winners().await.len() == 3).await;
+        story.settled("f").await;
     }
 }
