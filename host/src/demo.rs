@@ -44,6 +44,7 @@ const GROUPS: [(&str, &str, GroupKind, std::ops::Range<usize>); 2] =
 const CHECK_IN: &str = include_str!("../../plugins/check-in/template.json");
 const BARGAIN: &str = include_str!("../../plugins/bargain/template.json");
 const GROUP_BUY: &str = include_str!("../../plugins/group-buy/template.json");
+const FLASH_SALE: &str = include_str!("../../plugins/flash-sale/template.json");
 
 /// What the demo shop sells: id, title, price and how many, also as a stock pool.
 const GOODS: [(&str, &str, i64, i64); 2] = [("teapot", "A teapot", 12_800, 20), ("tea", "A tin of tea", 6_000, 60)];
@@ -57,6 +58,7 @@ pub(crate) async fn set_up(activities: &Activities, address: SocketAddr) -> anyh
     goods(activities, &community).await?;
     run(activities, &community, BARGAIN).await?;
     run(activities, &community, GROUP_BUY).await?;
+    run(activities, &community, FLASH_SALE).await?;
     let app_key = app_key(activities, &community).await?;
     println!("{}", what_to_try(address, &app_key));
     Ok(())
@@ -207,6 +209,9 @@ fn what_to_try(address: SocketAddr, app_key: &str) -> String {
         act("BOB", "tea-together", "open", r#"{"sku":"tea"}"#),
         act("ANN", "tea-together", "join", r#"{"sku":"tea"}"#),
         ask("ANN", "tea-together", "group?group=g1"),
+        "# bob takes one of twenty teapots at half price, and sees how many are left".into(),
+        act("BOB", "noon-sale", "reserve", r#"{"item":"teapot"}"#),
+        ask("BOB", "noon-sale", "sale"),
         "# ann wants to be reminded from tomorrow on; what comes is in her inbox".into(),
         act("ANN", "daily", "remind", r#"{"on":true}"#),
         format!("curl -s {home}/members/ann/inbox -H \"Authorization: Bearer $ANN\"; echo"),

@@ -3,6 +3,7 @@
 mod guest;
 mod new_plugin;
 mod process;
+mod schemas;
 mod tidy;
 
 use std::{ffi::OsString, path::PathBuf, process::ExitCode};
@@ -30,6 +31,9 @@ enum Chore {
     Plugins,
     /// Runs every test, on SQLite and on PostgreSQL.
     Test {
+        /// Also ten thousand sequences in the storm of each plugin, instead of a few hundred.
+        #[arg(long)]
+        long: bool,
         /// What `cargo test` takes: a filter, `-p bargain`, `-- --nocapture`.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         flags: Vec<OsString>,
@@ -68,7 +72,7 @@ fn run() -> anyhow::Result<()> {
     match Xtask::parse().chore {
         Chore::Serve { flags } => serve(&flags),
         Chore::Plugins => guest::build_plugins(),
-        Chore::Test { flags } => test(&flags),
+        Chore::Test { long, flags } => test(long, &flags),
         Chore::Bench { name, json, database } => bench(name, json, &database),
         Chore::Ci => ci(),
         Chore::Tidy => tidy::check(),
@@ -98,11 +102,22 @@ fn build() -> anyhow::Result<()> {
         .run()
 }
 
-fn test(flags: &[OsString]) -> anyhow::Result<()> {
+fn test(long: bool, flags: &[OsString]) -> anyhow::Result<()> {
     guest::build_plugins()?;
     guest::build_test_guest()?;
     build()?;
+    if long {
+        storms()?;
+    }
     Run::cargo(["test", "--workspace"]).args(flags).say("running the tests").run()
+}
+
+/// The storms of all plugins, each with ten thousand sequences.
+fn storms() -> anyhow::Result<()> {
+    Run::cargo(["test", "--workspace", "--lib", "storm"])
+        .env("PROPTEST_CASES", "10000")
+        .say("ten thousand sequences in each storm")
+        .run()
 }
 
 fn bench(name: Option<String>, json: bool, database: &str) -> anyhow::Result<()> {
@@ -119,5 +134,5 @@ fn ci() -> anyhow::Result<()> {
         .run()?;
     tidy::check()?;
     new_plugin::try_out()?;
-    test(&[])
+    test(false, &[])
 }

@@ -38,13 +38,14 @@ mod tests;
 
 use fairground_sdk::{Nothing, limit_reached, prelude::*};
 
-/// What an organiser sets.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct Config {
-    /// How often one member may wave.
-    #[schemars(range(min = 1, max = 1_000))]
-    waves_per_member: u32,
+fairground_sdk::config! {
+    /// What an organiser sets, beside what all activities have: a title, a zone, who may take part.
+    struct Config {
+        /// # Waves of a member 每人次數
+        /// How often one member may wave. 一人可揮手幾次。
+        #[schemars(range(min = 1, max = 1_000), extend("x-unit" = "waves"))]
+        waves_per_member: u32,
+    }
 }
 
 /// What a wave came to.
@@ -76,6 +77,8 @@ impl Activity for %TYPE% {
 fairground_sdk::activity!(%TYPE%);
 
 fn wave(call: &mut Call<Config>) -> Answer<Waved> {
+    // Eligibility, risk and limits, as the organiser has set them.
+    call.take_part(None, "%NAME%.wave")?.at_once()?;
     let most = i64::from(call.config.waves_per_member);
     let mine = format!("waves/{}", call.actor);
     if call.count(&mine, 1, 0, most).is_err() {
@@ -99,7 +102,8 @@ use crate::%TYPE%;
 
 #[test]
 fn a_member_waves_only_so_often() {
-    let mut town = Town::<%TYPE%>::new(json!({"waves_per_member": 1})).started();
+    let config = json!({"title": "x", "one_line_benefit": "y", "zone": "UTC", "waves_per_member": 1});
+    let mut town = Town::<%TYPE%>::new(config).started();
     town.act("ann", "wave", json!({})).expect("a wave");
     let refused = town.act("ann", "wave", json!({})).expect_err("enough");
     assert_eq!(refused.code, "%NAME%.waved-enough");
@@ -112,8 +116,20 @@ fn a_member_waves_only_so_often() {
 const TEMPLATE_JSON: &str = r#"{
   "id": "%NAME%",
   "plugin": "%NAME%",
-  "config": { "waves_per_member": 3 }
+  "config": {
+    "title": "%TITLE%",
+    "one_line_benefit": "Somebody waves back",
+    "zone": "Asia/Shanghai",
+    "waves_per_member": 3
+  }
 }
+"#;
+
+const README_MD: &str = r#"# %TITLE%
+
+What it is for, in a paragraph. `template.json` is a ready activity. `schemas.json` is written by `cargo test`.
+
+Then: its states and what leads from one to another, what always holds, and what was decided where nothing else said so.
 "#;
 
 pub(crate) fn make(name: &str) -> anyhow::Result<()> {
@@ -132,11 +148,15 @@ pub(crate) fn make(name: &str) -> anyhow::Result<()> {
         ("src/lib.rs", LIB_RS),
         ("src/tests.rs", TESTS_RS),
         ("template.json", TEMPLATE_JSON),
+        ("README.md", README_MD),
     ];
     for (file, text) in files {
         let text = text.replace("%TYPE%", &type_name(name)).replace("%TITLE%", &title(name)).replace("%NAME%", name);
         fs::write(folder.join(file), text)?;
     }
+    Run::cargo(["test", "--package", name, "--lib", "--quiet", "schemas_json"])
+        .say("writing its schemas.json")
+        .run()?;
     println!("{} is ready. Next:", folder.display());
     println!("  cargo test -p {name}        # its rules, natively");
     println!("  cargo xtask plugins         # builds {}/{name}.wasm", guest::PLUGINS);
@@ -148,11 +168,8 @@ pub(crate) fn make(name: &str) -> anyhow::Result<()> {
 pub(crate) fn try_out() -> anyhow::Result<()> {
     const NAME: &str = "brand-new";
     let lock = fs::read("Cargo.lock")?;
-    make(NAME)?;
-    let tried = Run::cargo(["test", "--package", NAME])
-        .say("a new plugin's tests")
-        .run()
-        .and_then(|()| guest::build_plugin(NAME));
+    let test = || Run::cargo(["test", "--package", NAME]).say("a new plugin's tests").run();
+    let tried = make(NAME).and_then(|()| test()).and_then(|()| guest::build_plugin(NAME));
     fs::remove_dir_all(Path::new("plugins").join(NAME))?;
     fs::remove_file(Path::new(guest::PLUGINS).join(NAME).with_extension("wasm"))
         .or_else(|error| if error.kind() == ErrorKind::NotFound { Ok(()) } else { Err(error) })?;

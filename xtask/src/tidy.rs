@@ -7,6 +7,8 @@ use std::{
 
 use anyhow::bail;
 
+use crate::schemas;
+
 const LINES_MAX: usize = 450;
 const FUNCTION_LINES_MAX: usize = 70;
 
@@ -45,6 +47,7 @@ pub(crate) fn check() -> anyhow::Result<()> {
     for crate_name in ["plugins", "sdk"] {
         check_manifests(Path::new(crate_name), &mut broken)?;
     }
+    schemas::check(&mut broken)?;
     if broken.is_empty() {
         return Ok(());
     }

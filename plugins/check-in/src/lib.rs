@@ -26,19 +26,24 @@ const ORDER_PAID: &str = "order.paid";
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct CheckInInput {
+    /// # Proof 憑證
+    /// What the activity asks to be shown. 活動要求的憑證。
     proof: Option<Proof>,
 }
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct DayInput {
+    /// # Day 日期
+    /// A day as in `2026-03-29`. 年-月-日。
     day: Day,
 }
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct ZoneInput {
-    /// An IANA zone.
+    /// # Zone 時區
+    /// An IANA zone. IANA 時區名稱。
     #[schemars(length(min = 1, max = 64))]
     zone: String,
 }
@@ -46,15 +51,23 @@ struct ZoneInput {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct RemindInput {
+    /// # On 開啟
+    /// Whether to be reminded. 是否提醒。
     on: bool,
 }
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct ReviewInput {
+    /// # Member 成員
+    /// Whose day it is. 誰的簽到。
     #[schemars(length(min = 1, max = 128))]
     member: String,
+    /// # Day 日期
+    /// A day as in `2026-03-29`. 年-月-日。
     day: Day,
+    /// # Approve 通過
+    /// Whether it counts. 是否算數。
     ok: bool,
 }
 

@@ -59,7 +59,7 @@ impl Reservation {
             return Err(limit_reached("flash.too-fast", "Too much is going on; try again.").retryable());
         }
         call.save(&made.open_key(), &made.id);
-        call.save(&format!("mine/{member}/{:08}", number), &made.id);
+        call.save(&format!("mine/{member}/{number:08}"), &made.id);
         call.emit("flash-sale.reserved", &made.id, &made);
         made.save(call);
         if made.unit_price == 0 {
@@ -189,16 +189,15 @@ impl Reservation {
     pub(crate) fn paid(&mut self, call: &mut Call<Config>, news: &OrderNews, is_over: bool) {
         let is_whole = news.paid_minor - news.refunded_minor - news.refunding_minor >= news.total_minor;
         let is_in_time = call.now() < self.pay_by;
+        let is_given_up = matches!(self.state, State::Lapsed | State::Cancelled);
+        if is_given_up && is_whole && !is_over && self.takes_late(call) {
+            self.sell(call);
+        }
         match self.state {
             // The rest may come while there is time.
             State::Reserved if is_in_time && !is_whole => return,
             State::Reserved if is_in_time => self.sell(call),
             State::Reserved => self.give_up(call, State::Lapsed),
-            State::Lapsed | State::Cancelled => {
-                if is_whole && !is_over && self.takes_late(call) {
-                    self.sell(call);
-                }
-            }
             _ => {}
         }
         let keep = if self.state == State::Sold { news.total_minor } else { 0 };

@@ -6,6 +6,10 @@
 //!
 //! Units: instants are UTC milliseconds, durations milliseconds, money integer minor units.
 
+// For `config!` in this crate's own tests, which speak of it by name.
+#[cfg(test)]
+extern crate self as fairground_sdk;
+
 mod activity;
 mod admission;
 #[cfg(target_arch = "wasm32")]
@@ -23,6 +27,8 @@ mod rewarding;
 pub mod schemas;
 mod shares;
 mod terms;
+#[cfg(test)]
+mod tests;
 mod trade;
 mod types;
 

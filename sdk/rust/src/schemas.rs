@@ -70,7 +70,8 @@ mod native {
         }
     }
 
-    /// Sees to it that `schemas.json` in the crate's folder says what the code says; where it does not, writes it anew and panics.
+    /// Sees to it that `schemas.json` in the crate's folder says what the code says: writes it where there is none; where it says something
+    /// else, writes it anew and panics.
     /// The config of `template.json` is the config's example.
     pub fn check<A: Activity>(folder: &str) {
         let folder = Path::new(folder);
@@ -90,9 +91,12 @@ mod native {
         let value = serde_json::to_value(&schemas).expect("schemas are JSON");
         let text = lines(&value, 0) + "\n";
         let path = folder.join("schemas.json");
-        if fs::read_to_string(&path).unwrap_or_default() != text {
-            fs::write(&path, text).expect("the crate's folder can be written to");
-            panic!("{} was not what the code says; it is now. Build the component again.", path.display());
+        let before = fs::read_to_string(&path).ok();
+        if before.as_ref() == Some(&text) {
+            return;
         }
+        fs::write(&path, text).expect("the crate's folder can be written to");
+        let is_first = before.is_none();
+        assert!(is_first, "{} was not what the code says; it is now. Build the component again.", path.display());
     }
 }
