@@ -248,7 +248,10 @@ impl Config {
         // What it costs grows with the number of members, which has no bound.
         let mut warnings = Vec::new();
         if self.buyers_of.is_some() {
-            warnings.push("Nobody can check in until the platform has told the activity who paid (order.paid).".into());
+            warnings.push(
+                "Nobody can check in until the platform has told who bought it: events member.bought {\"sku\": …}."
+                    .into(),
+            );
         }
         issues.or(Report { max_liability: (!costs).then_some(0), disclosures: Vec::new(), warnings })
     }

@@ -20,8 +20,9 @@ use record::Record;
 use remind::{remind, ring};
 use review::{approve, ops_review, pending_key, review_timer};
 
-/// The platform's news that somebody bought something.
-const ORDER_PAID: &str = "order.paid";
+/// What the platform tells of a member who bought a good, or gave it back: `{"sku": "mug"}`.
+const BOUGHT: &str = "member.bought";
+const RETURNED: &str = "member.returned";
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -123,7 +124,7 @@ impl Activity for CheckIn {
                 "check-in.made-up",
                 "check-in.proof-rejected",
             ])
-            .listens(&[ORDER_PAID])
+            .listens(&[BOUGHT, RETURNED])
             .codes(&[
                 "checkin.outside-window",
                 "checkin.clock-back",
@@ -160,12 +161,17 @@ impl Activity for CheckIn {
 
     fn on_event(call: &mut Call<Config>, event: &HostEvent) -> Answer<()> {
         #[derive(Deserialize)]
-        struct Paid {
+        struct Bought {
             sku: String,
         }
-        let paid = fairground_sdk::from_json::<Paid>(&event.payload);
-        if event.topic == ORDER_PAID && paid.is_some_and(|paid| call.config.buyers_of == Some(paid.sku)) {
+        let bought = fairground_sdk::from_json::<Bought>(&event.payload);
+        if bought.is_none_or(|bought| call.config.buyers_of != Some(bought.sku)) {
+            return Ok(());
+        }
+        if event.topic == BOUGHT {
             call.save(&buyer_key(&event.subject), &event.at);
+        } else {
+            call.delete(&buyer_key(&event.subject));
         }
         Ok(())
     }

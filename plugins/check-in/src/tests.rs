@@ -1,5 +1,7 @@
 //! The rules played.
 
+mod storms;
+
 use fairground_sdk::{Answer, Day, HostEvent, MemberStatus, town::Town};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -263,17 +265,20 @@ fn what_the_budget_does_not_allow_is_missed_and_the_day_counts() {
 fn only_buyers_check_in_where_the_organiser_says_so() {
     let mut town = town(json!({"buyers_of": "tea"}));
     assert_eq!(code(town.act("ann", "check-in", json!({}))), "common.not-eligible");
-    let paid = |sku: &str| HostEvent {
+    let told = |topic: &str, sku: &str| HostEvent {
         id: "1".into(),
-        topic: "order.paid".into(),
+        topic: topic.into(),
         subject: "ann".into(),
         payload: json!({"sku": sku}).to_string(),
         at: 0,
     };
-    town.hear(&paid("coffee")).expect("heard");
+    town.hear(&told("member.bought", "coffee")).expect("heard");
     assert_eq!(code(town.act("ann", "check-in", json!({}))), "common.not-eligible");
-    town.hear(&paid("tea")).expect("heard");
+    town.hear(&told("member.bought", "tea")).expect("heard");
     check_in(&mut town, "ann");
+    town.pass(DAY);
+    town.hear(&told("member.returned", "tea")).expect("heard");
+    assert_eq!(code(town.act("ann", "check-in", json!({}))), "common.not-eligible");
 }
 
 #[test]

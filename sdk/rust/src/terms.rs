@@ -258,7 +258,7 @@ impl OwnKind {
 
 /// A config: what every activity has, and the fields that are this one's own.
 ///
-/// ```ignore
+/// ```text
 /// fairground_sdk::config! {
 ///     /// A raffle.
 ///     pub(crate) struct Config {
