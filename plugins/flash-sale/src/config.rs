@@ -55,7 +55,7 @@ fairground_sdk::config! {
 pub(crate) struct Item {
     /// # Good 商品編號
     /// The shop's id of it. 商店中的商品編號。
-    #[schemars(length(min = 1, max = 128))]
+    #[schemars(length(min = 1, max = 128), regex(pattern = "^[A-Za-z0-9._~-]+$"))]
     pub sku: String,
     /// # Price 秒殺價
     /// Of one unit. 每件價格。
@@ -63,7 +63,7 @@ pub(crate) struct Item {
     pub sale_price: i64,
     /// # Stock pool 庫存池
     /// Where the units come from. 商品庫存池。
-    #[schemars(length(min = 1, max = 128))]
+    #[schemars(length(min = 1, max = 128), regex(pattern = "^[A-Za-z0-9._~-]+$"))]
     pub pool: String,
     /// # Units 總件數
     /// How many are sold in this sale, whatever the pool has. 本活動出售的件數。
@@ -147,8 +147,14 @@ fn five_minutes() -> u64 {
 }
 
 impl Config {
-    pub(crate) fn item(&self, sku: &str) -> Option<&Item> {
-        self.items.iter().find(|item| item.sku == sku)
+    /// A good and its number.
+    pub(crate) fn item(&self, sku: &str) -> Option<(usize, &Item)> {
+        self.items.iter().enumerate().find(|(_, item)| item.sku == sku)
+    }
+
+    /// When the first slot after an instant starts.
+    pub(crate) fn next_start(&self, now: i64) -> Option<i64> {
+        self.slots.iter().map(|slot| slot.starts_at).find(|starts| *starts > now)
     }
 
     /// The slot that is open, with its number.

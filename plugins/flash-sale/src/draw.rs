@@ -2,12 +2,12 @@
 
 use fairground_sdk::{conflict, expired, limit_reached, lottery::Lottery, prelude::*};
 
-use crate::config::{Config, Mode};
+use crate::{
+    HORIZON_MS, OVER,
+    config::{Config, Mode, Slot},
+};
 
 const LOTTERY: Lottery<'static> = Lottery("sale");
-
-/// Tries, and windows that are looked at, in one call.
-const AT_ONCE: u32 = 50;
 
 pub(crate) const TIMER: &str = "draw";
 
@@ -39,7 +39,8 @@ pub(crate) fn enter(call: &mut Call<Config>) -> Answer<DrawView> {
         return Err(conflict("flash.already-entered", "You have entered."));
     }
     LOTTERY.enter(call, &member, 1);
-    if !call.set_timer(TIMER, enter_until) {
+    let at = enter_until.min(call.now().saturating_add(HORIZON_MS));
+    if !call.set_timer(TIMER, at) {
         return Err(limit_reached("flash.too-fast", "Too much is going on; try again.").retryable());
     }
     Ok(view(call))
@@ -60,17 +61,21 @@ pub(crate) fn may_buy(call: &Call<Config>, member: &str) -> Answer<()> {
 pub(crate) fn run(call: &mut Call<Config>) -> Answer<()> {
     let Mode::Draw { enter_until, winners, buy_window_ms } = call.config.mode else { return Ok(()) };
     let now = call.now();
-    if now < enter_until {
+    if call.load::<bool>(OVER).is_some() {
         return Ok(());
     }
+    // Before its time, or while nobody can buy, nobody is drawn and nobody's time passes.
+    let open = call.config.slot_at(now).filter(|_| now >= enter_until);
+    let Some((_, slot)) = open else {
+        if let Some(next) = if now < enter_until { Some(enter_until) } else { call.config.next_start(now) } {
+            let _ = call.set_timer(TIMER, next.min(now.saturating_add(HORIZON_MS)));
+        }
+        return Ok(());
+    };
+    let most = call.batch_of(1, "flash-sale.drawn");
     let mut passed = 0;
-    for (key, member) in call.scan::<String>("window/", None, AT_ONCE) {
-        let is_due = key["window/".len()..]
-            .split('/')
-            .next()
-            .and_then(|until| until.parse().ok())
-            .is_some_and(|until: i64| until <= now);
-        if !is_due {
+    for (key, member) in call.scan::<String>("window/", None, most) {
+        if time_of(&key) > now {
             break;
         }
         call.delete(&key);
@@ -78,8 +83,8 @@ pub(crate) fn run(call: &mut Call<Config>) -> Answer<()> {
     }
     let passed = call.count("passed", passed, 0, i64::MAX).expect("fewer than entrants");
     let wanted = u64::from(winners) + passed.unsigned_abs();
-    let (drawn, names) = LOTTERY.draw_some(call, wanted, AT_ONCE);
-    let until = now.saturating_add_unsigned(buy_window_ms);
+    let (drawn, names) = LOTTERY.draw_some(call, wanted, most);
+    let until = buy_until(call, slot, now.saturating_add_unsigned(buy_window_ms));
     for name in &names {
         call.save(&won_key(name), &until);
         call.save(&format!("window/{until:015}/{name}"), name);
@@ -92,10 +97,19 @@ pub(crate) fn run(call: &mut Call<Config>) -> Answer<()> {
         Some(now)
     };
     if let Some(next) = next {
-        // Where no timer can be set, the next one who enters or reserves sets it.
-        let _ = call.set_timer(TIMER, next);
+        // A timer of this name was set when somebody entered, so there is room for it.
+        let _ = call.set_timer(TIMER, next.min(now.saturating_add(HORIZON_MS)));
     }
     Ok(())
+}
+
+/// A window that reaches beyond its slot goes on in the next one.
+fn buy_until(call: &Call<Config>, slot: Slot, until: i64) -> i64 {
+    if until <= slot.ends_at {
+        return until;
+    }
+    let next = call.config.next_start(slot.ends_at.saturating_sub(1));
+    next.map_or(slot.ends_at, |starts| starts + (until - slot.ends_at))
 }
 
 fn time_of(key: &str) -> i64 {

@@ -13,15 +13,15 @@ use fairground_sdk::{
     Block, HostEvent, Nothing, ORDER_TOPICS, StopReason, conflict, limit_reached, not_allowed, not_found, prelude::*,
 };
 
-use config::{Config, Release};
+use config::{Config, Mode, Release};
 use reservation::{Reservation, State};
 use views::{ReserveInput, Reserved};
 
-/// Reservations that one call of settling ends, and members who are reminded in one.
-const AT_ONCE: u32 = 25;
-
 /// Set when the activity takes no more actions.
-const OVER: &str = "over";
+pub(crate) const OVER: &str = "over";
+
+/// A timer is due within 400 days; what is later is planned again then.
+pub(crate) const HORIZON_MS: i64 = 399 * 86_400_000;
 
 const WARM_UP: &str = "warm-up";
 
@@ -86,7 +86,11 @@ impl Activity for FlashSale {
 
     fn on_timer(call: &mut Call<Config>, key: &str, _: i64, _: &str) -> Answer<()> {
         match key.split_once(':') {
-            Some(("pay", id)) => lapse(call, id),
+            Some(("pay", id)) => {
+                lapse(call, id);
+                Ok(())
+            }
+            Some(("serve", item)) => item.parse().map_or(Ok(()), |item| waiting::serve(call, item)),
             _ if key == draw::TIMER => draw::run(call),
             _ if key == WARM_UP => {
                 remind(call);
@@ -102,14 +106,18 @@ impl Activity for FlashSale {
             return Ok(());
         };
         let is_over = call.load::<bool>(OVER).is_some();
+        let was = made.state;
         match event.topic.as_str() {
-            "order.paid" => made.paid(call, &news, is_over),
+            "order.paid" => made.paid(call, &news, event.at, is_over),
             "order.closed" if made.state == State::Reserved => made.give_up(call, State::Lapsed),
             "order.refunded" => made.refunded(call, &news),
             "order.refund-refused" => call.refund_again(&news),
             _ => {}
         }
-        if is_over { Ok(()) } else { waiting::serve(call, &made.sku) }
+        if made.state != was && !is_over {
+            waiting::call_next(call, made.item);
+        }
+        Ok(())
     }
 
     fn stop(call: &mut Call<Config>, _: StopReason) -> Answer<()> {
@@ -118,8 +126,9 @@ impl Activity for FlashSale {
     }
 
     fn settle(call: &mut Call<Config>, _: u32) -> Answer<bool> {
-        let open = Reservation::open_ones(call, AT_ONCE);
-        let is_last = open.len() < AT_ONCE as usize;
+        let most = call.batch_of(4, "flash-sale.lapsed");
+        let open = Reservation::open_ones(call, most);
+        let is_last = open.len() < most as usize;
         for mut made in open {
             made.give_up(call, State::Lapsed);
         }
@@ -143,29 +152,47 @@ fn reserve(call: &mut Call<Config>, input: &ReserveInput) -> Answer<Reserved> {
         return Err(conflict("flash.not-in-slot", "Nothing is sold now.").retryable());
     };
     let not_sold = || not_found("common.not-found", "This is not sold here.");
-    let item = call.config.item(&input.item).ok_or_else(not_sold)?.clone();
-    if input.quantity > item.per_order_max {
-        return Err(limit_reached("flash.order-max", "So many are not sold at once.").with("most", item.per_order_max));
+    let (number, item) = call.config.item(&input.item).ok_or_else(not_sold)?;
+    let of = (number, &item.clone());
+    if input.quantity > of.1.per_order_max {
+        return Err(limit_reached("flash.order-max", "So many are not sold at once.").with("most", of.1.per_order_max));
     }
     let member = call.actor.clone();
     draw::may_buy(call, &member)?;
     limit_rate(call)?;
-    call.take_part(None, "flash-sale.reserve")?.at_once()?;
-    let is_waiting_list = call.config.release == Release::WaitingList;
-    // Whoever waits was there first.
-    if is_waiting_list && !has_room(call, &item, slot, &member, input.quantity)? {
-        let place = waiting::join(call, slot, &item.sku, &member, input.quantity);
-        return Ok(Reserved::waits(place));
+    call.admit(None, "flash-sale.reserve")?.at_once()?;
+    if call.config.release == Release::WaitingList {
+        if waiting::waits(call, slot, number, &member) {
+            return Ok(Reserved::waits(waiting::join(call, slot, number, &member, input.quantity)));
+        }
+        // Whoever waits was there first.
+        if waiting::is_waited_for(call, slot, number) || !has_room(call, of, slot, &member, input.quantity)? {
+            Reservation::must_be_within_share(call, of, slot, &member, input.quantity)?;
+            Reservation::must_be_possible(call, of, slot, input.quantity)?;
+            count_part(call)?;
+            return Ok(Reserved::waits(waiting::join(call, slot, number, &member, input.quantity)));
+        }
     }
-    let made = Reservation::make(call, &item, slot, &member, input.quantity)?;
-    call.count(&format!("has-reserved/{member}"), 1, 0, i64::MAX).expect("nobody reserves that often");
+    count_part(call)?;
+    let made = Reservation::make(call, of, slot, &member, input.quantity)?;
     Ok(Reserved::made(&made))
 }
 
+/// In a draw the entry was the part that counts.
+fn count_part(call: &mut Call<Config>) -> Answer<()> {
+    if call.config.mode == Mode::FirstCome { call.count_part() } else { Ok(()) }
+}
+
 /// Whether there are units for somebody whom no limit of their own keeps from them; where one does, that is what is said.
-fn has_room(call: &mut Call<Config>, item: &config::Item, slot: usize, member: &str, quantity: u32) -> Answer<bool> {
+fn has_room(
+    call: &mut Call<Config>,
+    item: (usize, &config::Item),
+    slot: usize,
+    member: &str,
+    quantity: u32,
+) -> Answer<bool> {
     if Reservation::fits(call, item, slot, member, quantity) {
-        return Ok(call.has_units(&item.pool, quantity.into()));
+        return Ok(call.has_units(&item.1.pool, quantity.into()));
     }
     Reservation::must_be_within_share(call, item, slot, member, quantity)?;
     Ok(false)
@@ -196,18 +223,17 @@ fn cancel(call: &mut Call<Config>, input: &ReservationInput) -> Answer<Reserved>
         return Err(reservation::lapsed());
     }
     made.give_up(call, State::Cancelled);
-    waiting::serve(call, &made.sku)?;
+    waiting::call_next(call, made.item);
     Ok(Reserved::made(&made))
 }
 
 /// Nobody paid in time.
-fn lapse(call: &mut Call<Config>, id: &str) -> Answer<()> {
-    match Reservation::load(call, id).filter(|made| made.state == State::Reserved) {
-        Some(mut made) if call.now() >= made.pay_by => {
-            made.give_up(call, State::Lapsed);
-            waiting::serve(call, &made.sku)
-        }
-        _ => Ok(()),
+fn lapse(call: &mut Call<Config>, id: &str) {
+    if let Some(mut made) = Reservation::load(call, id).filter(|made| made.state == State::Reserved)
+        && call.now() >= made.pay_by
+    {
+        made.give_up(call, State::Lapsed);
+        waiting::call_next(call, made.item);
     }
 }
 
@@ -220,18 +246,29 @@ fn remind_me(call: &mut Call<Config>) -> Answer<Nothing> {
 /// The timer of the next slot's warm-up.
 fn plan_warm_up(call: &mut Call<Config>) {
     let now = call.now();
-    let ahead = call.config.warm_up_ms;
-    let next = call.config.slots.iter().map(|slot| slot.starts_at.saturating_sub_unsigned(ahead)).find(|at| *at > now);
-    if let Some(next) = next {
+    if let Some(next) = warm_ups(call).find(|at| *at > now) {
         // Without it nobody is reminded, and all else goes on.
-        let _ = call.set_timer(WARM_UP, next);
+        let _ = call.set_timer(WARM_UP, next.min(now.saturating_add(HORIZON_MS)));
     }
+}
+
+/// When each slot's warm-up is.
+fn warm_ups(call: &Call<Config>) -> impl Iterator<Item = i64> + use<> {
+    let ahead = call.config.warm_up_ms;
+    let starts: Vec<i64> = call.config.slots.iter().map(|slot| slot.starts_at.saturating_sub_unsigned(ahead)).collect();
+    starts.into_iter()
 }
 
 /// Reminds those who asked for it, some at a time; each once.
 fn remind(call: &mut Call<Config>) {
-    let members = call.scan::<String>("remind/", None, AT_ONCE);
-    let is_last = members.len() < AT_ONCE as usize;
+    let now = call.now();
+    // One that was too far away when it was planned.
+    if warm_ups(call).all(|at| at > now) {
+        return plan_warm_up(call);
+    }
+    let most = call.batch_of(1, "flash-sale.warm-up");
+    let members = call.scan::<String>("remind/", None, most);
+    let is_last = members.len() < most as usize;
     for (key, member) in members {
         call.tell("flash-sale.warm-up", &member, &[]);
         call.delete(&key);
@@ -239,7 +276,6 @@ fn remind(call: &mut Call<Config>) {
     if is_last {
         plan_warm_up(call);
     } else {
-        let now = call.now();
         let _ = call.set_timer(WARM_UP, now);
     }
 }

@@ -4,6 +4,9 @@ use fairground_sdk::{Kind, Line, NotTraded, OrderNews, conflict, limit_reached, 
 
 use crate::config::{Config, Item, LatePayment};
 
+/// More than anybody reserves.
+const NUMBERS_MAX: i64 = 9_999_999_999;
+
 /// Units are kept a day longer than they can be needed.
 const SPARE_MS: u64 = 86_400_000;
 
@@ -24,6 +27,8 @@ pub(crate) struct Reservation {
     pub id: String,
     pub member: String,
     pub sku: String,
+    /// The good's number in the config.
+    pub item: usize,
     pub quantity: u32,
     /// Minor units, of one unit, as it was.
     pub unit_price: i64,
@@ -36,13 +41,20 @@ pub(crate) struct Reservation {
 
 impl Reservation {
     /// Sets units aside for a member, and asks the shop for an order. Limits first, and stock after them.
-    pub(crate) fn make(call: &mut Call<Config>, item: &Item, slot: usize, member: &str, quantity: u32) -> Answer<Self> {
+    pub(crate) fn make(
+        call: &mut Call<Config>,
+        (number_of_item, item): (usize, &Item),
+        slot: usize,
+        member: &str,
+        quantity: u32,
+    ) -> Answer<Self> {
         let number = call.count("reservations", 1, 0, i64::MAX).expect("nobody reserves that often");
         let pay_by = call.now().saturating_add_unsigned(call.config.pay_window_ms);
         let mut made = Self {
             id: format!("r{number}"),
             member: member.into(),
             sku: item.sku.clone(),
+            item: number_of_item,
             quantity,
             unit_price: item.sale_price,
             slot,
@@ -50,7 +62,11 @@ impl Reservation {
             pay_by: pay_by.min(call.ends_at.unwrap_or(i64::MAX)),
             units: 0,
         };
+        if made.pay_by <= call.now() {
+            return Err(conflict("flash.not-in-slot", "There is no time left to pay."));
+        }
         made.take_units(call, item)?;
+        call.count(&format!("has-reserved/{member}"), 1, 0, i64::MAX).expect("nobody reserves that often");
         let line = Line { sku: item.sku.clone(), quantity, unit_price: item.sale_price };
         let window = (made.pay_by - call.now()).unsigned_abs();
         let not_sold = |_| not_found("common.not-found", "The shop does not have this good.");
@@ -59,7 +75,8 @@ impl Reservation {
             return Err(limit_reached("flash.too-fast", "Too much is going on; try again.").retryable());
         }
         call.save(&made.open_key(), &made.id);
-        call.save(&format!("mine/{member}/{number:08}"), &made.id);
+        // The newest first.
+        call.save(&format!("mine/{member}/{:010}", NUMBERS_MAX - number), &made.id);
         call.emit("flash-sale.reserved", &made.id, &made);
         made.save(call);
         if made.unit_price == 0 {
@@ -71,7 +88,7 @@ impl Reservation {
     /// Counts its units against every limit, and takes them out of the pool.
     fn take_units(&mut self, call: &mut Call<Config>, item: &Item) -> Answer<()> {
         let quantity = i64::from(self.quantity);
-        for (key, most, problem) in counters(call, item, self.slot, &self.member) {
+        for (key, most, problem) in counters(call, (self.item, item), self.slot, &self.member) {
             if call.count(&key, quantity, 0, most).is_err() {
                 return Err(problem);
             }
@@ -83,14 +100,14 @@ impl Reservation {
             Err(NotTraded::Unknown) => return Err(not_found("common.not-found", "There is no such stock pool.")),
             Err(_) => return Err(sold_out()),
         }
-        if call.counter(&taken_key(&item.sku)) == i64::from(item.total) {
+        if call.counter(&taken_key(self.item)) == i64::from(item.total) {
             call.emit("flash-sale.sold-out", &item.sku, &item.total);
         }
         Ok(())
     }
 
     /// Whether no limit speaks against so many units.
-    pub(crate) fn fits(call: &Call<Config>, item: &Item, slot: usize, member: &str, quantity: u32) -> bool {
+    pub(crate) fn fits(call: &Call<Config>, item: (usize, &Item), slot: usize, member: &str, quantity: u32) -> bool {
         counters(call, item, slot, member)
             .iter()
             .all(|(key, most, _)| call.counter(key).checked_add(quantity.into()).is_some_and(|sum| sum <= *most))
@@ -99,7 +116,7 @@ impl Reservation {
     /// Why so many units are beyond the member's own share, where they are.
     pub(crate) fn must_be_within_share(
         call: &Call<Config>,
-        item: &Item,
+        item: (usize, &Item),
         slot: usize,
         member: &str,
         quantity: u32,
@@ -113,11 +130,26 @@ impl Reservation {
         Ok(())
     }
 
+    /// Why so many units can never be had, in however empty a sale.
+    pub(crate) fn must_be_possible(
+        call: &Call<Config>,
+        item: (usize, &Item),
+        slot: usize,
+        quantity: u32,
+    ) -> Answer<()> {
+        let quota = call.config.slots.get(slot).and_then(|slot| slot.quota);
+        let most = quota.map_or(item.1.total, |quota| quota.min(item.1.total));
+        if quantity > most {
+            return Err(limit_reached("flash.order-max", "There are not so many.").with("most", most));
+        }
+        Ok(())
+    }
+
     /// Its units are nobody's any more.
     fn give_units(&self, call: &mut Call<Config>) {
-        let Some(item) = call.config.item(&self.sku).cloned() else { return };
-        let was_sold_out = call.counter(&taken_key(&item.sku)) == i64::from(item.total);
-        for (key, _, _) in counters(call, &item, self.slot, &self.member) {
+        let Some(item) = call.config.items.get(self.item).cloned() else { return };
+        let was_sold_out = call.counter(&taken_key(self.item)) == i64::from(item.total);
+        for (key, _, _) in counters(call, (self.item, &item), self.slot, &self.member) {
             call.count(&key, -i64::from(self.quantity), 0, i64::MAX).expect("they were counted when they were taken");
         }
         let _ = call.release_reservation(&self.unit_key());
@@ -146,9 +178,13 @@ impl Reservation {
         format!("order:{}", self.id)
     }
 
-    fn sell(&mut self, call: &mut Call<Config>) {
-        call.commit_reservation(&self.unit_key()).expect("it is set aside for longer than anybody can pay");
-        self.close(call, State::Sold, "flash-sale.sold");
+    /// False where its units are not set aside any more.
+    fn sell(&mut self, call: &mut Call<Config>) -> bool {
+        let is_sold = call.commit_reservation(&self.unit_key()).is_ok();
+        if is_sold {
+            self.close(call, State::Sold, "flash-sale.sold");
+        }
+        is_sold
     }
 
     /// Gives it up unpaid.
@@ -185,20 +221,25 @@ impl Reservation {
         format!("unit:{}:{}", self.id, self.units)
     }
 
-    /// Money has come in: in time, late, or a second time.
-    pub(crate) fn paid(&mut self, call: &mut Call<Config>, news: &OrderNews, is_over: bool) {
+    /// Money has come in at an instant: in time, late, or a second time.
+    pub(crate) fn paid(&mut self, call: &mut Call<Config>, news: &OrderNews, at: i64, is_over: bool) {
         let is_whole = news.paid_minor - news.refunded_minor - news.refunding_minor >= news.total_minor;
-        let is_in_time = call.now() < self.pay_by;
-        let is_given_up = matches!(self.state, State::Lapsed | State::Cancelled);
-        if is_given_up && is_whole && !is_over && self.takes_late(call) {
-            self.sell(call);
-        }
+        let is_in_time = at < self.pay_by;
+        // What is set aside still is sold to whoever pays for it.
+        let is_welcome = is_in_time || call.config.late_payment == LatePayment::FulfilIfStockElseRefund;
         match self.state {
             // The rest may come while there is time.
             State::Reserved if is_in_time && !is_whole => return,
-            State::Reserved if is_in_time => self.sell(call),
-            State::Reserved => self.give_up(call, State::Lapsed),
-            _ => {}
+            State::Reserved => {
+                if !(is_whole && is_welcome && self.sell(call)) {
+                    self.give_up(call, State::Lapsed);
+                }
+            }
+            State::Lapsed | State::Cancelled => {
+                let is_back = is_whole && !is_over && self.takes_late(call);
+                let _ = is_back && self.sell(call);
+            }
+            State::Sold | State::Refunded => {}
         }
         let keep = if self.state == State::Sold { news.total_minor } else { 0 };
         if call.refund_beyond(&news.intent, keep, "too late, or paid twice") > 0 && keep == 0 {
@@ -211,8 +252,8 @@ impl Reservation {
         if call.config.late_payment == LatePayment::Refund {
             return false;
         }
-        let Some(item) = call.config.item(&self.sku).cloned() else { return false };
-        let fits = Self::fits(call, &item, self.slot, &self.member, self.quantity);
+        let Some(item) = call.config.items.get(self.item).cloned() else { return false };
+        let fits = Self::fits(call, (self.item, &item), self.slot, &self.member, self.quantity);
         // Looked for first: nothing may be counted without units.
         fits && call.has_units(&item.pool, self.quantity.into()) && self.take_units(call, &item).is_ok()
     }
@@ -228,22 +269,27 @@ impl Reservation {
 }
 
 /// Every counter that units stand in, how high it may rise, and what is said beyond that. 0 sets no limit.
-fn counters(call: &Call<Config>, item: &Item, slot: usize, member: &str) -> [(String, i64, Problem); 4] {
+fn counters(
+    call: &Call<Config>,
+    (number, item): (usize, &Item),
+    slot: usize,
+    member: &str,
+) -> [(String, i64, Problem); 4] {
     let most = |limit: u32| if limit == 0 { i64::MAX } else { i64::from(limit) };
     let config = &call.config;
     let share = limit_reached("flash.member-limit", "You have had your share of it.");
     let of_slot = limit_reached("flash.slot-limit", "You have had your share of this slot.");
     let quota = config.slots.get(slot).and_then(|slot| slot.quota);
     [
-        (format!("units-of/{}/{member}", item.sku), most(item.per_member_total), share),
+        (format!("units-of/{number}/{member}"), most(item.per_member_total), share),
         (format!("units-in/{slot}/{member}"), most(config.per_member_slot), of_slot),
         (format!("slot/{slot}"), quota.map_or(i64::MAX, i64::from), sold_out()),
-        (taken_key(&item.sku), i64::from(item.total), sold_out()),
+        (taken_key(number), i64::from(item.total), sold_out()),
     ]
 }
 
-pub(crate) fn taken_key(sku: &str) -> String {
-    format!("taken/{sku}")
+pub(crate) fn taken_key(item: usize) -> String {
+    format!("taken/{item}")
 }
 
 pub(crate) fn sold_out() -> Problem {

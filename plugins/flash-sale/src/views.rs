@@ -7,7 +7,7 @@ use crate::{
     reservation::{Reservation, State, taken_key},
 };
 
-/// Reservations of one member that are shown: the first.
+/// Reservations of one member that are shown: the newest.
 const SHOWN: u32 = 50;
 
 /// Reservations that one audit recomputes.
@@ -103,12 +103,13 @@ pub(crate) fn sale(call: &Call<Config>) -> SaleView {
     let now = call.now();
     let open = call.config.slot_at(now);
     let next = call.config.slots.iter().map(|slot| slot.starts_at).find(|starts| *starts > now);
-    let left = |sku: &str, total: u32| total.saturating_sub(u32::try_from(call.counter(&taken_key(sku))).unwrap_or(0));
-    let items = call.config.items.iter().map(|item| ItemView {
+    let left =
+        |item: usize, total: u32| total.saturating_sub(u32::try_from(call.counter(&taken_key(item))).unwrap_or(0));
+    let items = call.config.items.iter().enumerate().map(|(number, item)| ItemView {
         item: item.sku.clone(),
         price: item.sale_price,
         total: item.total,
-        left: left(&item.sku, item.total),
+        left: left(number, item.total),
     });
     SaleView {
         is_open: open.is_some(),
@@ -147,10 +148,10 @@ pub(crate) fn audit(call: &Call<Config>) -> Vec<String> {
     let all: Vec<Reservation> = call.scan("reservation/", None, AUDITED).into_iter().map(|(_, made)| made).collect();
     let holds = |made: &&Reservation| matches!(made.state, State::Reserved | State::Sold | State::Refunded);
     let mut broken = Vec::new();
-    for item in &call.config.items {
+    for (number, item) in call.config.items.iter().enumerate() {
         let taken: i64 =
             all.iter().filter(holds).filter(|made| made.sku == item.sku).map(|made| i64::from(made.quantity)).sum();
-        let counted = call.counter(&taken_key(&item.sku));
+        let counted = call.counter(&taken_key(number));
         if counted > i64::from(item.total) || (all.len() < AUDITED as usize && counted != taken) {
             broken.push(format!("X1 {}", item.sku));
         }

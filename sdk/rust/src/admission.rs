@@ -32,6 +32,9 @@ struct Tally {
     at: i64,
 }
 
+/// Messages of one call, but for some to spare.
+const OUTGOING: u32 = 90;
+
 const TOTAL: &str = "fg/total";
 
 fn tally_key(member: &str) -> String {
@@ -54,11 +57,21 @@ impl<C: Terms> Call<C> {
 
     /// The actor takes part, and is counted; or why they may not. `counterparty` is whom they do it with or for.
     pub fn take_part(&mut self, counterparty: Option<&str>, action: &str) -> Answer<Standing> {
-        self.check_eligible()?;
-        let standing = self.check_risk(counterparty, action)?;
-        let tally = self.check_limits()?;
-        self.count_part(tally)?;
+        let standing = self.admit(counterparty, action)?;
+        self.count_part()?;
         Ok(standing)
+    }
+
+    /// Eligibility and risk alone: for what counts as no part of its own.
+    pub fn admit(&mut self, counterparty: Option<&str>, action: &str) -> Answer<Standing> {
+        self.check_eligible()?;
+        self.check_risk(counterparty, action)
+    }
+
+    /// Counts the actor once more against the limits, or says which of them is reached.
+    pub fn count_part(&mut self) -> Answer<()> {
+        let tally = self.check_limits()?;
+        self.write_part(tally)
     }
 
     /// Whether the actor may take part, as far as it can be told without asking the risk rules: for queries.
@@ -122,11 +135,13 @@ impl<C: Terms> Call<C> {
     }
 
     fn enter_cluster(&mut self, cluster: &str, most: u32) -> Answer<()> {
-        let entered = format!("fg/cluster/{cluster}/{}", self.actor);
+        // A cluster's name may be as long as a key.
+        let cluster = fnv1a(&[cluster.as_bytes()]);
+        let entered = format!("fg/cluster/{cluster:016x}/{}", self.actor);
         if self.counter(&entered) > 0 {
             return Ok(());
         }
-        if self.count(&format!("fg/clusters/{cluster}"), 1, 0, i64::from(most)).is_err() {
+        if self.count(&format!("fg/clusters/{cluster:016x}"), 1, 0, i64::from(most)).is_err() {
             return Err(risk_rejected("common.risk-denied", "This is not possible."));
         }
         self.count(&entered, 1, 0, 1).expect("it was 0 above");
@@ -160,7 +175,7 @@ impl<C: Terms> Call<C> {
         Ok(Some(Tally { day, today: today + 1, total: before.total + 1, at: now }))
     }
 
-    fn count_part(&mut self, tally: Option<Tally>) -> Answer<()> {
+    fn write_part(&mut self, tally: Option<Tally>) -> Answer<()> {
         if let Some(tally) = tally {
             let key = tally_key(&self.actor);
             self.save(&key, &tally);
@@ -170,6 +185,13 @@ impl<C: Terms> Call<C> {
             return Err(limit_reached("common.limit-total", "Everybody together has had their share."));
         }
         Ok(())
+    }
+
+    /// How many times a call can do something that sends `each` messages (orders, refunds, events) and tells a member of `event`: a
+    /// call has a hundred.
+    pub fn batch_of(&self, each: u32, event: &str) -> u32 {
+        let rules = self.config.notices().iter().filter(|rule| rule.event == event).count();
+        (OUTGOING / (each + u32::try_from(rules).expect("few rules"))).max(1)
     }
 
     /// Tells a member what the organiser wants told of an event; nothing where the config says nothing of it.

@@ -77,6 +77,12 @@ impl<C> Call<C> {
     /// The shop will not pay back what it was asked to: asks again, twice. After that it is for people: the line in the log says so.
     pub fn refund_again(&mut self, news: &OrderNews) {
         let order = &news.intent;
+        // The same refusal may be told twice.
+        let told = format!("fg/refusal/{}", news.refund.as_deref().unwrap_or_default());
+        if news.refund.is_some() && self.counter(&told) > 0 {
+            return;
+        }
+        self.count(&told, 1, 0, i64::MAX).expect("it was 0 above");
         let tries = self.count(&refusals(order), 1, 0, i64::MAX).expect("nobody refuses that often");
         if tries > REFUSALS_MAX {
             self.log(&format!("the shop will not pay back {} of {order}", news.amount_minor));

@@ -46,11 +46,9 @@ impl Storm for FlashSale {
     }
 
     fn deed(town: &Town<Self>, member: &str, dice: &mut Dice) -> (&'static str, Value) {
-        let own: Vec<String> = town
-            .stored(&format!("mine/{member}/"))
-            .iter()
-            .map(|number| format!("r{}", number.trim_start_matches('0')))
-            .collect();
+        let number = |key: &String| 9_999_999_999 - key.parse::<i64>().expect("a number");
+        let own = town.stored(&format!("mine/{member}/"));
+        let own: Vec<String> = own.iter().map(|key| format!("r{}", number(key))).collect();
         match dice.below(10) {
             0..=1 => ("enter", json!({})),
             2 => ("cancel", json!({"reservation": dice.id(&own)})),
@@ -62,7 +60,7 @@ impl Storm for FlashSale {
 
     /// X1 against the pool itself; X2 by the counters.
     fn holds(town: &mut Town<Self>) {
-        let taken = town.world().counter("taken/mug") + town.world().counter("taken/pin");
+        let taken = town.world().counter("taken/0") + town.world().counter("taken/1");
         let pool = town.world().pools["mugs"];
         assert_eq!(i64::try_from(pool.reserved + pool.sold).expect("few units"), taken, "X1, X4");
     }
