@@ -9,7 +9,7 @@ fairground_sdk::config! {
     pub(crate) struct Config {
         /// # Good 商品
         /// The shop's id of what is bargained for. 商店中的商品編號。
-        #[schemars(length(min = 1, max = 128))]
+        #[schemars(length(min = 1, max = 128), regex(pattern = "^[A-Za-z0-9._~-]+$"))]
         pub sku: String,
         /// # Original price 原價
         /// The price before any cut. 砍價前的價格。
@@ -81,7 +81,7 @@ fairground_sdk::config! {
         /// # Stock pool 庫存池
         /// Where the units come from; null sells without a count. 商品的庫存池；null 為不計庫存。
         #[serde(default)]
-        #[schemars(length(min = 1, max = 128))]
+        #[schemars(length(min = 1, max = 128), regex(pattern = "^[A-Za-z0-9._~-]+$"))]
         pub stock_pool: Option<String>,
         /// # Stock is held 庫存鎖定時機
         /// When a unit of the pool is set aside for the owner. 何時為發起人保留庫存。

@@ -1,6 +1,6 @@
 //! Helping: who may, and what it takes off the price.
 
-use fairground_sdk::{bps_of, conflict, limit_reached, not_allowed, prelude::*, unless_exhausted};
+use fairground_sdk::{bounded, bps_of, conflict, limit_reached, not_allowed, prelude::*, unless_exhausted};
 
 use crate::{
     config::Config,
@@ -150,7 +150,7 @@ fn draw(call: &mut Call<Config>, session: &Session, low: i64, high: i64) -> i64 
 }
 
 pub(crate) fn key(session: &Session, helper: &str) -> String {
-    format!("help/{}/{helper}", session.id)
+    bounded(format!("help/{}/{helper}", session.id))
 }
 
 fn helper_key(helper: &str) -> String {
@@ -158,5 +158,5 @@ fn helper_key(helper: &str) -> String {
 }
 
 fn pair_key(session: &Session, helper: &str) -> String {
-    format!("pair/{}/{helper}", session.owner)
+    bounded(format!("pair/{}/{helper}", session.owner))
 }

@@ -15,9 +15,6 @@ use config::Config;
 use session::{Session, State};
 use views::{HelpersInput, SessionInput, SessionView};
 
-/// Sessions that one call of settling closes.
-const CLOSED_AT_ONCE: u32 = 25;
-
 struct Bargain;
 
 impl Activity for Bargain {
@@ -92,7 +89,7 @@ impl Activity for Bargain {
     fn on_event(call: &mut Call<Config>, event: &HostEvent) -> Answer<()> {
         if let Some(news) = event.order_news() {
             match event.topic.as_str() {
-                "order.paid" => order::paid(call, &news),
+                "order.paid" => order::paid(call, &news, event.at),
                 "order.closed" => order::closed(call, &news),
                 "order.refunded" => order::refunded(call, &news),
                 _ => call.refund_again(&news),
@@ -103,8 +100,9 @@ impl Activity for Bargain {
 
     /// Closes what is still open, a few sessions at a time.
     fn settle(call: &mut Call<Config>, _: u32) -> Answer<bool> {
-        let open = Session::open_ones(call, CLOSED_AT_ONCE);
-        let is_last = open.len() < CLOSED_AT_ONCE as usize;
+        let most = call.batch_of(3, "bargain.lapsed").min(call.batch_of(3, "bargain.expired"));
+        let open = Session::open_ones(call, most);
+        let is_last = open.len() < most as usize;
         for session in open {
             end(call, session);
         }

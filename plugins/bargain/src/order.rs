@@ -121,7 +121,10 @@ pub(crate) fn succeeded(call: &mut Call<Config>, session: &mut Session) {
 /// The unit is sold.
 pub(crate) fn commit(call: &mut Call<Config>, session: &mut Session) {
     if let Some(unit) = &session.unit {
-        call.commit_reservation(unit).expect("it is set aside for longer than anybody can pay");
+        // Set aside for longer than anybody can pay; where nobody came to it for days, the shop's own stock decides.
+        if call.commit_reservation(unit).is_err() {
+            call.log("a unit was given back before its payment was heard");
+        }
     }
 }
 
@@ -142,8 +145,8 @@ fn buy(call: &mut Call<Config>, session: &mut Session, number: u32) {
     session.close(call, State::Bought);
 }
 
-/// Money has come in. Too late, or a second time, it goes back.
-pub(crate) fn paid(call: &mut Call<Config>, news: &OrderNews) {
+/// Money has come in at an instant. Too late, or a second time, it goes back.
+pub(crate) fn paid(call: &mut Call<Config>, news: &OrderNews, at: i64) {
     let Some((mut session, number)) = of_key(call, &news.intent) else { return };
     if news.paid_minor < news.total_minor && session.state == State::Ordering && number == session.orders {
         // The rest may come while there is time.
@@ -151,23 +154,28 @@ pub(crate) fn paid(call: &mut Call<Config>, news: &OrderNews) {
     }
     let is_whole = news.paid_minor - news.refunded_minor - news.refunding_minor >= news.total_minor;
     let is_open = matches!(session.state, State::Ordering | State::Success | State::Agreed);
-    if is_whole && is_open && call.now() < session.deadline && reserve(call, &mut session).is_ok() {
+    if is_whole && is_open && at < session.deadline && reserve(call, &mut session).is_ok() {
         if number != session.orders {
-            let _ = call.cancel_order(&key(&session, session.orders), "an earlier order was paid");
+            let newer = key(&session, session.orders);
+            let _ = call.cancel_order(&newer, "an earlier order was paid");
+            call.refund_beyond(&newer, 0, "an earlier order was paid");
         }
         buy(call, &mut session, number);
     }
-    let keep = if session.bought_with == Some(number) { news.total_minor } else { 0 };
+    let is_bought = session.state == State::Bought && session.bought_with == Some(number);
+    let keep = if is_bought { news.total_minor } else { 0 };
     call.refund_beyond(&news.intent, keep, "too late, or paid twice");
 }
 
 /// The order will not be paid: the owner may order again while there is time.
 pub(crate) fn closed(call: &mut Call<Config>, news: &OrderNews) {
     let Some((mut session, number)) = of_key(call, &news.intent) else { return };
+    if session.bought_with != Some(number) {
+        call.refund_beyond(&news.intent, 0, "closed before all of it was paid");
+    }
     if session.state != State::Ordering || number != session.orders {
         return;
     }
-    call.refund_beyond(&news.intent, 0, "closed before all of it was paid");
     if call.now() >= session.deadline {
         session.close(call, State::Lapsed);
         return;

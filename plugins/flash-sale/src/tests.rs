@@ -195,3 +195,65 @@ fn slots_that_overlap_and_draws_outside_of_them_are_refused() {
     let draw = json!({"draw": {"enter_until": 5, "winners": 2, "buy_window_ms": 60_000}});
     assert_eq!(pointer(json!({"mode": draw})), "/mode/draw/enter_until");
 }
+
+#[test]
+fn who_comes_new_does_not_pass_those_who_wait() {
+    let mut town = town(json!({"release": "waiting-list"}));
+    reserve(&mut town, "ann", 2).expect("two");
+    reserve(&mut town, "bob", 1).expect("one");
+    for (place, member) in ["cat", "dan"].into_iter().enumerate() {
+        assert_eq!(reserve(&mut town, member, 1).expect("a place")["waiting_place"], place + 1);
+    }
+    town.act("ann", "cancel", json!({"reservation": "r1"})).expect("two are given back");
+    assert_eq!(reserve(&mut town, "eve", 1).expect("a place")["waiting_place"], 3, "cat and dan were there first");
+    town.pass(0);
+    for (member, has) in [("cat", 1), ("dan", 1), ("eve", 0)] {
+        let mine: Value = town.ask(member, "mine", json!({})).expect("an answer");
+        assert_eq!(mine["reservations"].as_array().map(Vec::len), Some(has), "{member}");
+    }
+    // Who was served and let it go waits again.
+    town.act("cat", "cancel", json!({"reservation": "r3"})).expect("given back");
+    town.pass(0);
+    assert!(reserve(&mut town, "cat", 1).expect("a place")["waiting_place"].is_number());
+}
+
+#[test]
+fn entering_a_draw_is_the_part_that_counts() {
+    let draw = json!({"draw": {"enter_until": BEGINNING + 10 * MINUTE, "winners": 1, "buy_window_ms": 5 * MINUTE}});
+    let mut town = town(json!({"mode": draw, "limits": {"per_member_total": 1}}));
+    town.act("ann", "enter", json!({})).expect("in");
+    town.pass(10 * MINUTE);
+    reserve(&mut town, "ann", 1).expect("the winner buys");
+}
+
+#[test]
+fn no_time_passes_for_winners_while_nothing_is_sold() {
+    let draw = json!({"draw": {"enter_until": BEGINNING + 58 * MINUTE, "winners": 1, "buy_window_ms": 5 * MINUTE}});
+    let mut town = town(json!({"mode": draw}));
+    for member in ["ann", "bob", "cat"] {
+        town.act(member, "enter", json!({})).expect("in");
+    }
+    let drawn = |town: &Town<FlashSale>| town.events().iter().filter(|(topic, _)| topic == "flash-sale.drawn").count();
+    town.pass(58 * MINUTE);
+    assert_eq!(drawn(&town), 1);
+    town.pass(HOUR);
+    assert_eq!(drawn(&town), 1, "the slot ended before the window did");
+    town.pass(10 * MINUTE);
+    assert!(drawn(&town) > 1, "in the next slot it went on, and passed");
+}
+
+#[test]
+fn however_much_is_told_a_sale_settles() {
+    let told: Vec<Value> =
+        (0..6).map(|number| json!({"event": "flash-sale.lapsed", "template": format!("t{number}")})).collect();
+    let items = json!([{"sku": "mug", "sale_price": 500, "pool": "mugs", "total": 60}]);
+    let mut town = Town::<FlashSale>::new(config(json!({"notices": told, "items": items})))
+        .stock("mugs", 60)
+        .sku("mug", 1_000)
+        .started();
+    for number in 0..60 {
+        reserve(&mut town, &format!("m{number}"), 1).expect("a unit");
+    }
+    town.stop();
+    assert_eq!(town.world().pools["mugs"].available(), 60);
+}

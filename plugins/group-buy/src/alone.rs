@@ -1,8 +1,12 @@
 //! Buying alone, at the solo price.
 
-use fairground_sdk::{Kind, Line, OrderNews, not_found, prelude::*};
+use fairground_sdk::{Kind, Line, OrderNews, conflict, not_found, prelude::*};
 
-use crate::{config::Config, joining::OpenInput, payments::OVER};
+use crate::{
+    config::Config,
+    joining::{self, OpenInput},
+    payments::OVER,
+};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -10,6 +14,8 @@ pub(crate) enum State {
     Open,
     Bought,
     Closed,
+    /// Bought, and paid back by the shop.
+    Refunded,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -32,6 +38,11 @@ pub(crate) struct Purchase {
 pub(crate) fn buy(call: &mut Call<Config>, input: &OpenInput) -> Answer<Purchase> {
     call.take_part(None, "group-buy.buy-alone")?.at_once()?;
     input.check(call)?;
+    let unpaid = unpaid_key(&call.actor);
+    if call.counter(&unpaid) > 0 {
+        return Err(conflict("group-buy.unpaid-order-exists", "Pay the order that you have first, or let it go."));
+    }
+    call.count(&unpaid, 1, 0, 1).expect("it was 0 above");
     let sku = call.config.sku(input.sku()).ok_or_else(crate::not_sold)?.clone();
     let member = call.actor.clone();
     let number = call.count("solo", 1, 0, i64::MAX).expect("nobody buys that often");
@@ -72,6 +83,7 @@ pub(crate) fn hear(call: &mut Call<Config>, topic: &str, news: &OrderNews) -> bo
     match topic {
         "order.paid" => bought.paid(call, news),
         "order.closed" if bought.state == State::Open => bought.close(call),
+        "order.refunded" => bought.refunded(call, news),
         "order.refund-refused" => call.refund_again(news),
         _ => {}
     }
@@ -98,22 +110,44 @@ impl Purchase {
         if self.state == State::Open && !is_whole {
             return;
         }
-        // Late, it still counts while the activity runs and there are units.
         let is_over = call.load::<bool>(OVER).is_some();
-        let comes_back = self.state == State::Closed && is_whole && !is_over && self.reserve(call).is_ok();
-        if self.state == State::Open || comes_back {
-            call.commit_reservation(&self.unit_key()).expect("it is set aside for longer than it can be paid");
+        // Late, it still counts while the activity runs and there are units.
+        let may_return = self.state == State::Closed && is_whole && !is_over;
+        if may_return && joining::is_within_total(call, self.quantity) && self.reserve(call).is_ok() {
+            call.commit_reservation(&self.unit_key()).expect("it was set aside a moment ago");
             self.state = State::Bought;
+        }
+        if self.state == State::Open {
+            call.count(&unpaid_key(&self.member), -1, 0, i64::MAX).expect("it was counted when it was opened");
+            // Units that nobody came to for days may be somebody else's.
+            let is_sold = call.commit_reservation(&self.unit_key()).is_ok();
+            self.state = if is_sold { State::Bought } else { State::Closed };
+            if !is_sold {
+                self.uncount(call);
+            }
         }
         let keep = if self.state == State::Bought { news.total_minor } else { 0 };
         call.refund_beyond(&self.order, keep, "too late, or paid twice");
         self.save(call);
     }
 
+    /// All of it went back.
+    fn refunded(&mut self, call: &mut Call<Config>, news: &OrderNews) {
+        if self.state == State::Bought && news.refunded_minor + news.refunding_minor >= news.paid_minor {
+            self.state = State::Refunded;
+            self.save(call);
+        }
+    }
+
+    fn uncount(&self, call: &mut Call<Config>) {
+        call.count("units", -i64::from(self.quantity), 0, i64::MAX).expect("they were counted when it was opened");
+    }
+
     pub(crate) fn close(&mut self, call: &mut Call<Config>) {
         self.state = State::Closed;
         let _ = call.release_reservation(&self.unit_key());
-        call.count("units", -i64::from(self.quantity), 0, i64::MAX).expect("they were counted when it was opened");
+        call.count(&unpaid_key(&self.member), -1, 0, i64::MAX).expect("it was counted when it was opened");
+        self.uncount(call);
         call.refund_beyond(&self.order, 0, "closed before all of it was paid");
         self.save(call);
     }
@@ -136,6 +170,10 @@ impl Purchase {
 pub(crate) fn open_ones(call: &Call<Config>, limit: u32) -> Vec<Purchase> {
     let orders = call.scan::<String>("open-solo/", None, limit);
     orders.into_iter().filter_map(|(_, order)| call.load(&key(&order))).collect()
+}
+
+fn unpaid_key(member: &str) -> String {
+    format!("unpaid-alone/{member}")
 }
 
 fn key(order: &str) -> String {

@@ -43,7 +43,7 @@ fn broken_rules(call: &Call<Config>, group: &Group, seats: &[Seat]) -> Vec<&'sta
     };
     let kept = |seat: &Seat| {
         let order = call.order(&seat.order);
-        order.is_none_or(|order| Some(order.paid - order.refunded) == seat.kept)
+        order.is_none_or(|order| Some(order.paid - order.refunded) <= seat.kept)
     };
     let rules = [
         ("GB1", group.held + group.paid <= group.size),

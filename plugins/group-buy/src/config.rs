@@ -92,7 +92,7 @@ fairground_sdk::config! {
         pub withdraw_paid: Withdraw,
         /// # Stock pool 庫存池
         /// Where the units come from; they are set aside with the seat. 商品庫存池；占座時即保留。
-        #[schemars(length(min = 1, max = 128))]
+        #[schemars(length(min = 1, max = 128), regex(pattern = "^[A-Za-z0-9._~-]+$"))]
         pub stock_pool: String,
     }
 }
@@ -104,7 +104,7 @@ fairground_sdk::config! {
 pub(crate) struct Sku {
     /// # Good 商品編號
     /// The shop's id of it. 商店中的商品編號。
-    #[schemars(length(min = 1, max = 128))]
+    #[schemars(length(min = 1, max = 128), regex(pattern = "^[A-Za-z0-9._~-]+$"))]
     pub sku: String,
     /// # Price alone 單買價
     /// What one unit costs without a group. 不拼團的單價。

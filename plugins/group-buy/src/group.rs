@@ -7,9 +7,6 @@ use crate::{
     seat::{self, Seat},
 };
 
-/// Seats that one call brings to their end: each may cost three messages to the shop, and a call has a hundred.
-const SEATS_AT_ONCE: usize = 25;
-
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum State {
@@ -94,10 +91,10 @@ impl Group {
             paid: 0,
             seats: 0,
         };
-        call.count("groups", 1, 0, i64::MAX).expect("nobody opens that many");
         if !call.set_timer(&group.timer(), group.deadline) {
             return Err(crate::too_many_timers());
         }
+        call.count("groups", 1, 0, i64::MAX).expect("nobody opens that many");
         call.save(&format!("open-group/{}", group.id), &group.id);
         call.emit("group-buy.opened", &group.id, &group);
         Ok(group)
@@ -176,8 +173,10 @@ impl Group {
 
     /// Brings some of its seats to their end; a timer sees to the rest.
     pub(crate) fn end_seats(&mut self, call: &mut Call<Config>) {
-        let seats = Seat::live_of(call, &self.id, SEATS_AT_ONCE);
-        let is_rest = seats.len() == SEATS_AT_ONCE;
+        // A cancelled order or a refund, a hold that is lifted, and what is told.
+        let most = call.batch_of(3, "group-buy.completed") as usize;
+        let seats = Seat::live_of(call, &self.id, most);
+        let is_rest = seats.len() == most;
         for mut seat in seats {
             seat.follow(call, self);
         }
@@ -197,7 +196,8 @@ impl Group {
         let discount = self.price - self.leader_price;
         let is_heir = seat.member == self.leader && handover == Handover::RefundDifference;
         let has_discount = seat.unit_price == self.leader_price || is_heir;
-        if has_discount { (price - discount).max(0) } else { price.min(seat.unit_price) }
+        let price = if has_discount { (price - discount).max(0) } else { price };
+        price.min(seat.unit_price)
     }
 
     /// Somebody's seat is gone: where it was the leader's, somebody else leads, or the group fails.

@@ -129,10 +129,14 @@ pub(crate) fn best_for(call: &Call<Config>, sku: &str, member: &str) -> Option<G
     places.into_iter().filter_map(|(_, id)| Group::load(call, &id)).find(fits)
 }
 
+/// Whether so many more units stay within what is sold in all.
+pub(crate) fn is_within_total(call: &Call<Config>, quantity: u32) -> bool {
+    let most = call.config.quantity_total;
+    most == 0 || call.counter("units") + i64::from(quantity) <= i64::from(most)
+}
+
 fn check_quantity(call: &Call<Config>, quantity: u32) -> Answer<()> {
-    let config = &call.config;
-    let units = call.counter("units") + i64::from(quantity);
-    if quantity > config.quantity_per_order || (config.quantity_total > 0 && units > i64::from(config.quantity_total)) {
+    if quantity > call.config.quantity_per_order || !is_within_total(call, quantity) {
         return Err(limit_reached("group-buy.quantity-limit", "So many cannot be bought."));
     }
     Ok(())

@@ -27,22 +27,26 @@ pub(crate) fn hear(call: &mut Call<Config>, event: &HostEvent) {
     let Some(seat) = Seat::of_order(call, &news.intent) else { return };
     let Some(group) = Group::load(call, &seat.group) else { return };
     match event.topic.as_str() {
-        "order.paid" => paid(call, seat, group, &news),
+        "order.paid" => paid(call, seat, group, &news, event.at),
         "order.closed" => closed(call, seat, group),
         "order.refunded" => refunded(call, seat, group, &news),
         _ => call.refund_again(&news),
     }
 }
 
-fn paid(call: &mut Call<Config>, mut seat: Seat, mut group: Group, news: &OrderNews) {
+/// `at` is when the money came, which may be before the deadline though it is heard after it.
+fn paid(call: &mut Call<Config>, mut seat: Seat, mut group: Group, news: &OrderNews, at: i64) {
     let is_whole = news.paid_minor - news.refunded_minor - news.refunding_minor >= news.total_minor;
-    let now = call.now();
     match seat.state {
         // The rest may come while there is time.
         State::Held if !is_whole => return,
         // At the deadline itself it is too late.
-        State::Held if now < seat.pay_by && group.must_be_forming(now).is_ok() => seat.pay(call, &mut group),
-        State::Held => seat.lapse(call, &mut group),
+        State::Held if at < seat.pay_by && group.must_be_forming(at).is_ok() => seat.pay(call, &mut group),
+        State::Held => {
+            seat.lapse(call, &mut group);
+            call.refund_beyond(&news.intent, 0, "too late");
+            return;
+        }
         State::Lapsed if is_whole => come_back(call, &mut seat, &mut group),
         _ => {}
     }
@@ -56,16 +60,23 @@ fn paid(call: &mut Call<Config>, mut seat: Seat, mut group: Group, news: &OrderN
 /// Paid after the seat was given up: the same group, another one, or a new one, where there is room and time for it.
 fn come_back(call: &mut Call<Config>, seat: &mut Seat, group: &mut Group) {
     let is_over = call.load::<bool>(OVER).is_some();
-    let may = call.config.late_payment == LatePayment::ReseatElseRefund;
-    if !may || is_over || seat::must_be_free(call, &seat.member).is_err() {
+    let may = call.config.late_payment == LatePayment::ReseatElseRefund && group.state != group::State::Cancelled;
+    let is_free = seat::must_be_free(call, &seat.member).is_ok();
+    if !may || is_over || !is_free || !joining::is_within_total(call, seat.quantity) {
         return;
     }
     let from = seat.id();
+    // The leader's price is for who leads.
+    let (price, member) = (seat.unit_price, seat.member.clone());
+    let is_at_price = |target: &Group| price >= target.price || target.leader == member;
     let is_back = group.must_be_forming(call.now()).is_ok()
         && group.free() > 0
+        && is_at_price(group)
         && !seat::sits_in(call, &group.id, &seat.member)
         && seat.return_to(call, group);
-    let mut place = match (is_back, joining::best_for(call, &group.sku, &seat.member)) {
+    let may_join = call.config.auto_match && (!call.config.new_joiner_only || call.is_new_member(&seat.member));
+    let other = joining::best_for(call, &group.sku, &seat.member).filter(|other| may_join && is_at_price(other));
+    let mut place = match (is_back, other) {
         (true, _) => group.clone(),
         (false, Some(mut other)) => {
             if !seat.move_to(call, &mut other) {

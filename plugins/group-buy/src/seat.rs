@@ -246,6 +246,7 @@ impl Seat {
     /// Ends with its group: confirmed, or paid back.
     pub(crate) fn follow(&mut self, call: &mut Call<Config>, group: &mut Group) {
         match (self.state, group.state.is_completed()) {
+            (State::Paid, true) if self.is_paid_back(call) || !self.commit(call) => self.give_up(call, State::Refunded),
             (State::Paid, true) => self.confirm(call, group),
             // As the group ended they were counted, and stay so.
             (State::Paid, false) => self.give_up(call, State::Refunded),
@@ -257,9 +258,21 @@ impl Seat {
         }
     }
 
+    /// The shop has paid all of it back by itself.
+    fn is_paid_back(&self, call: &Call<Config>) -> bool {
+        call.order(&self.order).is_some_and(|order| order.paid > 0 && order.refunded >= order.paid)
+    }
+
+    /// Its units are sold. Where they were given back because nobody came to it for days, others will do, while there are some.
+    fn commit(&mut self, call: &mut Call<Config>) -> bool {
+        if call.commit_reservation(&self.unit_key()).is_ok() {
+            return true;
+        }
+        self.reserve(call).is_ok() && call.commit_reservation(&self.unit_key()).is_ok()
+    }
+
     fn confirm(&mut self, call: &mut Call<Config>, group: &Group) {
         self.state = State::Confirmed;
-        call.commit_reservation(&self.unit_key()).expect("it is set aside for longer than the group lasts");
         let handover = call.config.leader_price_on_handover;
         let kept = group.final_price(self, handover) * i64::from(self.quantity);
         self.kept = Some(kept);

@@ -362,3 +362,49 @@ fn an_operator_cancels_a_group_and_the_end_stops_all() {
     town.stop();
     assert_eq!((group(&mut town, "g2")["state"].clone(), kept(&mut town, "g2.1")), (json!("stopped"), 0));
 }
+
+#[test]
+fn however_much_is_told_a_large_group_ends() {
+    let told: Vec<Value> =
+        (0..5).map(|number| json!({"event": "group-buy.completed", "template": format!("t{number}")})).collect();
+    let config = config(json!({"size": 60, "notices": told}));
+    let mut town = Town::<GroupBuy>::new(config).stock("mugs", 60).sku("mug", 1_000).started();
+    open(&mut town, "m1").expect("a group");
+    for number in 2..=60 {
+        join(&mut town, &format!("m{number}")).expect("a seat");
+    }
+    for number in 1..=60 {
+        pay(&mut town, &format!("g1.{number}"));
+    }
+    town.pass(1);
+    assert_eq!(town.world().pools["mugs"].sold, 60);
+}
+
+#[test]
+fn the_leaders_price_is_not_for_who_comes_late_to_another_group() {
+    let mut town = opened(json!({}));
+    open(&mut town, "eve").expect("another group");
+    town.act("eve", "leave", json!({"seat": "g2.1"})).expect("gone");
+    pay(&mut town, "g2.1");
+    assert_eq!(group(&mut town, "g1")["paid"], 0, "eve does not sit with ann at a leader's price");
+    assert_eq!(group(&mut town, "g3")["leader"], "e***", "but leads a group of her own");
+}
+
+#[test]
+fn units_in_all_hold_for_late_payments_too() {
+    let mut town = town(json!({"quantity_total": 1}));
+    open(&mut town, "ann").expect("a group");
+    town.pass(15 * MINUTE);
+    open(&mut town, "bob").expect("the unit is free again");
+    pay(&mut town, "g1.1");
+    assert_eq!(kept(&mut town, "g1.1"), 0);
+}
+
+#[test]
+fn one_order_alone_is_paid_before_another() {
+    let mut town = town(json!({}));
+    town.act("ann", "buy-alone", json!({"sku": "mug"})).expect("an order");
+    assert_eq!(code(town.act("ann", "buy-alone", json!({"sku": "mug"}))), "group-buy.unpaid-order-exists");
+    town.pay("solo:1").expect("heard");
+    town.act("ann", "buy-alone", json!({"sku": "mug"})).expect("another order");
+}

@@ -213,6 +213,18 @@ impl<C: Terms> Call<C> {
     }
 }
 
+/// A key as it is, or, where two long ids make it longer than the 256 bytes that the host takes, its beginning and a hash.
+pub fn bounded(key: String) -> String {
+    const BYTES_MAX: usize = 256;
+    if key.len() <= BYTES_MAX {
+        return key;
+    }
+    let hash = fnv1a(&[key.as_bytes()]);
+    // Ids are ASCII; what is not is cut at a character.
+    let end = (0..=BYTES_MAX - 17).rev().find(|end| key.is_char_boundary(*end)).unwrap_or_default();
+    format!("{}~{hash:016x}", &key[..end])
+}
+
 /// FNV-1a: any even spread of names will do.
 fn fnv1a(parts: &[&[u8]]) -> u64 {
     let bytes = parts.iter().flat_map(|part| part.iter());

@@ -46,7 +46,7 @@ pub mod component;
 pub mod town;
 
 pub use activity::{Activity, Block, Issue, Issues, Report, Section, StopReason};
-pub use admission::Standing;
+pub use admission::{Standing, bounded};
 pub use blueprint::Blueprint;
 pub use call::{Call, is_time_zone, refused};
 pub use cuts::{Bounds, Cuts};
