@@ -45,6 +45,7 @@ const CHECK_IN: &str = include_str!("../../plugins/check-in/template.json");
 const BARGAIN: &str = include_str!("../../plugins/bargain/template.json");
 const GROUP_BUY: &str = include_str!("../../plugins/group-buy/template.json");
 const FLASH_SALE: &str = include_str!("../../plugins/flash-sale/template.json");
+const WHEEL: &str = include_str!("../../plugins/wheel/template.json");
 
 /// What the demo shop sells: id, title, price and how many, also as a stock pool.
 const GOODS: [(&str, &str, i64, i64); 2] = [("teapot", "A teapot", 12_800, 20), ("tea", "A tin of tea", 6_000, 60)];
@@ -54,11 +55,10 @@ pub(crate) async fn set_up(activities: &Activities, address: SocketAddr) -> anyh
     if activities.store.community(&community).await?.is_none() {
         people(activities, &community).await?;
     }
-    run(activities, &community, CHECK_IN).await?;
     goods(activities, &community).await?;
-    run(activities, &community, BARGAIN).await?;
-    run(activities, &community, GROUP_BUY).await?;
-    run(activities, &community, FLASH_SALE).await?;
+    for template in [CHECK_IN, BARGAIN, GROUP_BUY, FLASH_SALE, WHEEL] {
+        run(activities, &community, template).await?;
+    }
     let app_key = app_key(activities, &community).await?;
     println!("{}", what_to_try(address, &app_key));
     Ok(())
@@ -212,6 +212,9 @@ fn what_to_try(address: SocketAddr, app_key: &str) -> String {
         "# bob takes one of twenty teapots at half price, and sees how many are left".into(),
         act("BOB", "noon-sale", "reserve", r#"{"item":"teapot"}"#),
         ask("BOB", "noon-sale", "sale"),
+        "# ann spins the wheel, whose odds everybody sees".into(),
+        ask("ANN", "lucky-wheel", "odds"),
+        act("ANN", "lucky-wheel", "spin", "{}"),
         "# ann wants to be reminded from tomorrow on; what comes is in her inbox".into(),
         act("ANN", "daily", "remind", r#"{"on":true}"#),
         format!("curl -s {home}/members/ann/inbox -H \"Authorization: Bearer $ANN\"; echo"),

@@ -283,3 +283,61 @@ both! {
         story.settled("f").await;
     }
 }
+
+both! {
+    async fn a_page_shows_what_the_queries_say(database) {
+        let story = Story::begin(database, &["ann"], 5, "flash-sale").await;
+        let own = json!([{"section": "middle", "kind": "testimonial", "text": "A mug for life."}]);
+        story.host.begin(flash_sale(json!({"page": own}))).await;
+        let page = async || -> Vec<Value> {
+            let page = story.host.get(&format!("{HOME}/activities/f/page")).await.ok();
+            serde_json::from_value(page).expect("blocks")
+        };
+        let before = page().await;
+        let kinds: Vec<(&str, &str)> =
+            before.iter().map(|block| (block["section"].as_str().unwrap_or_default(), block["kind"].as_str().unwrap_or_default())).collect();
+        assert_eq!(kinds[..3], [("top", "theme"), ("top", "bait"), ("top", "call-to-action")]);
+        assert!(kinds.contains(&("middle", "testimonial")));
+        assert_eq!(kinds.last(), Some(&("bottom", "call-to-action")));
+        story.act("ann", "f", "reserve", json!({"item": "mug"})).await.ok();
+        // Each value is what its query answers at its pointer.
+        for block in page().await.iter().filter(|block| block["kind"] == "value") {
+            let content = &block["content"];
+            let answer = story.ask("f", content["query"].as_str().expect("a query")).await;
+            let pointer = content["pointer"].as_str().expect("a pointer");
+            assert_eq!(answer.pointer(pointer), Some(&content["value"]), "{content}");
+        }
+        story.settled("f").await;
+    }
+}
+
+both! {
+    /// What a wheel has drawn, anybody draws again once the seed is told.
+    async fn a_wheel_wins_by_odds_that_can_be_checked(database) {
+        let members = ["ann", "bob", "cat", "dan"];
+        let story = Story::begin(database, &members, 1, "wheel").await;
+        let limit = json!({"limit": {"minor": 1_000, "currency": "CNY"}});
+        story.host.put(&format!("{HOME}/budgets/treats"), limit).await.ok();
+        let wheel = json!({
+            "id": "w", "plugin": "wheel", "budget": "treats", "capped_by_budget": true,
+            "offers": {"packet": {"title": "x", "kind": "red_packet", "amount_minor": 100}},
+            "config": {
+                "title": "A wheel", "one_line_benefit": "Spin", "zone": "Asia/Shanghai", "risk": {"cluster_limit": 0},
+                "prizes": [{"name": "A packet", "weight": 3, "offer": "packet", "stock": 2}, {"name": "Nothing", "weight": 1}],
+                "fallback": {"name": "Nothing"},
+            },
+        });
+        story.host.begin(wheel).await;
+        for member in members {
+            story.act(member, "w", "spin", json!({})).await.ok();
+        }
+        let story = story.restarted().await;
+        let odds = story.ask("w", "odds").await;
+        let won = 2 - odds["prizes"][0]["left"].as_i64().expect("a number");
+        assert_eq!(story.host.budget("treats").await["captured"]["minor"], won * 100);
+        story.settled("w").await;
+        let wish = fairground::Fairness { activity: "town/w".into(), database: database.url.clone() };
+        let drawn = fairground::fairness(&wish).await.expect("it is settled");
+        assert_eq!((drawn.draws, drawn.unfair.len()), (4, 0));
+    }
+}

@@ -36,7 +36,7 @@ use crate::{
 
 use super::{
     committer::Committer,
-    exchange::{context, output_json, refusal},
+    exchange::{context, output_json, page_text, refusal},
     runner::{QUEUE_MAX, RETRY_AFTER_MS, Runner},
     work::{Act, Answer, Control, Queued, Work},
 };
@@ -220,9 +220,9 @@ impl Activities {
                         Asked::Query { name, input } => {
                             guest.call_query(store, &context, name, viewer.as_ref(), input)?
                         }
-                        Asked::Page => guest
-                            .call_page(store, &context, viewer.as_ref())?
-                            .map(|page| Json::of(&page).as_str().into()),
+                        Asked::Page => {
+                            guest.call_page(store, &context, viewer.as_ref())?.map(|blocks| page_text(&blocks))
+                        }
                         Asked::Audit => {
                             guest.call_audit(store, &context)?.map(|broken| Json::of(&broken).as_str().into())
                         }

@@ -1,9 +1,11 @@
 //! What a plugin is told, and what its answers become.
 
+use serde_json::{Value, json};
+
 use crate::{
     capability::{
         bindings::{
-            exports::fairground::activity::guest::ActivityContext,
+            exports::fairground::activity::guest::{ActivityContext, PageBlock, Section},
             fairground::activity::types::{Problem, ProblemKind},
         },
         quota::OUTPUT_BYTES_MAX,
@@ -39,6 +41,20 @@ pub(super) fn output_json(output: String) -> Result<Json, Fault> {
         return Err(Fault::Plugin("its output is over 256 KiB".into()));
     }
     Json::parse(output).ok_or_else(|| Fault::Plugin("its output is no JSON".into()))
+}
+
+/// A page as clients read it: `[{"section": "top", "kind": …, "content": …}]`. Content that is no JSON is told as a text.
+pub(super) fn page_text(blocks: &[PageBlock]) -> String {
+    let block = |block: &PageBlock| {
+        let section = match block.section {
+            Section::Top => "top",
+            Section::Middle => "middle",
+            Section::Bottom => "bottom",
+        };
+        let content = serde_json::from_str(&block.content).unwrap_or_else(|_| Value::from(block.content.as_str()));
+        json!({"section": section, "kind": block.kind, "content": content})
+    };
+    blocks.iter().map(block).collect::<Value>().to_string()
 }
 
 /// A plugin's refusal, cut to size and printable.

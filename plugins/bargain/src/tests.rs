@@ -329,3 +329,24 @@ fn what_the_shop_will_not_pay_back_is_asked_again_twice() {
     }
     assert_eq!(town.world().refunds.len(), 3);
 }
+
+#[test]
+fn money_counts_by_when_it_came() {
+    let mut town = at_the_floor(json!({"floor_price": 400}));
+    order(&mut town).expect("an order");
+    town.world().now += DAY + 1;
+    town.pay_unheard_for("order:1:1-ann", 2).expect("heard");
+    assert_eq!(session(&mut town, "1-ann")["state"], "bought");
+}
+
+#[test]
+fn money_that_comes_after_all_went_back_goes_back_too() {
+    let mut town = at_the_floor(json!({"floor_price": 400}));
+    order(&mut town).expect("an order");
+    town.pay("order:1:1-ann").expect("heard");
+    town.refund_by_shop("order:1:1-ann", 400).expect("heard");
+    assert_eq!(session(&mut town, "1-ann")["state"], "refunded");
+    town.pay("order:1:1-ann").expect("heard");
+    town.shop_catches_up();
+    assert_eq!(town.world().orders["order:1:1-ann"].state, OrderState::Refunded);
+}

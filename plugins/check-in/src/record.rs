@@ -62,8 +62,11 @@ impl Record {
         self.runs.iter().any(|run| run.from <= day && day <= run.to)
     }
 
-    /// Covers a day, joining it with its neighbours.
+    /// Covers a day, joining it with its neighbours. One that is covered, by a freeze perhaps, stays so.
     pub(crate) fn cover(&mut self, call: &Call<Config>, day: Day) {
+        if self.covers(day) {
+            return;
+        }
         let (before, after) = (call.add_days(day, -1), call.add_days(day, 1));
         let mut new = Run { from: day, to: day };
         self.runs.retain(|run| {

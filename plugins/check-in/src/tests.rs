@@ -282,6 +282,19 @@ fn only_buyers_check_in_where_the_organiser_says_so() {
 }
 
 #[test]
+fn a_day_that_was_frozen_and_then_checked_in_counts_once() {
+    let mut town = town(json!({"freeze": {"per_month": 2, "auto": false}}));
+    check_in(&mut town, "ann");
+    town.pass(DAY);
+    let today = nth(1);
+    town.act("ann", "freeze", json!({"day": today})).expect("frozen");
+    assert_eq!(check_in(&mut town, "ann")["streak"], 2);
+    town.pass(DAY);
+    assert_eq!(check_in(&mut town, "ann")["streak"], 3);
+    assert_eq!(town.audit(), Vec::<String>::new());
+}
+
+#[test]
 fn who_hops_between_zones_waits() {
     let mut town = town(json!({"zone_policy": {"member_pinned": {"change_cool_down_ms": DAY}}}));
     town.world().join("ann");

@@ -257,3 +257,12 @@ fn however_much_is_told_a_sale_settles() {
     town.stop();
     assert_eq!(town.world().pools["mugs"].available(), 60);
 }
+
+#[test]
+fn money_counts_by_when_it_came() {
+    let mut town = town(json!({"late_payment": "refund"}));
+    reserve(&mut town, "ann", 1).expect("a unit");
+    town.world().now += 6 * MINUTE;
+    town.pay_unheard_for("order:r1", 2 * MINUTE).expect("heard");
+    assert_eq!(town.world().pools["mugs"].sold, 1);
+}

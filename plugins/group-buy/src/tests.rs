@@ -408,3 +408,12 @@ fn one_order_alone_is_paid_before_another() {
     town.pay("solo:1").expect("heard");
     town.act("ann", "buy-alone", json!({"sku": "mug"})).expect("another order");
 }
+
+#[test]
+fn money_counts_by_when_it_came() {
+    let mut town = opened(json!({"late_payment": "refund"}));
+    // The host was away over the deadline, and hears the payment before its timers.
+    town.world().now += 16 * MINUTE;
+    town.pay_unheard_for("seat:g1.1", 2 * MINUTE).expect("heard");
+    assert_eq!((group(&mut town, "g1")["paid"].clone(), kept(&mut town, "g1.1")), (json!(1), 800));
+}

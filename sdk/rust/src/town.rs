@@ -220,6 +220,12 @@ impl<A: Activity> Town<A> {
         self.told_by_shop(order, &ShopNews::Paid(total))
     }
 
+    /// The same, so many milliseconds ago: the host was away, and the activity hears it before its deadlines.
+    pub fn pay_unheard_for(&mut self, order: &str, milliseconds: i64) -> Answer<()> {
+        let total = self.world.orders.get(order).unwrap_or_else(|| panic!("there is no order {order}")).total;
+        self.told_by_shop_at(order, &ShopNews::Paid(total), self.world.now - milliseconds)
+    }
+
     /// The payment of an order fails.
     pub fn fail_payment(&mut self, order: &str) -> Answer<()> {
         self.told_by_shop(order, &ShopNews::Closed)
@@ -258,7 +264,12 @@ impl<A: Activity> Town<A> {
 
     /// What the shop says is counted, whatever the activity answers.
     fn told_by_shop(&mut self, order: &str, news: &ShopNews) -> Answer<()> {
+        self.told_by_shop_at(order, news, self.world.now)
+    }
+
+    fn told_by_shop_at(&mut self, order: &str, news: &ShopNews, at: i64) -> Answer<()> {
         let Some(event) = self.world.hear_shop(order, news) else { return Ok(()) };
+        let event = HostEvent { at, ..event };
         if !A::blueprint().listens.contains(&event.topic.as_str()) {
             return Ok(());
         }
