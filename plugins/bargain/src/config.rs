@@ -1,6 +1,6 @@
 //! What an organiser sets.
 
-use fairground_sdk::{Cuts, is_time_zone, prelude::*};
+use fairground_sdk::{Cuts, prelude::*};
 
 const DAY_MS: u64 = 86_400_000;
 
@@ -194,7 +194,7 @@ impl Config {
             let why = format!("{count} cuts of {min} to {max} cannot make exactly {left}.");
             issues.expect(cuts.is_feasible(), "/mode/fixed/cuts", "bargain.infeasible-range", why);
         }
-        issues.expect(is_time_zone(&self.zone), "/zone", "invalid-config", "An IANA time zone, such as Asia/Shanghai.");
+        issues.expect_zone(&self.zone);
         let known = self.helper_offer.as_ref().is_none_or(|offer| offers.contains_key(offer));
         issues.expect(known, "/helper_offer", "invalid-config", "There is no offer of this name.");
         // What helpers get has no bound but the number of helps.

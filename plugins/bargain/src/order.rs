@@ -152,7 +152,7 @@ pub(crate) fn paid(call: &mut Call<Config>, news: &OrderNews, at: i64) {
         // The rest may come while there is time.
         return;
     }
-    let is_whole = news.paid_minor - news.refunded_minor - news.refunding_minor >= news.total_minor;
+    let is_whole = news.is_covered();
     let is_open = matches!(session.state, State::Ordering | State::Success | State::Agreed);
     if is_whole && is_open && at < session.deadline && reserve(call, &mut session).is_ok() {
         if number != session.orders {
@@ -192,7 +192,7 @@ pub(crate) fn closed(call: &mut Call<Config>, news: &OrderNews) {
 /// Money has gone back. What was bought stays bought until all of it has.
 pub(crate) fn refunded(call: &mut Call<Config>, news: &OrderNews) {
     let Some((mut session, number)) = of_key(call, &news.intent) else { return };
-    let is_all = news.refunded_minor + news.refunding_minor >= news.paid_minor && news.total_minor > 0;
+    let is_all = news.is_all_back() && news.total_minor > 0;
     if session.state == State::Bought && session.bought_with == Some(number) && is_all {
         session.state = State::Refunded;
         call.emit("bargain.refunded", &session.id, &session);

@@ -97,13 +97,11 @@ impl Session {
     }
 
     pub(crate) fn load(call: &Call<Config>, id: &str) -> Option<Self> {
-        call.load(&format!("session/{id}"))
+        call.find(&format!("session/{id}"))
     }
 
     pub(crate) fn find(call: &Call<Config>, id: &str) -> Answer<Self> {
-        // What is no key names no session.
-        let session = if id.chars().any(char::is_control) { None } else { Self::load(call, id) };
-        session.ok_or_else(|| not_found("common.not-found", "There is no such session."))
+        Self::load(call, id).ok_or_else(|| not_found("common.not-found", "There is no such session."))
     }
 
     /// One of the actor's own.

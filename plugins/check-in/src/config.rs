@@ -1,6 +1,6 @@
 //! What an organiser sets.
 
-use fairground_sdk::{is_time_zone, prelude::*};
+use fairground_sdk::prelude::*;
 
 /// Milestones and daily prizes: a year of them.
 const PRIZES_MAX: usize = 366;
@@ -233,7 +233,7 @@ fn points() -> String {
 impl Config {
     pub(crate) fn check(&self, offers: &Offers) -> Result<Report, Vec<Issue>> {
         let mut issues = Issues::default();
-        issues.expect(is_time_zone(&self.zone), "/zone", "invalid-config", "An IANA time zone, such as Asia/Shanghai.");
+        issues.expect_zone(&self.zone);
         let ordered = self.window.is_none_or(|window| window.from_minute < window.to_minute);
         issues.expect(ordered, "/window", "invalid-config", "The window begins before it ends.");
         if let Cycle::Days { days, .. } = self.cycle {

@@ -1,6 +1,6 @@
 //! What an organiser sets.
 
-use fairground_sdk::{is_time_zone, prelude::*};
+use fairground_sdk::prelude::*;
 
 fairground_sdk::config! {
     /// A flash sale 秒殺. Prices in minor units of the community's currency.
@@ -165,7 +165,7 @@ impl Config {
 
     pub(crate) fn check(&self) -> Result<Report, Vec<Issue>> {
         let mut issues = Issues::default();
-        issues.expect(is_time_zone(&self.zone), "/zone", "invalid-config", "An IANA time zone, such as Asia/Shanghai.");
+        issues.expect_zone(&self.zone);
         for (at, item) in self.items.iter().enumerate() {
             let is_first = self.items.iter().position(|known| known.sku == item.sku) == Some(at);
             issues.expect(is_first, format!("/items/{at}/sku"), "invalid-config", "Each good once.");

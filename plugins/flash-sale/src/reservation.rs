@@ -159,13 +159,11 @@ impl Reservation {
     }
 
     pub(crate) fn load(call: &Call<Config>, id: &str) -> Option<Self> {
-        call.load(&format!("reservation/{id}"))
+        call.find(&format!("reservation/{id}"))
     }
 
     pub(crate) fn find(call: &Call<Config>, id: &str) -> Answer<Self> {
-        // What is no key names no reservation.
-        let made = if id.chars().any(char::is_control) { None } else { Self::load(call, id) };
-        made.ok_or_else(|| not_found("common.not-found", "There is no such reservation."))
+        Self::load(call, id).ok_or_else(|| not_found("common.not-found", "There is no such reservation."))
     }
 
     /// Those that are not paid yet.
@@ -223,7 +221,7 @@ impl Reservation {
 
     /// Money has come in at an instant: in time, late, or a second time.
     pub(crate) fn paid(&mut self, call: &mut Call<Config>, news: &OrderNews, at: i64, is_over: bool) {
-        let is_whole = news.paid_minor - news.refunded_minor - news.refunding_minor >= news.total_minor;
+        let is_whole = news.is_covered();
         let is_in_time = at < self.pay_by;
         // What is set aside still is sold to whoever pays for it.
         let is_welcome = is_in_time || call.config.late_payment == LatePayment::FulfilIfStockElseRefund;
@@ -260,7 +258,7 @@ impl Reservation {
 
     /// All of it went back: the units are the shop's business.
     pub(crate) fn refunded(&mut self, call: &mut Call<Config>, news: &OrderNews) {
-        let is_all = news.total_minor > 0 && news.refunded_minor + news.refunding_minor >= news.paid_minor;
+        let is_all = news.total_minor > 0 && news.is_all_back();
         if self.state == State::Sold && is_all {
             self.state = State::Refunded;
             self.save(call);

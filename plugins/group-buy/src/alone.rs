@@ -43,7 +43,7 @@ pub(crate) fn buy(call: &mut Call<Config>, input: &OpenInput) -> Answer<Purchase
         return Err(conflict("group-buy.unpaid-order-exists", "Pay the order that you have first, or let it go."));
     }
     call.count(&unpaid, 1, 0, 1).expect("it was 0 above");
-    let sku = call.config.sku(input.sku()).ok_or_else(crate::not_sold)?.clone();
+    let sku = call.config.sku(&input.sku).ok_or_else(crate::not_sold)?.clone();
     let member = call.actor.clone();
     let number = call.count("solo", 1, 0, i64::MAX).expect("nobody buys that often");
     let window = call.config.pay_window_ms;
@@ -51,7 +51,7 @@ pub(crate) fn buy(call: &mut Call<Config>, input: &OpenInput) -> Answer<Purchase
         order: format!("solo:{number}"),
         member: member.clone(),
         sku: sku.sku.clone(),
-        quantity: input.quantity(),
+        quantity: input.quantity,
         unit_price: sku.solo_price,
         state: State::Open,
         pay_by: call.now().saturating_add_unsigned(window),
@@ -106,7 +106,7 @@ impl Purchase {
     }
 
     fn paid(&mut self, call: &mut Call<Config>, news: &OrderNews) {
-        let is_whole = news.paid_minor - news.refunded_minor - news.refunding_minor >= news.total_minor;
+        let is_whole = news.is_covered();
         if self.state == State::Open && !is_whole {
             return;
         }
@@ -133,7 +133,7 @@ impl Purchase {
 
     /// All of it went back.
     fn refunded(&mut self, call: &mut Call<Config>, news: &OrderNews) {
-        if self.state == State::Bought && news.refunded_minor + news.refunding_minor >= news.paid_minor {
+        if self.state == State::Bought && news.is_all_back() {
             self.state = State::Refunded;
             self.save(call);
         }

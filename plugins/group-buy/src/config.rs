@@ -1,6 +1,6 @@
 //! What an organiser sets.
 
-use fairground_sdk::{bps_of, is_time_zone, prelude::*};
+use fairground_sdk::{bps_of, prelude::*};
 
 /// Steps of a price by the size of a group.
 const TIERS_MAX: u32 = 10;
@@ -226,7 +226,7 @@ impl Config {
 
     pub(crate) fn check(&self) -> Result<Report, Vec<Issue>> {
         let mut issues = Issues::default();
-        issues.expect(is_time_zone(&self.zone), "/zone", "invalid-config", "An IANA time zone, such as Asia/Shanghai.");
+        issues.expect_zone(&self.zone);
         for (at, sku) in self.skus.iter().enumerate() {
             let falls =
                 sku.group_price < sku.solo_price && sku.leader_price.is_none_or(|leader| leader <= sku.group_price);

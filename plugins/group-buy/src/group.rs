@@ -101,13 +101,11 @@ impl Group {
     }
 
     pub(crate) fn load(call: &Call<Config>, id: &str) -> Option<Self> {
-        call.load(&format!("group/{id}"))
+        call.find(&format!("group/{id}"))
     }
 
     pub(crate) fn find(call: &Call<Config>, id: &str) -> Answer<Self> {
-        // What is no key names no group.
-        let group = if id.chars().any(char::is_control) { None } else { Self::load(call, id) };
-        group.ok_or_else(|| not_found("common.not-found", "There is no such group."))
+        Self::load(call, id).ok_or_else(|| not_found("common.not-found", "There is no such group."))
     }
 
     /// Groups that are not over.

@@ -18,12 +18,12 @@ pub(crate) struct OpenInput {
     /// # Good 商品
     /// One of the config's. 活動中的商品。
     #[schemars(length(min = 1, max = 128))]
-    sku: String,
+    pub sku: String,
     /// # Units 件數
     /// How many. 購買件數。
     #[serde(default = "one")]
     #[schemars(range(min = 1, max = 1_000))]
-    quantity: u32,
+    pub quantity: u32,
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -54,14 +54,6 @@ pub(crate) struct SeatInput {
 }
 
 impl OpenInput {
-    pub(crate) fn sku(&self) -> &str {
-        &self.sku
-    }
-
-    pub(crate) fn quantity(&self) -> u32 {
-        self.quantity
-    }
-
     pub(crate) fn check(&self, call: &Call<Config>) -> Answer<()> {
         check_quantity(call, self.quantity)
     }

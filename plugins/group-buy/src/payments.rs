@@ -36,7 +36,7 @@ pub(crate) fn hear(call: &mut Call<Config>, event: &HostEvent) {
 
 /// `at` is when the money came, which may be before the deadline though it is heard after it.
 fn paid(call: &mut Call<Config>, mut seat: Seat, mut group: Group, news: &OrderNews, at: i64) {
-    let is_whole = news.paid_minor - news.refunded_minor - news.refunding_minor >= news.total_minor;
+    let is_whole = news.is_covered();
     match seat.state {
         // The rest may come while there is time.
         State::Held if !is_whole => return,
@@ -117,7 +117,7 @@ fn closed(call: &mut Call<Config>, mut seat: Seat, mut group: Group) {
 
 /// A completed group stays completed; its member is shown as paid back. In a forming one the seat is free again.
 fn refunded(call: &mut Call<Config>, mut seat: Seat, mut group: Group, news: &OrderNews) {
-    let is_all = news.paid_minor > 0 && news.refunded_minor + news.refunding_minor >= news.paid_minor;
+    let is_all = news.paid_minor > 0 && news.is_all_back();
     match seat.state {
         State::Paid if is_all && group.state == group::State::Forming => seat.withdraw(call, &mut group),
         State::Confirmed if is_all && seat.kept != Some(0) => {

@@ -1,6 +1,6 @@
 //! What an organiser sets.
 
-use fairground_sdk::{is_time_zone, prelude::*};
+use fairground_sdk::prelude::*;
 
 fairground_sdk::config! {
     /// A wheel of fortune 抽獎轉盤. Each prize has a weight; its odds are that over the sum of all.
@@ -85,7 +85,7 @@ impl Config {
 
     pub(crate) fn check(&self, offers: &Offers) -> Result<Report, Vec<Issue>> {
         let mut issues = Issues::default();
-        issues.expect(is_time_zone(&self.zone), "/zone", "invalid-config", "An IANA time zone, such as Asia/Shanghai.");
+        issues.expect_zone(&self.zone);
         let named = self.prizes.iter().enumerate().map(|(at, prize)| (format!("/prizes/{at}/offer"), &prize.offer));
         for (pointer, offer) in named.chain([("/fallback/offer".to_owned(), &self.fallback.offer)]) {
             let known = offer.as_ref().is_none_or(|offer| offers.contains_key(offer));

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{Answer, Blueprint, Call, HostEvent, Offers, rewarding};
+use crate::{Answer, Blueprint, Call, HostEvent, Offers, call::is_time_zone, rewarding};
 
 /// A kind of activity. All functions are associated ones: nothing survives a call but what is written to the host.
 pub trait Activity: Sized + 'static {
@@ -119,6 +119,12 @@ impl Issues {
         if !fine {
             self.0.push(Issue { pointer: pointer.into(), code, message: message.into() });
         }
+    }
+
+    /// Adds an issue where the config's `zone` is none that is known.
+    pub fn expect_zone(&mut self, zone: &str) {
+        let is_known = is_time_zone(zone);
+        self.expect(is_known, "/zone", "invalid-config", "An IANA time zone, such as Asia/Shanghai.");
     }
 
     /// The report, where nothing was wrong.

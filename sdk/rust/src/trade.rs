@@ -100,6 +100,18 @@ impl<C> Call<C> {
     }
 }
 
+impl OrderNews {
+    /// What was paid, and stays paid, is the total at least.
+    pub fn is_covered(&self) -> bool {
+        self.paid_minor - self.refunded_minor - self.refunding_minor >= self.total_minor
+    }
+
+    /// All that was paid is back, or on its way; also where nothing was paid.
+    pub fn is_all_back(&self) -> bool {
+        self.refunded_minor + self.refunding_minor >= self.paid_minor
+    }
+}
+
 impl HostEvent {
     /// What the shop says, where it is the shop that speaks.
     pub fn order_news(&self) -> Option<OrderNews> {
