@@ -109,7 +109,7 @@ impl Batch {
     /// Whether the plugin is to be told: of its orders always, of the platform's news while members can act.
     fn wants(&self, event: &HostEvent) -> bool {
         let lives = matches!(self.state().head.lifecycle, Lifecycle::Running | Lifecycle::Paused);
-        self.plugin.manifest.listens.contains(&event.topic) && (event.order.is_some() || lives)
+        self.plugin.manifest.hears(&event.topic) && (event.order.is_some() || lives)
     }
 
     fn change_order(&mut self, OrderNews { key, news }: &OrderNews) -> anyhow::Result<Option<Changed>> {

@@ -77,7 +77,7 @@ impl Activities {
         for (activity, plugin, version) in self.store.live_activities(community).await? {
             // One whose plugin cannot be loaded now keeps no other from hearing; it is told once it can be.
             let loaded = self.catalog.load(&plugin, &version).await.ok().flatten();
-            if loaded.is_none_or(|loaded| loaded.manifest.listens.contains(&topic)) {
+            if loaded.is_none_or(|loaded| loaded.manifest.hears(&topic)) {
                 listening.push(activity);
             }
         }

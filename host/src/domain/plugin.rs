@@ -28,6 +28,9 @@ pub(crate) struct Plugin {
     pub uploaded_at: i64,
 }
 
+/// Topics that only the shop may speak of.
+pub(crate) const SHOP_TOPICS: &str = "order.";
+
 /// What a plugin says of itself.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub(crate) struct Manifest {
@@ -42,6 +45,16 @@ pub(crate) struct Manifest {
     pub listens: Vec<String>,
     pub problem_codes: Vec<String>,
     pub state_version: u32,
+}
+
+/// Among what a plugin listens to: all topics of the platform's, and none of the shop's.
+const EVERYTHING: &str = "*";
+
+impl Manifest {
+    /// Whether it listens to a topic.
+    pub(crate) fn hears(&self, topic: &str) -> bool {
+        self.listens.iter().any(|heard| heard == topic || (heard == EVERYTHING && !topic.starts_with(SHOP_TOPICS)))
+    }
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]

@@ -4,7 +4,10 @@ use axum::{Json, extract::State};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::{activity::Received, domain::id::Id};
+use crate::{
+    activity::Received,
+    domain::{id::Id, plugin::SHOP_TOPICS},
+};
 
 use super::{
     communities,
@@ -15,9 +18,6 @@ use super::{
 
 const PAYLOAD_BYTES_MAX: usize = 16 << 10;
 const TOPIC_BYTES_MAX: usize = 128;
-
-/// Topics that only the shop may speak of.
-const SHOP_TOPICS: &str = "order.";
 
 /// Ids of what the shop says begin so: nobody else can say it first.
 const SHOP_IDS: &str = "evt_";

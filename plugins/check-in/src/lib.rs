@@ -11,7 +11,11 @@ mod review;
 mod tests;
 mod views;
 
-use fairground_sdk::{Block, HostEvent, Nothing, Page, conflict, invalid, limit_reached, not_allowed, prelude::*};
+use fairground_sdk::{
+    Block, HostEvent, Nothing, Page, conflict, invalid, limit_reached, not_allowed,
+    platform::{BOUGHT, RETURNED},
+    prelude::*,
+};
 
 use config::{Config, Cycle, ProofRule, Review, Then, ZonePolicy};
 use entry::{Entry, How, Proof, Standing};
@@ -19,10 +23,6 @@ use freeze::{cover_gap, freeze};
 use record::Record;
 use remind::{remind, ring};
 use review::{approve, ops_review, pending_key, review_timer};
-
-/// What the platform tells of a member who bought a good, or gave it back: `{"sku": "mug"}`.
-const BOUGHT: &str = "member.bought";
-const RETURNED: &str = "member.returned";
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -160,12 +160,7 @@ impl Activity for CheckIn {
     }
 
     fn on_event(call: &mut Call<Config>, event: &HostEvent) -> Answer<()> {
-        #[derive(Deserialize)]
-        struct Bought {
-            sku: String,
-        }
-        let bought = fairground_sdk::from_json::<Bought>(&event.payload);
-        if bought.is_none_or(|bought| call.config.buyers_of != Some(bought.sku)) {
+        if event.purchase().is_none_or(|bought| call.config.buyers_of != Some(bought.sku)) {
             return Ok(());
         }
         if event.topic == BOUGHT {

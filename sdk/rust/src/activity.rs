@@ -71,7 +71,7 @@ pub trait Activity: Sized + 'static {
 
 /// A timer of the activity's, or of what the SDK keeps for it.
 pub(crate) fn ring<A: Activity>(call: &mut Call<A::Config>, key: &str, due: i64, payload: &str) -> Answer<()> {
-    if A::REWARDS && key == rewarding::TIMER {
+    if A::REWARDS && rewarding::QUEUE.rings(key) {
         call.give_due(false);
         return Ok(());
     }

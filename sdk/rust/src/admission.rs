@@ -74,6 +74,13 @@ impl<C: Terms> Call<C> {
         self.write_part(tally)
     }
 
+    /// Whether the risk rules take two members for one.
+    pub fn are_one(&self, one: &str, other: &str, action: &str) -> bool {
+        let clusters = |member: &str| self.assess_risk(member, None, action).clusters;
+        let theirs = clusters(other);
+        !theirs.is_empty() && clusters(one).iter().any(|cluster| theirs.contains(cluster))
+    }
+
     /// Whether the actor may take part, as far as it can be told without asking the risk rules: for queries.
     pub fn may_take_part(&self) -> Answer<()> {
         self.check_eligible()?;

@@ -89,10 +89,17 @@ impl<A: Activity> Blueprint<A> {
         Self { emits, ..self }
     }
 
-    /// Topics of the platform that it wants to hear.
+    /// Topics of the shop and the platform that it wants to hear; [`crate::platform::EVERYTHING`] is all of the platform's.
     #[must_use]
     pub fn listens(self, listens: &'static [&'static str]) -> Self {
         Self { listens, ..self }
+    }
+
+    /// As the host understands `listens`.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub(crate) fn hears(&self, topic: &str) -> bool {
+        let is_shops = topic.starts_with("order.");
+        self.listens.iter().any(|heard| *heard == topic || (*heard == crate::platform::EVERYTHING && !is_shops))
     }
 
     /// Every code that its problems carry.

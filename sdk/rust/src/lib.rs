@@ -21,7 +21,9 @@ mod day;
 pub mod lottery;
 mod page;
 mod people;
+pub mod platform;
 mod problem;
+mod queue;
 mod rewarding;
 #[doc(hidden)]
 pub mod schemas;
@@ -55,7 +57,8 @@ pub use page::Page;
 pub use problem::{
     Answer, Kind, Problem, conflict, expired, invalid, limit_reached, not_allowed, not_found, risk_rejected,
 };
-pub use rewarding::{Rewarded, unless_exhausted};
+pub use queue::Queue;
+pub use rewarding::{Gift, Rewarded, unless_exhausted};
 pub use shares::{bps_of, split};
 #[doc(hidden)]
 pub use terms::default_risk;

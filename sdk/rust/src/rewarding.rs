@@ -2,7 +2,7 @@
 //!
 //! What waits stands in a queue by time, with one timer for its head, however many wait. Keys begin with `fg/`.
 
-use crate::{Answer, Call, Problem, Standing, Terms, refused};
+use crate::{Answer, Call, Placed, Problem, Queue, Refused, Standing, Terms, refused};
 
 /// How long what is earned under review waits, where the organiser asks for less: 7 days.
 const REVIEW_MS: u64 = 7 * 86_400_000;
@@ -13,10 +13,8 @@ const SPARE_MS: u64 = 30 * 86_400_000;
 /// Rewards that one call gives out of the queue; a call may grant 100.
 const GIVEN_AT_ONCE: u32 = 50;
 
-const QUEUE: &str = "fg/due/";
-
-/// The timer of the queue's head.
-pub(crate) const TIMER: &str = "fg/due";
+/// What waits, by key.
+pub(crate) const QUEUE: Queue<'static> = Queue("rewards");
 
 /// What became of a reward.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,12 +24,51 @@ pub enum Rewarded {
     Waits(i64),
 }
 
+/// One of several rewards that are given together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gift {
+    pub key: String,
+    pub offer: String,
+    pub member: String,
+    /// Whom the member has brought: where the offer is a commission, it is for that.
+    pub source: Option<String>,
+}
+
 impl<C: Terms> Call<C> {
     /// Gives an offer, now or after the wait that the config and the standing ask for. The same key gives once.
     pub fn reward(&mut self, key: &str, offer: &str, member: &str, standing: Standing) -> Answer<Rewarded> {
-        let asked = self.config.reward_hold_ms();
-        let wait = if standing.is_under_review { asked.max(REVIEW_MS) } else { asked };
+        let wait = self.reward_wait(standing);
         self.reward_after(key, offer, member, wait)
+    }
+
+    /// Gives all of these, or none of them. A key that was refused cannot be used again.
+    pub fn reward_together(&mut self, gifts: &[Gift], standing: Standing) -> Answer<Rewarded> {
+        let wait = self.reward_wait(standing);
+        let ttl = wait.saturating_add(SPARE_MS);
+        for (at, gift) in gifts.iter().enumerate() {
+            if let Err(why) = self.set_aside(gift, ttl) {
+                for placed in &gifts[..at] {
+                    self.release(&placed.key, "not all of it could be given");
+                }
+                return Err(refused(why));
+            }
+        }
+        if wait == 0 {
+            for gift in gifts {
+                self.capture(&gift.key);
+            }
+            return Ok(Rewarded::Given);
+        }
+        let due = self.now().saturating_add_unsigned(wait);
+        for gift in gifts {
+            QUEUE.put(self, due, &gift.key);
+        }
+        Ok(Rewarded::Waits(due))
+    }
+
+    fn reward_wait(&self, standing: Standing) -> u64 {
+        let asked = self.config.reward_hold_ms();
+        if standing.is_under_review { asked.max(REVIEW_MS) } else { asked }
     }
 }
 
@@ -44,10 +81,16 @@ impl<C> Call<C> {
         }
         self.hold(key, offer, member, wait.saturating_add(SPARE_MS)).map_err(refused)?;
         let due = self.now().saturating_add_unsigned(wait);
-        // Instants of one length sort like numbers.
-        self.save(&format!("{QUEUE}{due:015}/{key}"), &key);
-        self.look_at_queue();
+        QUEUE.put(self, due, key);
         Ok(Rewarded::Waits(due))
+    }
+
+    fn set_aside(&mut self, gift: &Gift, ttl: u64) -> Placed {
+        let Gift { key, offer, member, source } = gift;
+        match (self.hold(key, offer, member, ttl), source) {
+            (Err(Refused::NeedsSource), Some(source)) => self.hold_commission(key, offer, source, member, ttl),
+            (placed, _) => placed,
+        }
     }
 
     /// Takes a reward back, wherever it is in its life. False where there is none to take back.
@@ -57,34 +100,13 @@ impl<C> Call<C> {
 
     /// Gives what is due, or all that waits where the activity is over; true where nothing is left of it.
     pub(crate) fn give_due(&mut self, is_over: bool) -> bool {
-        let now = self.now();
-        let waiting = self.scan::<String>(QUEUE, None, GIVEN_AT_ONCE);
-        let is_page = waiting.len() == GIVEN_AT_ONCE as usize;
-        let due = waiting.into_iter().filter(|(place, _)| is_over || is_due(place, now));
-        for (place, key) in due.collect::<Vec<_>>() {
+        let due = if is_over { QUEUE.take_all(self, GIVEN_AT_ONCE) } else { QUEUE.take(self, GIVEN_AT_ONCE) };
+        for key in &due {
             // What was taken back meanwhile is not given.
-            self.capture(&key);
-            self.delete(&place);
+            self.capture(key);
         }
-        self.look_at_queue();
-        !is_page
+        due.len() < GIVEN_AT_ONCE as usize
     }
-
-    fn look_at_queue(&mut self) {
-        let head = self.scan::<String>(QUEUE, None, 1);
-        if let Some(due) = head.first().and_then(|(place, _)| instant(place)) {
-            // Where no timer can be set now, the next reward or the settlement sees to it.
-            let _ = self.set_timer(TIMER, due);
-        }
-    }
-}
-
-fn instant(place: &str) -> Option<i64> {
-    place.strip_prefix(QUEUE)?.split_once('/')?.0.parse().ok()
-}
-
-fn is_due(place: &str, now: i64) -> bool {
-    instant(place).is_none_or(|due| due <= now)
 }
 
 /// A reward that could not be given keeps nothing else from happening, where the budget is only used up: it is what an organiser

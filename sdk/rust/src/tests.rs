@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use crate::{Nothing, lottery::Lottery, prelude::*, town::Town, unless_exhausted};
+use crate::{Gift, Nothing, Queue, lottery::Lottery, prelude::*, town::Town, unless_exhausted};
 
 fairground_sdk::config! {
     /// What every activity has, and nothing more.
@@ -22,7 +22,21 @@ struct DrawInput {
     tries: u32,
 }
 
+#[derive(Deserialize, JsonSchema)]
+struct Due {
+    name: String,
+    after_ms: i64,
+}
+
+#[derive(Deserialize, JsonSchema)]
+struct Pair {
+    key: String,
+    offers: [String; 2],
+}
+
 struct Fair;
+
+const QUEUE: Queue<'static> = Queue("fair");
 
 const LOTTERY: Lottery<'static> = Lottery("fair");
 
@@ -52,7 +66,38 @@ impl Activity for Fair {
                 let (drawn, names) = LOTTERY.draw_some(call, input.winners, input.tries);
                 Ok((drawn.is_over, names))
             })
+            .action("put", "Put", |call, Due { name, after_ms }: Due| {
+                let due = call.now() + after_ms;
+                QUEUE.put(call, due, &name);
+                Ok(Nothing {})
+            })
+            .action("both", "Both", |call, Pair { key, offers }: Pair| {
+                let standing = call.admit(None, "fair.both")?;
+                let member = call.actor.clone();
+                let gifts = offers.map(|offer| Gift {
+                    key: format!("{key}/{offer}"),
+                    offer,
+                    member: member.clone(),
+                    source: None,
+                });
+                Ok(unless_exhausted(call.reward_together(&gifts, standing))?.is_some())
+            })
+            .emits(&["fair.due"])
     }
+
+    fn on_timer(call: &mut Call<Config>, key: &str, _: i64, _: &str) -> Answer<()> {
+        if QUEUE.rings(key) {
+            for name in QUEUE.take(call, 3) {
+                call.emit("fair.due", &name, &());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What stood in the queue, in the order in which it came out.
+fn came_due(town: &Town<Fair>) -> Vec<String> {
+    town.events().into_iter().map(|(_, subject)| subject).collect()
 }
 
 fn config(changes: Value) -> Value {
@@ -255,4 +300,33 @@ fn a_ticket_of_twice_the_weight_wins_twice_as_often() {
     }
     let share = wins[2] * 100 / ROUNDS;
     assert!((45..=55).contains(&share), "{wins:?}");
+}
+
+proptest! {
+    #[test]
+    fn what_stands_in_a_queue_comes_out_in_the_order_of_time(delays in prop::collection::vec(0..900 * DAY, 1..20), until in 0..900 * DAY) {
+        let mut town = town(json!({}));
+        for (number, after_ms) in delays.iter().enumerate() {
+            town.act("ann", "put", json!({"name": format!("n{number:02}"), "after_ms": after_ms})).expect("put");
+        }
+        town.pass(until);
+        let mut due: Vec<(i64, usize)> = delays.iter().copied().zip(0..).filter(|(after_ms, _)| *after_ms <= until).collect();
+        due.sort_unstable();
+        let due: Vec<String> = due.into_iter().map(|(_, number)| format!("n{number:02}")).collect();
+        prop_assert_eq!(came_due(&town), due);
+    }
+}
+
+#[test]
+fn rewards_that_go_together_are_all_given_or_none() {
+    let mut town = Town::<Fair>::new(config(json!({}))).offer("prize", 10).offer("big", 95).budget(100).started();
+    let both = |town: &mut Town<Fair>, key: &str, offers: [&str; 2]| {
+        town.act("ann", "both", json!({"key": key, "offers": offers})).expect("an answer")
+    };
+    assert_eq!(both(&mut town, "1", ["prize", "big"]), json!(false), "105 of 100");
+    let budget = town.world().budget.clone().expect("a budget");
+    assert_eq!((budget.held, budget.captured, budget.grants), (0, 0, 0), "nothing stays set aside");
+    town.world().budget.as_mut().expect("a budget").limit = 105;
+    assert_eq!(both(&mut town, "2", ["prize", "big"]), json!(true));
+    assert_eq!(town.rewards_of("ann"), ["big", "prize"]);
 }

@@ -210,7 +210,7 @@ impl<A: Activity> Town<A> {
 
     /// The platform tells the activity something.
     pub fn hear(&mut self, event: &HostEvent) -> Answer<()> {
-        assert!(A::blueprint().listens.contains(&event.topic.as_str()), "it does not listen to {}", event.topic);
+        assert!(A::blueprint().hears(&event.topic), "it does not listen to {}", event.topic);
         self.play_again(|call| A::on_event(call, event))
     }
 
@@ -270,7 +270,7 @@ impl<A: Activity> Town<A> {
     fn told_by_shop_at(&mut self, order: &str, news: &ShopNews, at: i64) -> Answer<()> {
         let Some(event) = self.world.hear_shop(order, news) else { return Ok(()) };
         let event = HostEvent { at, ..event };
-        if !A::blueprint().listens.contains(&event.topic.as_str()) {
+        if !A::blueprint().hears(&event.topic) {
             return Ok(());
         }
         self.play_again(|call| A::on_event(call, &event))

@@ -1,0 +1,91 @@
+//! Things that become due, however many: they stand in the order of time, with one timer for the first.
+
+use crate::{Call, bounded};
+
+/// A timer lies within 400 days; what is due later is planned again then.
+const HORIZON_MS: i64 = 399 * 86_400_000;
+
+/// Longest name of what stands in a queue: with an instant and the queue's name it is a key.
+const NAME_BYTES_MAX: usize = 200;
+
+/// One queue of an activity, by a short name. Its keys, and its timer, begin with `fg/due/`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Queue<'a>(pub &'a str);
+
+impl Queue<'_> {
+    /// The key of its timer, which `on_timer` hears.
+    pub fn timer(self) -> String {
+        format!("fg/due/{}", self.0)
+    }
+
+    /// Whether a timer is this queue's: then [`Queue::take`] what is due.
+    pub fn rings(self, timer: &str) -> bool {
+        timer.strip_prefix("fg/due/") == Some(self.0)
+    }
+
+    /// Puts something in, to be due at an instant.
+    ///
+    /// # Panics
+    /// Where the name has more than 200 bytes.
+    pub fn put<C>(self, call: &mut Call<C>, due: i64, name: &str) {
+        assert!(name.len() <= NAME_BYTES_MAX, "a name in a queue has at most {NAME_BYTES_MAX} bytes");
+        let place = self.place(due, name);
+        call.save(&place, &name);
+        let head = call.scan::<String>(&self.prefix(), None, 1);
+        if head.first().is_some_and(|(first, _)| *first == place) {
+            self.look(call, Some(due));
+        }
+    }
+
+    /// Takes something out before it is due.
+    pub fn remove<C>(self, call: &mut Call<C>, due: i64, name: &str) {
+        call.delete(&self.place(due, name));
+    }
+
+    /// Takes out what is due, the oldest first, at most so many of them, and sets the timer for what comes next.
+    pub fn take<C>(self, call: &mut Call<C>, most: u32) -> Vec<String> {
+        let now = call.now();
+        self.take_until(call, most, now)
+    }
+
+    /// Takes out the first, due or not: for an activity that is over.
+    pub fn take_all<C>(self, call: &mut Call<C>, most: u32) -> Vec<String> {
+        self.take_until(call, most, i64::MAX)
+    }
+
+    fn take_until<C>(self, call: &mut Call<C>, most: u32, until: i64) -> Vec<String> {
+        let waiting = call.scan::<String>(&self.prefix(), None, most.saturating_add(1));
+        let is_due = |place: &str| self.instant(place) <= until;
+        let due = waiting.iter().take(most as usize).take_while(|(place, _)| is_due(place)).count();
+        let next = waiting.get(due).map(|(place, _)| self.instant(place));
+        let mut names = Vec::with_capacity(due);
+        for (place, name) in waiting.into_iter().take(due) {
+            call.delete(&place);
+            names.push(name);
+        }
+        self.look(call, next);
+        names
+    }
+
+    /// Where no timer can be set now, the next that is put in, or the settlement, sees to it.
+    fn look<C>(self, call: &mut Call<C>, next: Option<i64>) {
+        if let Some(due) = next {
+            let within = call.now().saturating_add(HORIZON_MS);
+            let _ = call.set_timer(&self.timer(), due.min(within));
+        }
+    }
+
+    fn prefix(self) -> String {
+        format!("fg/due/{}/", self.0)
+    }
+
+    /// Instants of one length sort like numbers.
+    fn place(self, due: i64, name: &str) -> String {
+        bounded(format!("{}{:015}/{name}", self.prefix(), due.max(0)))
+    }
+
+    fn instant(self, place: &str) -> i64 {
+        let digits = place.strip_prefix(&self.prefix()).and_then(|rest| rest.split('/').next());
+        digits.and_then(|digits| digits.parse().ok()).unwrap_or_default()
+    }
+}
