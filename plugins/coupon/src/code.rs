@@ -116,13 +116,23 @@ pub(crate) fn find(call: &Call<Config>, text: &str) -> Answer<Code> {
         return Err(not_allowed("referral.recipient-mismatch", "This code is for somebody else."));
     }
     let most = if code.recipient.is_some() { 1 } else { call.config.code.uses };
-    if most > 0 && code.uses >= most {
+    let has_used = || call.load::<bool>(&used_key(text, &call.actor)).is_some();
+    if most > 0 && code.uses >= most && !has_used() {
         return Err(limit_reached("referral.code-limit", "This code has been used as often as it may."));
     }
     Ok(code)
 }
 
-/// Somebody has used it.
+/// The actor has used it; again is no other use.
 pub(crate) fn count_use(call: &mut Call<Config>, text: &str, code: Code) {
+    let used = used_key(text, &call.actor);
+    if call.load::<bool>(&used).is_some() {
+        return;
+    }
+    call.save(&used, &true);
     save(call, text, &Code { uses: code.uses + 1, ..code });
+}
+
+fn used_key(text: &str, member: &str) -> String {
+    fairground_sdk::bounded(format!("used/{}/{member}", normal(text)))
 }

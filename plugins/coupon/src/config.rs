@@ -1,6 +1,6 @@
 //! What an organiser sets.
 
-use fairground_sdk::{platform::Qualify, prelude::*};
+use fairground_sdk::{NewMemberBy, platform::Qualify, prelude::*};
 
 fairground_sdk::config! {
     /// Coupons 券: for whoever brings somebody, for whom they bring, and for whoever claims one.
@@ -155,6 +155,13 @@ impl Config {
         let some = self.has_referrals() || self.giveaway.is_some();
         let neither = "There is nothing to get: set an offer for the inviter, the invitee, or to claim.";
         issues.expect(some, "/inviter_offer", "invalid-config", neither);
+        let is_above = self.second_level_offer.is_none() || self.has_referrals();
+        let above = "It goes with an offer for the inviter or the invitee.";
+        issues.expect(is_above, "/second_level_offer", "invalid-config", above);
+        let is_helping = self.new_member.definition == NewMemberBy::NeverHelped;
+        let is_changing = self.invitee_must_be_new && self.attribution == Attribution::LastTouch && is_helping;
+        let helping = "Whoever has used a code has taken part, and could use no later one: another definition of new.";
+        issues.expect(!is_changing, "/new_member/definition", "invalid-config", helping);
         let single = [
             ("/inviter_offer", self.inviter_offer.as_ref()),
             ("/invitee_offer", self.invitee_offer.as_ref()),
@@ -178,8 +185,8 @@ impl Config {
     fn disclosures(&self) -> Vec<String> {
         let mut said = Vec::new();
         if self.has_referrals() {
-            let days = self.attribution_window_ms / 86_400_000;
-            said.push(format!("It counts once those you bring {}, within {days} days.", self.qualify.words()));
+            let hours = self.attribution_window_ms / 3_600_000;
+            said.push(format!("It counts once those you bring {}, within {hours} hours.", self.qualify.words()));
         }
         if self.second_level_offer.is_some() {
             said.push("Rewards reach two levels, and no further.".into());
@@ -197,6 +204,9 @@ impl Config {
             warned
                 .push("Orders come back, and points may be spent by then: a reward_hold_ms of 7 days is usual.".into());
         }
+        if self.reward_hold_ms > 0 {
+            warned.push("What still waits when the activity ends is given then.".into());
+        }
         if self.has_referrals() && self.invitee_offer.is_none() {
             warned.push("Whoever is brought gets nothing: few will use a code for another's sake.".into());
         }
@@ -208,8 +218,10 @@ impl Config {
         let cost = |offer: &str| offers.get(offer).copied().unwrap_or(0);
         let each = [&self.inviter_offer, &self.invitee_offer, &self.second_level_offer];
         let each: i64 = each.into_iter().flatten().map(|offer| cost(offer)).sum();
-        // Nobody reaches a tier with fewer referrals than it asks for, so a referral is worth a share of each, rounded up.
-        let tiers = self.tiers.iter().map(|tier| cost(&tier.offer).unsigned_abs().div_ceil(u64::from(tier.at_least)));
+        // Nobody reaches a tier with fewer referrals than it asks for, so a referral is worth a share of each, rounded up. Where one can be
+        // clawed back, the next reaches the tier again.
+        let share = |tier: &Tier| if self.clawback_on_refund { 1 } else { u64::from(tier.at_least) };
+        let tiers = self.tiers.iter().map(|tier| cost(&tier.offer).unsigned_abs().div_ceil(share(tier)));
         let each = each.checked_add_unsigned(tiers.sum())?;
         let claims = self
             .giveaway

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use fairground_sdk::{Gift, MemberStatus, prelude::*};
+use fairground_sdk::{Gift, HoldState, prelude::*};
 
 use crate::config::Config;
 
@@ -29,10 +29,6 @@ impl Inviter {
         }
     }
 
-    pub(crate) fn is_active(&self, call: &Call<Config>) -> bool {
-        call.member(&self.member).is_some_and(|member| member.status == MemberStatus::Active)
-    }
-
     pub(crate) fn is_at_limit(&self, config: &Config) -> bool {
         let most = config.max_rewarded_per_inviter;
         most > 0 && self.rewarded >= most
@@ -47,14 +43,14 @@ impl Inviter {
     }
 
     /// The tiers that one more referral reaches.
-    pub(crate) fn tier_gifts(&self, config: &Config) -> Vec<(u32, Gift)> {
+    pub(crate) fn tier_gifts(&self, config: &Config, invitee: &str) -> Vec<(u32, Gift)> {
         let reached = |at_least: u32, index: u32| at_least <= self.rewarded + 1 && !self.tiers.contains_key(&index);
         let tiers = (0..).zip(&config.tiers).filter(|(index, tier)| reached(tier.at_least, *index));
         let gift = |index: u32, offer: &str| Gift {
             key: format!("tier:{index}:{}:{}", self.tries, self.member),
             offer: offer.into(),
             member: self.member.clone(),
-            source: None,
+            source: Some(invitee.into()),
         };
         tiers.map(|(index, tier)| (index, gift(index, &tier.offer))).collect()
     }
@@ -76,20 +72,24 @@ impl Inviter {
     pub(crate) fn lost(mut self, call: &mut Call<Config>, reason: &str) {
         self.rewarded = self.rewarded.saturating_sub(1);
         for (index, tier) in (0u32..).zip(call.config.tiers.clone()) {
-            if tier.at_least > self.rewarded
-                && let Some(key) = self.tiers.remove(&index)
-            {
-                call.take_back(&key, reason);
+            // One that cannot be taken back is theirs, and not given again.
+            if tier.at_least > self.rewarded && self.tiers.get(&index).is_some_and(|key| call.take_back(key, reason)) {
+                self.tiers.remove(&index);
             }
         }
         self.save(call);
     }
 
-    /// R4 and R5.
-    pub(crate) fn is_sound(&self, config: &Config) -> bool {
-        let most = config.max_rewarded_per_inviter;
-        let has = |index: u32, at_least: u32| self.tiers.contains_key(&index) == (self.rewarded >= at_least);
-        (most == 0 || self.rewarded <= most) && (0..).zip(&config.tiers).all(|(index, tier)| has(index, tier.at_least))
+    /// R4 and R5. A tier that is not reached any more is there only where it could not be taken back.
+    pub(crate) fn is_sound(&self, call: &Call<Config>) -> bool {
+        let most = call.config.max_rewarded_per_inviter;
+        let state = |key: &String| call.find_hold(key).map(|hold| hold.state);
+        let has = |index: u32, at_least: u32| match self.tiers.get(&index) {
+            Some(key) => self.rewarded >= at_least || state(key) == Some(HoldState::Captured),
+            None => self.rewarded < at_least,
+        };
+        let tiers = (0..).zip(&call.config.tiers);
+        (most == 0 || self.rewarded <= most) && tiers.into_iter().all(|(index, tier)| has(index, tier.at_least))
     }
 
     fn save(&self, call: &mut Call<Config>) {

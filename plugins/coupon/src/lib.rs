@@ -22,7 +22,7 @@ pub(crate) const CLAIMED: &str = "claimed";
 /// Claims at once.
 const CLAIM_MAX: u32 = 20;
 
-/// Messages of a referral that is rewarded or rejected.
+/// Messages of a referral: what became of it, and, where it was tried in the end, what it was rejected for.
 const MESSAGES: u32 = 2;
 
 /// Grants of one call, at most 100, are three for a referral and some tiers.
@@ -110,13 +110,14 @@ impl Activity for Coupon {
 
     fn on_timer(call: &mut Call<Config>, key: &str, _: i64, _: &str) -> Answer<()> {
         if EXPIRY.rings(key) {
-            let most = call.batch_of(MESSAGES, "coupon.expired");
-            for invitee in EXPIRY.take(call, most) {
+            let (told, _) = batches(call);
+            for invitee in EXPIRY.take(call, told) {
                 expire(call, &invitee);
             }
         }
         if UNPAID.rings(key) {
-            for invitee in UNPAID.take(call, PAID_AT_ONCE) {
+            let (_, paid) = batches(call);
+            for invitee in UNPAID.take(call, paid) {
                 try_again(call, &invitee);
             }
         }
@@ -125,19 +126,29 @@ impl Activity for Coupon {
 
     fn on_event(call: &mut Call<Config>, event: &HostEvent) -> Answer<()> {
         let Some(mut referral) = Referral::load(call, &event.subject) else { return Ok(()) };
-        let purchase = event.purchase();
+        let order = event.purchase().map(|purchase| purchase.order).filter(|order| !order.is_empty());
         if referral.is_open_at(event.at) && call.config.qualify.is_met_by(event) {
-            referral.qualify(call, purchase.map(|bought| bought.order));
+            let met_with = order.or_else(|| event.group());
+            let is_returned = |met_with: &String| call.load::<bool>(&returned_key(&event.subject, met_with)).is_some();
+            if !met_with.as_ref().is_some_and(is_returned) {
+                referral.qualify(call, met_with, event.at);
+            }
             return Ok(());
         }
-        let is_its_order = purchase.is_some_and(|returned| referral.order == Some(returned.order));
-        let is_waiting = referral.state == State::Qualified || referral.is_waiting(call.now());
+        let is_waiting = referral.is_waiting_at(event.at) && event.at >= referral.met_at;
         match event.topic.as_str() {
-            platform::RETURNED if is_its_order && (is_waiting || call.config.clawback_on_refund) => {
-                referral.undo(call, "the order was paid back");
+            platform::RETURNED if order.is_some() && order == referral.met_with => {
+                if is_waiting || call.config.clawback_on_refund {
+                    referral.undo(call, "the order was paid back");
+                }
+            }
+            // It may be told before the purchase is.
+            platform::RETURNED if referral.is_open_at(event.at) => {
+                let key = returned_key(&event.subject, &order.unwrap_or_default());
+                call.save(&key, &true);
             }
             platform::CLOSED if is_waiting => referral.undo(call, "the account was closed"),
-            platform::LEFT if is_waiting && has_left(&call.config.qualify, event) => {
+            platform::LEFT if is_waiting && event.group() == referral.met_with => {
                 referral.undo(call, "the member left the group");
             }
             _ => {}
@@ -147,8 +158,8 @@ impl Activity for Coupon {
 
     /// What has not counted expires; what waits for a budget is tried once more, and then rejected.
     fn settle(call: &mut Call<Config>, _: u32) -> Answer<bool> {
-        let most = call.batch_of(MESSAGES, "coupon.expired").min(call.batch_of(MESSAGES, "coupon.rejected")) / 2;
-        let open = EXPIRY.take_all(call, most.max(1));
+        let (told, paid) = batches(call);
+        let open = EXPIRY.take_all(call, told);
         for invitee in &open {
             if let Some(mut referral) = Referral::load(call, invitee)
                 && referral.state == State::Bound
@@ -156,7 +167,10 @@ impl Activity for Coupon {
                 referral.expire(call);
             }
         }
-        let unpaid = UNPAID.take_all(call, PAID_AT_ONCE);
+        if !open.is_empty() {
+            return Ok(false);
+        }
+        let unpaid = UNPAID.take_all(call, paid);
         for invitee in &unpaid {
             try_again(call, invitee);
             if let Some(mut referral) = Referral::load(call, invitee)
@@ -166,7 +180,7 @@ impl Activity for Coupon {
                 referral.reject(call, &reason);
             }
         }
-        Ok(open.is_empty() && unpaid.is_empty())
+        Ok(unpaid.is_empty())
     }
 
     fn page(call: &mut Call<Config>, _: Option<&str>) -> Answer<Vec<Block>> {
@@ -189,7 +203,11 @@ fn bind(call: &mut Call<Config>, text: &str) -> Answer<ReferralView> {
     if call.config.risk.is_some() && call.are_one(&inviter, &invitee, "coupon.bind") {
         return Err(not_allowed("referral.same-cluster", "Nobody brings themselves."));
     }
-    let standing = call.take_part(Some(&inviter), "coupon.bind")?;
+    let is_change = Referral::load(call, &invitee).is_some();
+    let standing = call.admit(Some(&inviter), "coupon.bind")?;
+    if !is_change {
+        call.count_part()?;
+    }
     must_be_free(call, &invitee, &inviter)?;
     if call.config.invitee_must_be_new && !is_new {
         return Err(not_allowed("referral.not-new", "This is for new members."));
@@ -204,7 +222,8 @@ fn bind(call: &mut Call<Config>, text: &str) -> Answer<ReferralView> {
     code::count_use(call, text, code);
     let mut referral = Referral::bind(call, &inviter, standing);
     if call.config.qualify == Qualify::Register {
-        referral.qualify(call, None);
+        let now = call.now();
+        referral.qualify(call, None, now);
     }
     Ok(views::view(call, &referral))
 }
@@ -247,9 +266,15 @@ fn bind_in_community(call: &mut Call<Config>, invitee: &str, inviter: &str) -> A
     }
 }
 
-fn has_left(qualify: &Qualify, event: &HostEvent) -> bool {
-    let joined = HostEvent { topic: platform::JOINED.into(), ..event.clone() };
-    matches!(qualify, Qualify::JoinGroup { .. }) && qualify.is_met_by(&joined)
+fn returned_key(member: &str, order: &str) -> String {
+    fairground_sdk::bounded(format!("returned/{member}/{order}"))
+}
+
+/// Referrals of which one call can tell what became of them, and of them that it can reward.
+fn batches(call: &Call<Config>) -> (u32, u32) {
+    let topics = ["coupon.rewarded", "coupon.rejected", "coupon.expired"];
+    let told = topics.map(|topic| call.batch_of(MESSAGES, topic)).into_iter().min().unwrap_or(1);
+    (told, PAID_AT_ONCE.min(told))
 }
 
 fn expire(call: &mut Call<Config>, invitee: &str) {

@@ -1,6 +1,6 @@
 //! Referrals: who was brought by whom, and what became of it.
 
-use fairground_sdk::{HoldState, Queue, Rewarded, Standing, prelude::*, unless_exhausted};
+use fairground_sdk::{HoldState, MemberStatus, Queue, Rewarded, Standing, prelude::*};
 
 use crate::{config::Config, inviter::Inviter};
 
@@ -68,8 +68,10 @@ pub(crate) struct Referral {
     pub is_under_review: bool,
     pub bound_at: i64,
     pub expires_at: i64,
-    /// The platform's name of the order that met the condition.
-    pub order: Option<String>,
+    /// The order or the group that met the condition.
+    pub met_with: Option<String>,
+    /// When it was met.
+    pub met_at: i64,
     /// Why it was rejected, or what the rewards wait for.
     pub reason: Option<String>,
     /// How often rewarding it was tried.
@@ -105,7 +107,8 @@ impl Referral {
             is_under_review: standing.is_under_review,
             bound_at: now,
             expires_at: now.saturating_add_unsigned(call.config.attribution_window_ms),
-            order: None,
+            met_with: None,
+            met_at: 0,
             reason: None,
             tries: 0,
             rewards: Vec::new(),
@@ -133,13 +136,21 @@ impl Referral {
         matches!(self.state, State::Bound | State::Expired) && (self.bound_at..self.expires_at).contains(&at)
     }
 
-    pub(crate) fn is_waiting(&self, now: i64) -> bool {
-        self.state == State::Rewarded && self.given_at.is_some_and(|at| now < at)
+    /// Whether nothing had been given at an instant.
+    pub(crate) fn is_waiting_at(&self, at: i64) -> bool {
+        self.state == State::Qualified
+            || (self.state == State::Rewarded && self.given_at.is_some_and(|given| at < given))
+    }
+
+    /// Whether its rewards are set aside now.
+    pub(crate) fn is_held(&self, call: &Call<Config>) -> bool {
+        let first = self.rewards.first().and_then(|key| call.find_hold(key));
+        self.state == State::Rewarded && first.is_some_and(|hold| hold.state == HoldState::Held)
     }
 
     /// The condition is met.
-    pub(crate) fn qualify(&mut self, call: &mut Call<Config>, order: Option<String>) {
-        self.order = order;
+    pub(crate) fn qualify(&mut self, call: &mut Call<Config>, met_with: Option<String>, met_at: i64) {
+        (self.met_with, self.met_at) = (met_with, met_at);
         EXPIRY.remove(call, self.expires_at, &self.invitee);
         if let Err(reason) = crate::bind_in_community(call, &self.invitee, &self.inviter) {
             return self.reject(call, reason.code);
@@ -151,7 +162,7 @@ impl Referral {
     /// Rewards everybody, or nobody: then it waits, or is rejected.
     pub(crate) fn pay(&mut self, call: &mut Call<Config>) {
         let inviter = Inviter::load(call, &self.inviter);
-        if !inviter.is_active(call) {
+        if !is_active(call, &self.inviter) || !is_active(call, &self.invitee) {
             return self.reject(call, "referral.code-expired");
         }
         if inviter.is_at_limit(&call.config) {
@@ -161,25 +172,21 @@ impl Referral {
             return self.wait(call, tomorrow, "common.limit-member-day");
         }
         self.tries += 1;
-        let (own, tiers) = (self.gifts(call), inviter.tier_gifts(&call.config));
+        let (own, tiers) = (self.gifts(call), inviter.tier_gifts(&call.config, &self.invitee));
         let gifts: Vec<_> = own.iter().chain(tiers.iter().map(|(_, gift)| gift)).cloned().collect();
         let standing = Standing { is_under_review: self.is_under_review };
-        match unless_exhausted(call.reward_together(&gifts, standing)) {
-            Ok(Some(rewarded)) => {
+        match call.reward_together(&gifts, standing) {
+            Ok(rewarded) => {
                 inviter.rewarded(call, tiers);
                 self.rewards = own.into_iter().map(|gift| gift.key).collect();
                 self.given_at = if let Rewarded::Waits(due) = rewarded { Some(due) } else { None };
                 self.reason = None;
                 self.become_state(call, State::Rewarded);
             }
-            Ok(None) => {
-                inviter.tried(call);
-                let later = call.now().saturating_add(RETRY_MS);
-                self.wait(call, later, "common.budget-exhausted");
-            }
             Err(problem) => {
                 inviter.tried(call);
-                self.reject(call, problem.code);
+                let later = call.now().saturating_add(RETRY_MS);
+                self.wait(call, later, problem.code);
             }
         }
     }
@@ -188,6 +195,7 @@ impl Referral {
     fn gifts(&self, call: &Call<Config>) -> Vec<fairground_sdk::Gift> {
         let config = &call.config;
         let above = config.second_level_offer.as_ref().and_then(|_| call.member(&self.inviter)?.inviter);
+        let above = above.filter(|above| is_active(call, above));
         let whom = [
             (&config.inviter_offer, Some(&self.inviter)),
             (&config.invitee_offer, Some(&self.invitee)),
@@ -226,9 +234,8 @@ impl Referral {
         match self.state {
             State::Qualified => self.reject(call, reason),
             State::Rewarded => {
-                for key in self.rewards.clone() {
-                    call.take_back(&key, reason);
-                }
+                // What cannot be taken back, because it was shipped or used, stays with whoever has it.
+                self.rewards.retain(|key| !call.take_back(key, reason));
                 Inviter::load(call, &self.inviter).lost(call, reason);
                 self.reason = Some(reason.into());
                 self.become_state(call, State::ClawedBack);
@@ -258,15 +265,21 @@ impl Referral {
         let state = |key: &str| call.find_hold(key).map(|hold| hold.state);
         let is_there = |key: &str| matches!(state(key), Some(HoldState::Held | HoldState::Captured));
         if self.state == State::Rewarded {
-            return self.rewards.iter().all(|key| is_there(key));
+            let is_gone = |key: &str| matches!(state(key), None | Some(HoldState::Released | HoldState::Revoked));
+            return !self.rewards.iter().any(|key| is_gone(key));
         }
         let tried = self.tries.saturating_sub(1)..=self.tries;
-        tried.into_iter().all(|number| PARTS.iter().all(|part| !is_there(&self.key(part, number))))
+        let keys = tried.into_iter().flat_map(|number| PARTS.map(|part| self.key(part, number)));
+        keys.filter(|key| !self.rewards.contains(key)).all(|key| !is_there(&key))
     }
 
     fn key(&self, part: &str, number: u32) -> String {
         format!("{part}:{number}:{}", self.invitee)
     }
+}
+
+fn is_active(call: &Call<Config>, member: &str) -> bool {
+    call.member(member).is_some_and(|member| member.status == MemberStatus::Active)
 }
 
 pub(crate) fn of_inviter(inviter: &str) -> String {

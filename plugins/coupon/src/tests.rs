@@ -242,7 +242,7 @@ fn no_more_is_claimed_than_there_is() {
 #[test]
 fn a_config_says_what_it_may_cost_and_what_is_odd_in_it() {
     let bounded = unstarted(json!({"limits": {"total": 10}, "tiers": [{"at_least": 2, "offer": "small"}]}));
-    assert_eq!(bounded.check().expect("a report").max_liability, Some(10 * (500 + 500 + 5)));
+    assert_eq!(bounded.check().expect("a report").max_liability, Some(10 * (500 + 500 + 10)));
     assert_eq!(unstarted(json!({})).check().expect("a report").max_liability, None);
     let order = unstarted(json!({"qualify": {"first-order": {}}, "invitee_offer": null})).check().expect("a report");
     assert_eq!(order.warnings.len(), 2, "{:?}", order.warnings);

@@ -63,11 +63,10 @@ pub(crate) struct Stats {
 }
 
 pub(crate) fn view(call: &Call<Config>, referral: &Referral) -> ReferralView {
-    let is_waiting = referral.is_waiting(call.now());
     ReferralView {
         invitee: referral.invitee.clone(),
         inviter: referral.inviter.clone(),
-        state: if is_waiting { State::Held } else { referral.state },
+        state: if referral.is_held(call) { State::Held } else { referral.state },
         reason: referral.reason.clone(),
         bound_at: referral.bound_at,
         expires_at: referral.expires_at,
@@ -146,7 +145,7 @@ pub(crate) fn audit(call: &Call<Config>) -> Vec<String> {
         let rewarded =
             referrals.iter().filter(|referral| referral.inviter == inviter.member && referral.state == State::Rewarded);
         let counts = !is_whole || rewarded.count() == inviter.rewarded as usize;
-        if !counts || !inviter.is_sound(&call.config) {
+        if !counts || !inviter.is_sound(call) {
             broken.push(format!("R4, R5 {}", inviter.member));
         }
     }

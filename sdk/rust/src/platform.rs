@@ -169,6 +169,13 @@ pub fn payload_field(payload: &str, field: &str) -> Option<String> {
 }
 
 impl HostEvent {
+    /// The group that was joined or left, where it is that.
+    pub fn group(&self) -> Option<String> {
+        let membership =
+            [JOINED, LEFT].contains(&self.topic.as_str()).then(|| from_json::<Membership>(&self.payload))?;
+        Some(membership?.group).filter(|group| !group.is_empty())
+    }
+
     /// What was bought or returned, where it is that.
     pub fn purchase(&self) -> Option<Purchase> {
         [BOUGHT, RETURNED].contains(&self.topic.as_str()).then(|| from_json(&self.payload))?

@@ -67,7 +67,7 @@ impl Queue<'_> {
         names
     }
 
-    /// Where no timer can be set now, the next that is put in, or the settlement, sees to it.
+    /// Where no timer can be set now, because ten thousand are pending, the next head or the settlement sees to it.
     fn look<C>(self, call: &mut Call<C>, next: Option<i64>) {
         if let Some(due) = next {
             let within = call.now().saturating_add(HORIZON_MS);

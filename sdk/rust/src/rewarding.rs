@@ -2,7 +2,7 @@
 //!
 //! What waits stands in a queue by time, with one timer for its head, however many wait. Keys begin with `fg/`.
 
-use crate::{Answer, Call, Placed, Problem, Queue, Refused, Standing, Terms, refused};
+use crate::{Answer, Call, HoldState, Placed, Problem, Queue, Refused, Standing, Terms, refused};
 
 /// How long what is earned under review waits, where the organiser asks for less: 7 days.
 const REVIEW_MS: u64 = 7 * 86_400_000;
@@ -45,12 +45,17 @@ impl<C: Terms> Call<C> {
     pub fn reward_together(&mut self, gifts: &[Gift], standing: Standing) -> Answer<Rewarded> {
         let wait = self.reward_wait(standing);
         let ttl = wait.saturating_add(SPARE_MS);
-        for (at, gift) in gifts.iter().enumerate() {
+        let mut placed = Vec::new();
+        for gift in gifts {
+            let is_fresh = self.find_hold(&gift.key).is_none();
             if let Err(why) = self.set_aside(gift, ttl) {
-                for placed in &gifts[..at] {
-                    self.release(&placed.key, "not all of it could be given");
+                for key in placed {
+                    self.release(key, "not all of it could be given");
                 }
                 return Err(refused(why));
+            }
+            if is_fresh {
+                placed.push(&gift.key);
             }
         }
         if wait == 0 {
@@ -87,10 +92,15 @@ impl<C> Call<C> {
 
     fn set_aside(&mut self, gift: &Gift, ttl: u64) -> Placed {
         let Gift { key, offer, member, source } = gift;
-        match (self.hold(key, offer, member, ttl), source) {
+        let placed = match (self.hold(key, offer, member, ttl), source) {
             (Err(Refused::NeedsSource), Some(source)) => self.hold_commission(key, offer, source, member, ttl),
             (placed, _) => placed,
-        }
+        };
+        // One that was put back or taken back is not there any more.
+        placed.and_then(|hold| match hold.state {
+            HoldState::Held | HoldState::Captured => Ok(hold),
+            HoldState::Released | HoldState::Expired | HoldState::Revoked => Err(Refused::Mismatch),
+        })
     }
 
     /// Takes a reward back, wherever it is in its life. False where there is none to take back.

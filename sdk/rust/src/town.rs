@@ -248,6 +248,10 @@ impl<A: Activity> Town<A> {
         self.told_by_shop(order, &ShopNews::RefundedByShop(minor))
     }
 
+    pub fn config(&self) -> &Value {
+        &self.config
+    }
+
     /// The organiser widens the config of a running activity.
     pub fn change_config(&mut self, config: &Value) {
         self.config = config.clone();

@@ -31,6 +31,7 @@ impl Storm for Coupon {
         let flags = (any::<bool>(), any::<bool>(), any::<bool>());
         (offers, qualify, tiers, wait, flags, 0..4u32, 0..3u32, 0..3u32)
             .prop_map(|((inviter, invitee, above), qualify, tiers, wait, (new, claw, last), most, day, uses)| {
+                let above = above.filter(|_| inviter.is_some() || invitee.is_some());
                 json!({
                     "title": "x", "one_line_benefit": "y", "zone": "Asia/Shanghai", "risk": {"cluster_limit": 0},
                     "inviter_offer": inviter, "invitee_offer": invitee, "second_level_offer": above, "tiers": tiers,

@@ -1,0 +1,334 @@
+//! Ballots: cast, replaced, withdrawn or voided.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use fairground_sdk::{bounded, conflict, invalid, limit_reached, not_allowed, not_found, prelude::*, unless_exhausted};
+use sha2::{Digest, Sha256};
+
+use crate::{
+    config::{Config, Electorate, Method, Period, Secrecy},
+    edition::{Edition, must_be_open},
+    options,
+};
+
+/// Tallies that one call changes to take ballots out: it may write 500 times.
+const TALLIES_AT_ONCE: u32 = 400;
+
+/// Weight of a vote whose tier has none of its own, in basis points.
+const WHOLE_BPS: u32 = 10_000;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum State {
+    Cast,
+    Withdrawn,
+    Voided,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Ballot {
+    pub member: String,
+    /// Option → points.
+    pub points: BTreeMap<String, u32>,
+    pub weight_bps: u32,
+    pub at: i64,
+    pub receipt: String,
+    pub state: State,
+}
+
+/// How a member has voted in a round.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+struct Voter {
+    day: Day,
+    today: u32,
+    /// Ballots that count.
+    live: u32,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct VoteInput {
+    /// # Choices 選擇
+    /// Ids of options; with ranks, the best first. 選項編號；排名投票時最佳者在前。
+    #[serde(default)]
+    #[schemars(length(max = 500), inner(length(min = 1, max = 40)))]
+    choices: Vec<String>,
+    /// # Scores 評分
+    /// Option and points, where options get points. 評分投票時各選項的分數。
+    #[serde(default)]
+    scores: BTreeMap<String, u32>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct VoidInput {
+    /// # Member 成員
+    /// Whose ballots of this round do not count. 此成員本輪選票作廢。
+    #[schemars(length(min = 1, max = 128))]
+    pub member: String,
+    /// # Reason 原因
+    /// For people. 供人閱讀。
+    #[schemars(length(min = 1, max = 200))]
+    pub reason: String,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Receipt {
+    edition: u32,
+    round: u32,
+    /// The hash under which `vote.voted` told of this ballot: SHA-256 of the nonce and the points.
+    receipt: String,
+    /// What the hash was made with.
+    nonce: String,
+    /// Whether the voter's reward is given or set aside.
+    is_rewarded: bool,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Voided {
+    voided: u32,
+    /// False where there are more: ask again.
+    is_all: bool,
+}
+
+/// What `vote.voted` tells; who and what only where that is open.
+#[derive(Serialize)]
+struct Told<'a> {
+    weight_bps: u32,
+    member: Option<&'a str>,
+    points: Option<&'a BTreeMap<String, u32>>,
+}
+
+pub(crate) fn vote(call: &mut Call<Config>, input: VoteInput) -> Answer<Receipt> {
+    let edition = must_be_open(call)?;
+    let member = call.actor.clone();
+    let points = points_of(call, &edition, input)?;
+    let slot = take_slot(call, &edition, &member)?;
+    let key = ballot_key(&edition, &member, &slot);
+    let before = call.load::<Ballot>(&key);
+    // What an operator has voided is not cast again.
+    if before.as_ref().is_some_and(|before| before.state == State::Voided || !call.config.revote) {
+        return Err(conflict("vote.already-voted", "You have voted."));
+    }
+    must_be_elector(call, &edition, &member)?;
+    let standing = if before.is_some() { call.admit(None, "vote.vote")? } else { call.take_part(None, "vote.vote")? };
+    let nonce = format!("{:016x}", call.draw("receipt", 0, u64::MAX - 1));
+    let receipt = receipt(&nonce, &points);
+    let weight_bps = weight(call, &member);
+    let at = call.now();
+    let ballot = Ballot { member, points, weight_bps, at, receipt: receipt.clone(), state: State::Cast };
+    recount(call, &edition, before.as_ref(), Some(&ballot));
+    call.save(&key, &ballot);
+    let is_open = call.config.secrecy == Secrecy::Open;
+    let told = Told {
+        weight_bps,
+        member: is_open.then_some(ballot.member.as_str()),
+        points: is_open.then_some(&ballot.points),
+    };
+    call.emit("vote.voted", &receipt, &told);
+    let is_rewarded = match call.config.voter_offer.clone() {
+        Some(offer) => {
+            let key = format!("voter:{}:{}", edition.number, ballot.member);
+            unless_exhausted(call.reward(&key, &offer, &ballot.member, standing))?.is_some()
+        }
+        None => false,
+    };
+    Ok(Receipt { edition: edition.number, round: edition.round, receipt, nonce, is_rewarded })
+}
+
+/// Points by option, as the method says; or what is wrong with the choices.
+fn points_of(call: &Call<Config>, edition: &Edition, input: VoteInput) -> Answer<BTreeMap<String, u32>> {
+    let VoteInput { choices, scores } = input;
+    let config = &call.config;
+    let count = |many: usize| {
+        let most = config.max_choices();
+        let least = config.min_choices.min(if edition.run_off.is_empty() { u32::MAX } else { 1 });
+        if (least as usize..=most).contains(&many) {
+            return Ok(());
+        }
+        Err(invalid("vote.choice-count", "So many choices make no ballot.").with("least", least).with("most", most))
+    };
+    let points = match config.method {
+        Method::Score { max } => {
+            if !choices.is_empty() || scores.values().any(|score| *score > max) {
+                return Err(invalid("vote.choice-count", "Give points to options.").with("most_points", max));
+            }
+            count(scores.len())?;
+            scores
+        }
+        _ if !scores.is_empty() => return Err(invalid("vote.choice-count", "Name options; they get no points here.")),
+        method => {
+            count(choices.len())?;
+            let distinct: BTreeSet<&String> = choices.iter().collect();
+            if distinct.len() < choices.len() {
+                return Err(invalid("vote.choice-count", "Each option once."));
+            }
+            let ranks = if let Method::Borda { ranks } = method { ranks } else { 1 };
+            let is_ranked = matches!(method, Method::Borda { .. });
+            let points = |place: u32| if is_ranked { ranks - place } else { 1 };
+            choices.into_iter().zip(0..).map(|(option, place)| (option, points(place))).collect()
+        }
+    };
+    match points.keys().find(|option| !options::is_choice(call, edition, option)) {
+        Some(unknown) => Err(not_found("vote.unknown-option", "There is no such option.").with("option", unknown)),
+        None => Ok(points),
+    }
+}
+
+fn must_be_elector(call: &Call<Config>, edition: &Edition, member: &str) -> Answer<()> {
+    if call.config.electorate == Electorate::AtVote {
+        return Ok(());
+    }
+    let was_there = call.member(member).is_some_and(|member| member.registered_at < edition.opened_at);
+    if was_there { Ok(()) } else { Err(not_allowed("vote.not-in-electorate", "You came after the vote had opened.")) }
+}
+
+fn weight(call: &Call<Config>, member: &str) -> u32 {
+    if call.config.weights.is_empty() {
+        return WHOLE_BPS;
+    }
+    let tier = call.member(member).map(|member| member.tier).unwrap_or_default();
+    call.config.weights.get(&tier).map_or(WHOLE_BPS, |weight| weight.0)
+}
+
+/// Where the ballot lies: the only one of its period, or one of today's.
+fn take_slot(call: &mut Call<Config>, edition: &Edition, member: &str) -> Answer<String> {
+    let Period::Daily { votes } = call.config.period else { return Ok("once".into()) };
+    let day = call.today();
+    let key = voter_key(edition, member);
+    let voter = call.load::<Voter>(&key).unwrap_or(Voter { day, today: 0, live: 0 });
+    let today = if voter.day == day { voter.today } else { 0 };
+    if today >= votes {
+        return Err(limit_reached("vote.daily-limit", "You have voted enough for today."));
+    }
+    call.save(&key, &Voter { day, today: today + 1, live: voter.live });
+    Ok(format!("{day}.{today:02}"))
+}
+
+impl Ballot {
+    /// Points in basis points.
+    pub(crate) fn contribution(&self, points: u32) -> i64 {
+        i64::from(points) * i64::from(self.weight_bps)
+    }
+}
+
+/// Moves the tallies from one ballot of a member to another. An option whose score stays keeps the time at which it reached it.
+fn recount(call: &mut Call<Config>, edition: &Edition, from: Option<&Ballot>, to: Option<&Ballot>) {
+    let from = from.filter(|ballot| ballot.state == State::Cast);
+    let mut changes = BTreeMap::<&str, i64>::new();
+    for (ballot, sign) in [(from, -1), (to, 1)] {
+        for (ballot, (option, points)) in
+            ballot.into_iter().flat_map(|ballot| ballot.points.iter().map(move |it| (ballot, it)))
+        {
+            *changes.entry(option).or_default() += sign * ballot.contribution(*points);
+        }
+    }
+    let (board, now) = (edition.board(), call.now());
+    for (option, change) in changes {
+        let ranked = call.rank(&board, option);
+        if change != 0 || ranked.is_none() {
+            call.rank_put(&board, option, ranked.map_or(0, |ranked| ranked.score) + change, now);
+        }
+    }
+    match (from, to) {
+        (None, Some(to)) => count_live(call, edition, &to.member, 1),
+        (Some(from), None) => count_live(call, edition, &from.member, -1),
+        _ => {}
+    }
+}
+
+/// Whoever has a ballot that counts is a voter.
+fn count_live(call: &mut Call<Config>, edition: &Edition, member: &str, change: i32) {
+    let (key, day) = (voter_key(edition, member), call.today());
+    let voter = call.load::<Voter>(&key).unwrap_or(Voter { day, today: 0, live: 0 });
+    let live = voter.live.saturating_add_signed(change);
+    let voters = i64::from(live > 0) - i64::from(voter.live > 0);
+    call.count(&edition.voters_key(), voters, 0, i64::MAX).expect("each voter is counted once");
+    call.save(&key, &Voter { live, ..voter });
+}
+
+/// The newest ballots of a member in an edition's round.
+pub(crate) fn of_member(call: &Call<Config>, edition: &Edition, member: &str, most: u32) -> Vec<(String, Ballot)> {
+    call.scan(&ballots_of(edition, member), None, most)
+}
+
+pub(crate) fn withdraw(call: &mut Call<Config>) -> Answer<Voided> {
+    let edition = must_be_open(call)?;
+    if !call.config.revote {
+        return Err(conflict("vote.no-revote", "What is cast stays cast."));
+    }
+    let member = call.actor.clone();
+    let voided = take_out(call, &edition, &member, State::Withdrawn);
+    if voided.voided == 0 {
+        return Err(not_found("common.not-found", "You have not voted."));
+    }
+    Ok(voided)
+}
+
+/// An operator takes out what a member has cast in this round.
+pub(crate) fn void(call: &mut Call<Config>, input: &VoidInput) -> Answer<Voided> {
+    let edition = must_be_open(call)?;
+    let voided = take_out(call, &edition, &input.member, State::Voided);
+    call.emit("vote.voided", &edition.number.to_string(), &(voided.voided, &input.reason));
+    Ok(voided)
+}
+
+/// Whoever has left the community votes no longer.
+pub(crate) fn left(call: &mut Call<Config>, member: &str) {
+    if let Ok(edition) = must_be_open(call) {
+        let voided = take_out(call, &edition, member, State::Voided);
+        if !voided.is_all {
+            call.log(&format!("void what {member} has cast: there is more of it than one call takes out"));
+        }
+    }
+}
+
+fn take_out(call: &mut Call<Config>, edition: &Edition, member: &str, state: State) -> Voided {
+    // Each ballot changes as many tallies as it names.
+    let each = u32::try_from(call.config.max_choices()).expect("few options").max(8);
+    let most = TALLIES_AT_ONCE / each;
+    let mut after = None;
+    let mut voided = 0;
+    loop {
+        let page = call.scan::<Ballot>(&ballots_of(edition, member), after.as_deref(), 200);
+        let is_last = page.len() < 200;
+        after = page.last().map(|(key, _)| key.clone());
+        for (key, mut ballot) in page.into_iter().filter(|(_, ballot)| ballot.state == State::Cast) {
+            if voided == most {
+                return Voided { voided, is_all: false };
+            }
+            recount(call, edition, Some(&ballot), None);
+            ballot.state = state;
+            call.save(&key, &ballot);
+            voided += 1;
+        }
+        if is_last {
+            return Voided { voided, is_all: true };
+        }
+    }
+}
+
+fn receipt(nonce: &str, points: &BTreeMap<String, u32>) -> String {
+    let mut hash = Sha256::new();
+    hash.update(nonce);
+    for (option, points) in points {
+        hash.update(format!("\n{option} {points}"));
+    }
+    hash.finalize().iter().fold(String::with_capacity(64), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+fn ballots_of(edition: &Edition, member: &str) -> String {
+    format!("ballot/{:06}/{}/{member}/", edition.number, edition.round)
+}
+
+fn ballot_key(edition: &Edition, member: &str, slot: &str) -> String {
+    bounded(format!("{}{slot}", ballots_of(edition, member)))
+}
+
+fn voter_key(edition: &Edition, member: &str) -> String {
+    format!("voter/{}/{}/{member}", edition.number, edition.round)
+}

@@ -1,0 +1,165 @@
+//! Options: what may be chosen, set by the organiser or submitted by members.
+
+use fairground_sdk::{conflict, expired, invalid, limit_reached, not_found, prelude::*};
+
+use crate::{
+    config::{Choice, Config, OPTIONS_MAX},
+    edition::{Edition, State},
+};
+
+/// Options of one page.
+const PAGE: usize = 50;
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Submitted {
+    pub id: String,
+    pub author: String,
+    title: String,
+    body: String,
+    pub is_approved: bool,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SubmitInput {
+    /// # Title 標題
+    /// What members see. 成員看到的名稱。
+    #[schemars(length(min = 1, max = 100))]
+    title: String,
+    /// # Text 說明
+    /// More about it. 補充說明。
+    #[serde(default)]
+    #[schemars(length(max = 1_000))]
+    body: String,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ReviewInput {
+    /// # Option 選項
+    /// The id of what was submitted. 提交的選項編號。
+    #[schemars(length(min = 1, max = 40))]
+    option: String,
+    /// # Approve 通過
+    /// Whether it can be chosen. 是否可供投票。
+    ok: bool,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct OptionsInput {
+    /// # From 起始
+    /// How many to pass over. 略過幾項。
+    #[serde(default)]
+    #[schemars(range(max = 500))]
+    from: u32,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct OptionView {
+    id: String,
+    title: String,
+    body: String,
+    /// Who submitted it; none where it is the organiser's.
+    author: Option<String>,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct OptionsView {
+    options: Vec<OptionView>,
+    /// Where the next page begins; none on the last.
+    next: Option<u32>,
+}
+
+pub(crate) fn submit(call: &mut Call<Config>, input: SubmitInput) -> Answer<OptionView> {
+    let Some(rule) = call.config.submissions else {
+        return Err(conflict("vote.submission-closed", "The options are the organiser's."));
+    };
+    let is_open = Edition::current(call).is_some_and(|edition| edition.state == State::Collecting);
+    if !is_open || call.now() >= rule.open_until {
+        return Err(expired("vote.submission-closed", "Options are no longer taken."));
+    }
+    if input.title.trim().is_empty() {
+        return Err(invalid("common.invalid-input", "It needs a title."));
+    }
+    call.admit(None, "vote.submit")?.at_once()?;
+    let author = call.actor.clone();
+    if call.count(&format!("submitted/{author}"), 1, 0, rule.per_member.into()).is_err() {
+        return Err(limit_reached("common.limit-member-total", "You have submitted as many as you may."));
+    }
+    let room = i64::try_from(OPTIONS_MAX - call.config.options.len().min(OPTIONS_MAX)).expect("few options");
+    let Ok(number) = call.count("submitted", 1, 0, room) else {
+        return Err(limit_reached("common.limit-total", "There are as many options as there may be."));
+    };
+    let SubmitInput { title, body } = input;
+    let option = Submitted { id: format!("s-{number}"), author, title, body, is_approved: !rule.moderated };
+    option.save(call);
+    call.emit("vote.submitted", &option.id, &option.author);
+    Ok(option.view())
+}
+
+/// Lets an option in, or keeps it out, until the vote opens.
+pub(crate) fn review(call: &mut Call<Config>, input: &ReviewInput) -> Answer<OptionView> {
+    let is_open = Edition::current(call).is_some_and(|edition| edition.state == State::Collecting);
+    if !is_open {
+        return Err(expired("vote.submission-closed", "It is voted already: what can be chosen stays."));
+    }
+    let unknown = || not_found("vote.unknown-option", "Nobody has submitted this.");
+    let mut option = Submitted::load(call, &input.option).ok_or_else(unknown)?;
+    option.is_approved = input.ok;
+    option.save(call);
+    Ok(option.view())
+}
+
+impl Submitted {
+    pub(crate) fn load(call: &Call<Config>, id: &str) -> Option<Self> {
+        let number: u32 = id.strip_prefix("s-")?.parse().ok()?;
+        call.load(&key(number))
+    }
+
+    fn save(&self, call: &mut Call<Config>) {
+        let number = self.id.strip_prefix("s-").and_then(|number| number.parse().ok()).expect("it is made so");
+        call.save(&key(number), self);
+    }
+
+    fn view(self) -> OptionView {
+        OptionView { id: self.id, title: self.title, body: self.body, author: Some(self.author) }
+    }
+}
+
+/// Whether an option can be chosen in an edition.
+pub(crate) fn is_choice(call: &Call<Config>, edition: &Edition, id: &str) -> bool {
+    if edition.state == State::RunOff {
+        return edition.run_off.iter().any(|option| option == id);
+    }
+    call.config.options.iter().any(|option| option.id == id)
+        || Submitted::load(call, id).is_some_and(|option| option.is_approved)
+}
+
+/// What an option has on a board.
+pub(crate) fn score(call: &Call<Config>, board: &str, option: &str) -> i64 {
+    call.rank(board, option).map_or(0, |ranked| ranked.score)
+}
+
+/// Those that can be chosen, the organiser's first. A page has the options of so many numbers, approved or not.
+pub(crate) fn page(call: &Call<Config>, input: &OptionsInput) -> OptionsView {
+    let from = input.from as usize;
+    let own = call.config.options.len();
+    let submitted = usize::try_from(call.counter("submitted")).unwrap_or_default();
+    let numbers = from..(from + PAGE).min(own + submitted);
+    let next = (numbers.end < own + submitted).then(|| u32::try_from(numbers.end).expect("few options"));
+    let view = |number: usize| match call.config.options.get(number) {
+        Some(Choice { id, title, body }) => {
+            Some(OptionView { id: id.clone(), title: title.clone(), body: body.clone(), author: None })
+        }
+        None => {
+            let option = Submitted::load(call, &format!("s-{}", number - own + 1))?;
+            option.is_approved.then(|| option.view())
+        }
+    };
+    OptionsView { options: numbers.filter_map(view).collect(), next }
+}
+
+fn key(number: u32) -> String {
+    format!("option/{number:06}")
+}
