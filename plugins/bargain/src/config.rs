@@ -1,6 +1,6 @@
 //! What an organiser sets.
 
-use fairground_sdk::{Cuts, prelude::*};
+use fairground_sdk::{Cuts, HelpLimits, prelude::*};
 
 const DAY_MS: u64 = 86_400_000;
 
@@ -179,9 +179,14 @@ impl Config {
         Some(Cuts { left, count: i64::from(cuts) - i64::from(done), min: self.cut_min, max: self.cut_max })
     }
 
-    /// With as many sessions as helps per pair, one help per session is limit enough.
-    pub(crate) fn counts_pairs(&self) -> bool {
-        self.sessions_per_member > self.helps_per_pair
+    pub(crate) fn help_limits(&self) -> HelpLimits {
+        HelpLimits {
+            per_day: self.helps_per_member_day,
+            total: self.helps_per_member_total,
+            // With as many sessions as helps per pair, one help per session is limit enough.
+            per_pair: if self.sessions_per_member > self.helps_per_pair { self.helps_per_pair } else { 0 },
+            reciprocal_window_ms: 0,
+        }
     }
 
     pub(crate) fn check(&self, offers: &Offers) -> Result<Report, Vec<Issue>> {

@@ -1,6 +1,8 @@
 //! Helping: who may, and what it takes off the price.
 
-use fairground_sdk::{bounded, bps_of, conflict, limit_reached, not_allowed, prelude::*, unless_exhausted};
+use fairground_sdk::{
+    HelpLimit, Helps, bounded, bps_of, conflict, limit_reached, not_allowed, prelude::*, unless_exhausted,
+};
 
 use crate::{
     config::Config,
@@ -15,14 +17,6 @@ pub(crate) struct Help {
     pub amount: i64,
     /// UTC milliseconds.
     pub at: i64,
-}
-
-/// How often a member has helped.
-#[derive(Serialize, Deserialize)]
-struct Helper {
-    day: Day,
-    today: u32,
-    total: u32,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -54,7 +48,8 @@ pub(crate) fn help(call: &mut Call<Config>, id: &str) -> Answer<Cut> {
     let so_far = may_help(call, &session, &helper, is_new)?;
     // A cut cannot be taken back without raising the price, so there are no provisional ones.
     standing.at_once()?;
-    count_help(call, &session, &helper, so_far);
+    let limits = call.config.help_limits();
+    call.count_help(limits, &owner, so_far);
     let amount = cut(call, &mut session, &helper, is_new);
     let is_rewarded = match call.config.helper_offer.clone() {
         Some(offer) => {
@@ -81,8 +76,8 @@ fn needs_newness(config: &Config) -> bool {
     config.new_helper_only || config.new_helper_weight_bps > 10_000
 }
 
-/// How often a member who may help now has helped today and in all.
-fn may_help(call: &Call<Config>, session: &Session, helper: &str, is_new: bool) -> Answer<Helper> {
+/// How often a member who may help now will have helped.
+fn may_help(call: &Call<Config>, session: &Session, helper: &str, is_new: bool) -> Answer<Helps> {
     session.must_be_cut(call.now())?;
     if call.load::<Help>(&key(session, helper)).is_some() {
         return Err(conflict("bargain.already-helped", "You have helped here."));
@@ -91,30 +86,13 @@ fn may_help(call: &Call<Config>, session: &Session, helper: &str, is_new: bool) 
     if config.new_helper_only && !is_new {
         return Err(not_allowed("bargain.new-helper-only", "This is for new members."));
     }
-    if config.counts_pairs() && call.counter(&pair_key(session, helper)) >= i64::from(config.helps_per_pair) {
-        return Err(limit_reached("bargain.pair-limit", "You have helped this member enough."));
-    }
-    let day = call.today();
-    let so_far = match call.load::<Helper>(&helper_key(helper)) {
-        Some(so_far) if so_far.day == day => so_far,
-        Some(so_far) => Helper { day, today: 0, ..so_far },
-        None => Helper { day, today: 0, total: 0 },
-    };
-    if config.helps_per_member_total > 0 && so_far.total >= config.helps_per_member_total {
-        return Err(limit_reached("bargain.help-limit-total", "You have helped as often as you may."));
-    }
-    if config.helps_per_member_day > 0 && so_far.today >= config.helps_per_member_day {
-        return Err(limit_reached("bargain.help-limit-day", "You have helped enough for today."));
-    }
-    Ok(so_far)
-}
-
-fn count_help(call: &mut Call<Config>, session: &Session, helper: &str, so_far: Helper) {
-    let Helper { day, today, total } = so_far;
-    call.save(&helper_key(helper), &Helper { day, today: today + 1, total: total + 1 });
-    if call.config.counts_pairs() {
-        call.count(&pair_key(session, helper), 1, 0, i64::MAX).expect("the limit was checked");
-    }
+    call.may_help(config.help_limits(), &session.owner).map_err(|limit| match limit {
+        HelpLimit::Total => limit_reached("bargain.help-limit-total", "You have helped as often as you may."),
+        HelpLimit::Day => limit_reached("bargain.help-limit-day", "You have helped enough for today."),
+        HelpLimit::Pair | HelpLimit::Reciprocal => {
+            limit_reached("bargain.pair-limit", "You have helped this member enough.")
+        }
+    })
 }
 
 /// Cuts the price; at the floor the session has succeeded.
@@ -151,12 +129,4 @@ fn draw(call: &mut Call<Config>, session: &Session, low: i64, high: i64) -> i64 
 
 pub(crate) fn key(session: &Session, helper: &str) -> String {
     bounded(format!("help/{}/{helper}", session.id))
-}
-
-fn helper_key(helper: &str) -> String {
-    format!("helper/{helper}")
-}
-
-fn pair_key(session: &Session, helper: &str) -> String {
-    bounded(format!("pair/{}/{helper}", session.owner))
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use fairground_sdk::{bounded, conflict, invalid, limit_reached, not_allowed, not_found, prelude::*, unless_exhausted};
+use fairground_sdk::{Queue, conflict, invalid, limit_reached, not_allowed, not_found, prelude::*, unless_exhausted};
 use sha2::{Digest, Sha256};
 
 use crate::{
@@ -12,8 +12,14 @@ use crate::{
     options,
 };
 
-/// Tallies that one call changes to take ballots out: it may write 500 times.
-const TALLIES_AT_ONCE: u32 = 400;
+/// The only period of a vote that is not daily.
+const ONCE: &str = "once";
+
+/// Writes of one call that takes ballots out: it may write 500 times.
+const WRITES_AT_ONCE: u32 = 400;
+
+/// Members of whom more ballots are to be voided.
+pub(crate) const VOIDS: Queue<'static> = Queue("void");
 
 /// Weight of a vote whose tier has none of its own, in basis points.
 const WHOLE_BPS: u32 = 10_000;
@@ -33,7 +39,8 @@ pub(crate) struct Ballot {
     pub points: BTreeMap<String, u32>,
     pub weight_bps: u32,
     pub at: i64,
-    pub receipt: String,
+    /// None where the voter gave no nonce.
+    pub receipt: Option<String>,
     pub state: State,
 }
 
@@ -58,6 +65,10 @@ pub(crate) struct VoteInput {
     /// Option and points, where options get points. 評分投票時各選項的分數。
     #[serde(default)]
     scores: BTreeMap<String, u32>,
+    /// # Nonce 隨機碼
+    /// Anything that nobody can guess, to make a receipt of; null makes none. 他人猜不到的字串，用以產生收據；null 為不要收據。
+    #[schemars(length(min = 16, max = 64))]
+    nonce: Option<String>,
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -77,10 +88,8 @@ pub(crate) struct VoidInput {
 pub(crate) struct Receipt {
     edition: u32,
     round: u32,
-    /// The hash under which `vote.voted` told of this ballot: SHA-256 of the nonce and the points.
-    receipt: String,
-    /// What the hash was made with.
-    nonce: String,
+    /// The hash under which `vote.voted` told of this ballot: SHA-256 of the nonce and of the points, a line for each option.
+    receipt: Option<String>,
     /// Whether the voter's reward is given or set aside.
     is_rewarded: bool,
 }
@@ -88,7 +97,7 @@ pub(crate) struct Receipt {
 #[derive(Serialize, JsonSchema)]
 pub(crate) struct Voided {
     voided: u32,
-    /// False where there are more: ask again.
+    /// False where there are more: they follow.
     is_all: bool,
 }
 
@@ -100,9 +109,10 @@ struct Told<'a> {
     points: Option<&'a BTreeMap<String, u32>>,
 }
 
-pub(crate) fn vote(call: &mut Call<Config>, input: VoteInput) -> Answer<Receipt> {
+pub(crate) fn vote(call: &mut Call<Config>, mut input: VoteInput) -> Answer<Receipt> {
     let edition = must_be_open(call)?;
     let member = call.actor.clone();
+    let nonce = input.nonce.take();
     let points = points_of(call, &edition, input)?;
     let slot = take_slot(call, &edition, &member)?;
     let key = ballot_key(&edition, &member, &slot);
@@ -113,37 +123,39 @@ pub(crate) fn vote(call: &mut Call<Config>, input: VoteInput) -> Answer<Receipt>
     }
     must_be_elector(call, &edition, &member)?;
     let standing = if before.is_some() { call.admit(None, "vote.vote")? } else { call.take_part(None, "vote.vote")? };
-    let nonce = format!("{:016x}", call.draw("receipt", 0, u64::MAX - 1));
-    let receipt = receipt(&nonce, &points);
+    let receipt = nonce.map(|nonce| receipt(&nonce, &points));
     let weight_bps = weight(call, &member);
     let at = call.now();
     let ballot = Ballot { member, points, weight_bps, at, receipt: receipt.clone(), state: State::Cast };
     recount(call, &edition, before.as_ref(), Some(&ballot));
     call.save(&key, &ballot);
+    call.save(&live_key(&edition, &ballot.member, &slot), &slot);
     let is_open = call.config.secrecy == Secrecy::Open;
     let told = Told {
         weight_bps,
         member: is_open.then_some(ballot.member.as_str()),
         points: is_open.then_some(&ballot.points),
     };
-    call.emit("vote.voted", &receipt, &told);
+    let subject = receipt.clone().unwrap_or_else(|| edition.number.to_string());
+    call.emit("vote.voted", &subject, &told);
     let is_rewarded = match call.config.voter_offer.clone() {
         Some(offer) => {
-            let key = format!("voter:{}:{}", edition.number, ballot.member);
+            let key = reward_key(&edition, &ballot.member);
             unless_exhausted(call.reward(&key, &offer, &ballot.member, standing))?.is_some()
         }
         None => false,
     };
-    Ok(Receipt { edition: edition.number, round: edition.round, receipt, nonce, is_rewarded })
+    Ok(Receipt { edition: edition.number, round: edition.round, receipt, is_rewarded })
 }
 
 /// Points by option, as the method says; or what is wrong with the choices.
 fn points_of(call: &Call<Config>, edition: &Edition, input: VoteInput) -> Answer<BTreeMap<String, u32>> {
-    let VoteInput { choices, scores } = input;
+    let VoteInput { choices, scores, .. } = input;
     let config = &call.config;
     let count = |many: usize| {
         let most = config.max_choices();
-        let least = config.min_choices.min(if edition.run_off.is_empty() { u32::MAX } else { 1 });
+        let there_are = u32::try_from(options::count(call, edition)).unwrap_or(u32::MAX);
+        let least = config.min_choices.min(if edition.run_off.is_empty() { there_are } else { 1 });
         if (least as usize..=most).contains(&many) {
             return Ok(());
         }
@@ -194,7 +206,7 @@ fn weight(call: &Call<Config>, member: &str) -> u32 {
 
 /// Where the ballot lies: the only one of its period, or one of today's.
 fn take_slot(call: &mut Call<Config>, edition: &Edition, member: &str) -> Answer<String> {
-    let Period::Daily { votes } = call.config.period else { return Ok("once".into()) };
+    let Period::Daily { votes } = call.config.period else { return Ok(ONCE.into()) };
     let day = call.today();
     let key = voter_key(edition, member);
     let voter = call.load::<Voter>(&key).unwrap_or(Voter { day, today: 0, live: 0 });
@@ -248,9 +260,17 @@ fn count_live(call: &mut Call<Config>, edition: &Edition, member: &str, change: 
     call.save(&key, &Voter { live, ..voter });
 }
 
-/// The newest ballots of a member in an edition's round.
-pub(crate) fn of_member(call: &Call<Config>, edition: &Edition, member: &str, most: u32) -> Vec<(String, Ballot)> {
-    call.scan(&ballots_of(edition, member), None, most)
+/// Ballots of a member in an edition's round, by period, after one of them.
+pub(crate) fn of_member(
+    call: &Call<Config>,
+    edition: &Edition,
+    member: &str,
+    (after, most): (Option<&str>, u32),
+) -> Vec<(String, Ballot)> {
+    let prefix = ballots_of(edition, member);
+    let after = after.map(|slot| format!("{prefix}{slot}"));
+    let rows = call.scan::<Ballot>(&prefix, after.as_deref(), most).into_iter();
+    rows.map(|(key, ballot)| (key.strip_prefix(&prefix).unwrap_or_default().to_owned(), ballot)).collect()
 }
 
 pub(crate) fn withdraw(call: &mut Call<Config>) -> Answer<Voided> {
@@ -269,7 +289,7 @@ pub(crate) fn withdraw(call: &mut Call<Config>) -> Answer<Voided> {
 /// An operator takes out what a member has cast in this round.
 pub(crate) fn void(call: &mut Call<Config>, input: &VoidInput) -> Answer<Voided> {
     let edition = must_be_open(call)?;
-    let voided = take_out(call, &edition, &input.member, State::Voided);
+    let voided = void_all(call, &edition, &input.member);
     call.emit("vote.voided", &edition.number.to_string(), &(voided.voided, &input.reason));
     Ok(voided)
 }
@@ -277,36 +297,49 @@ pub(crate) fn void(call: &mut Call<Config>, input: &VoidInput) -> Answer<Voided>
 /// Whoever has left the community votes no longer.
 pub(crate) fn left(call: &mut Call<Config>, member: &str) {
     if let Ok(edition) = must_be_open(call) {
-        let voided = take_out(call, &edition, member, State::Voided);
-        if !voided.is_all {
-            call.log(&format!("void what {member} has cast: there is more of it than one call takes out"));
-        }
+        void_all(call, &edition, member);
     }
 }
 
+/// Goes on where one call was not enough.
+pub(crate) fn void_more(call: &mut Call<Config>) {
+    for member in VOIDS.take(call, 1) {
+        left(call, &member);
+    }
+}
+
+fn void_all(call: &mut Call<Config>, edition: &Edition, member: &str) -> Voided {
+    let voided = take_out(call, edition, member, State::Voided);
+    if !voided.is_all {
+        let now = call.now();
+        VOIDS.put(call, now, member);
+    }
+    // Who had withdrawn it does not cast it again either.
+    let key = ballot_key(edition, member, ONCE);
+    if let Some(ballot) = call.find::<Ballot>(&key) {
+        call.save(&key, &Ballot { state: State::Voided, ..ballot });
+    }
+    call.take_back(&reward_key(edition, member), "the ballot is void");
+    voided
+}
+
 fn take_out(call: &mut Call<Config>, edition: &Edition, member: &str, state: State) -> Voided {
-    // Each ballot changes as many tallies as it names.
-    let each = u32::try_from(call.config.max_choices()).expect("few options").max(8);
-    let most = TALLIES_AT_ONCE / each;
-    let mut after = None;
+    // Each ballot changes as many tallies as it names, and some records of its own.
+    let each = u32::try_from(call.config.max_choices()).expect("few options") + 5;
+    let most = (WRITES_AT_ONCE / each).min(100);
+    let slots = call.scan::<String>(&live_of(edition, member), None, most + 1);
+    let is_all = slots.len() <= most as usize;
     let mut voided = 0;
-    loop {
-        let page = call.scan::<Ballot>(&ballots_of(edition, member), after.as_deref(), 200);
-        let is_last = page.len() < 200;
-        after = page.last().map(|(key, _)| key.clone());
-        for (key, mut ballot) in page.into_iter().filter(|(_, ballot)| ballot.state == State::Cast) {
-            if voided == most {
-                return Voided { voided, is_all: false };
-            }
+    for (live, slot) in slots.into_iter().take(most as usize) {
+        call.delete(&live);
+        let key = ballot_key(edition, member, &slot);
+        if let Some(ballot) = call.load::<Ballot>(&key) {
             recount(call, edition, Some(&ballot), None);
-            ballot.state = state;
-            call.save(&key, &ballot);
+            call.save(&key, &Ballot { state, ..ballot });
             voided += 1;
         }
-        if is_last {
-            return Voided { voided, is_all: true };
-        }
     }
+    Voided { voided, is_all }
 }
 
 fn receipt(nonce: &str, points: &BTreeMap<String, u32>) -> String {
@@ -326,9 +359,22 @@ fn ballots_of(edition: &Edition, member: &str) -> String {
 }
 
 fn ballot_key(edition: &Edition, member: &str, slot: &str) -> String {
-    bounded(format!("{}{slot}", ballots_of(edition, member)))
+    format!("{}{slot}", ballots_of(edition, member))
 }
 
 fn voter_key(edition: &Edition, member: &str) -> String {
     format!("voter/{}/{}/{member}", edition.number, edition.round)
+}
+
+fn live_of(edition: &Edition, member: &str) -> String {
+    format!("live/{}/{}/{member}/", edition.number, edition.round)
+}
+
+/// There is one for each ballot that counts.
+fn live_key(edition: &Edition, member: &str, slot: &str) -> String {
+    format!("{}{slot}", live_of(edition, member))
+}
+
+fn reward_key(edition: &Edition, member: &str) -> String {
+    format!("voter:{}:{member}", edition.number)
 }

@@ -272,6 +272,10 @@ impl Config {
             expect(is_free, &format!("/options/{at}/id"), "Ids that begin with s- are those of submissions.");
         }
         expect(self.min_choices as usize <= self.max_choices(), "/min_choices", "No more than the method allows.");
+        let is_there = !is_enough || self.submissions.is_some() || self.min_choices as usize <= self.options.len();
+        expect(is_there, "/min_choices", "No more than there are options.");
+        let is_first = !(self.tie == Tie::Earliest && self.revote);
+        expect(is_first, "/tie", "Who was first could be turned round by changing ballots: no revote.");
         let offers_named = [("/voter_offer", &self.voter_offer), ("/winner_offer", &self.winner_offer)];
         for (pointer, offer) in offers_named {
             let is_known = offer.as_ref().is_none_or(|offer| offers.contains_key(offer));

@@ -1,6 +1,6 @@
 //! Editions: one vote, from its opening to the day it is declared.
 
-use fairground_sdk::{Standing, conflict, prelude::*, unless_exhausted};
+use fairground_sdk::{Standing, conflict, prelude::*};
 
 use crate::{
     config::{Config, Tie},
@@ -12,6 +12,9 @@ pub(crate) const OPEN: &str = "open";
 pub(crate) const CLOSE: &str = "close";
 /// When another edition opens.
 pub(crate) const NEXT: &str = "next";
+
+/// The instant of an edition that waits for the one before.
+const WAITING: &str = "waiting";
 
 /// When more winners are to be rewarded.
 pub(crate) const REWARD: &str = "reward";
@@ -59,6 +62,9 @@ pub(crate) struct Edition {
 struct Told<'a> {
     edition: u32,
     closes_at: i64,
+    /// The first hundred of those that stand in a run-off.
+    run_off: &'a [String],
+    /// The first hundred.
     winners: &'a [String],
     has_quorum: bool,
     is_accepted: Option<bool>,
@@ -178,21 +184,29 @@ impl Edition {
             plan(call, REWARD, now);
         }
         self.save(call);
+        // The next one waited for this.
+        if let Some(due) = call.load::<i64>(WAITING) {
+            call.delete(WAITING);
+            Self::begin(call, due);
+        }
     }
 
     /// Rewards some of those who submitted what has won; true where all are.
-    fn reward_some(&mut self, call: &mut Call<Config>) -> Answer<bool> {
+    fn reward_some(&mut self, call: &mut Call<Config>) -> bool {
         let Some(offer) = call.config.winner_offer.clone().filter(|_| self.state == State::Declared) else {
-            return Ok(true);
+            return true;
         };
         for option in self.winners.iter().skip(self.rewarded).take(REWARDED_AT_ONCE) {
             let Some(submitted) = options::Submitted::load(call, option) else { continue };
             let standing = Standing { is_under_review: false };
-            unless_exhausted(call.reward(&format!("winner:{option}"), &offer, &submitted.author, standing))?;
+            // One who cannot be rewarded keeps no other from it.
+            if let Err(problem) = call.reward(&format!("winner:{option}"), &offer, &submitted.author, standing) {
+                call.log(&format!("{option} is not rewarded: {}", problem.code));
+            }
         }
         self.rewarded = (self.rewarded + REWARDED_AT_ONCE).min(self.winners.len());
         self.save(call);
-        Ok(self.rewarded == self.winners.len())
+        self.rewarded == self.winners.len()
     }
 
     /// Options that have the most of its round, the earliest first; where nobody voted in a run-off, those it was between.
@@ -215,6 +229,7 @@ impl Edition {
         let told = Told {
             edition: self.number,
             closes_at: self.closes_at,
+            run_off: &self.run_off[..self.run_off.len().min(100)],
             winners: &self.winners[..self.winners.len().min(100)],
             has_quorum: self.has_quorum,
             is_accepted: self.is_accepted,
@@ -295,31 +310,35 @@ pub(crate) fn on_deadline(call: &mut Call<Config>, timer: &str) {
     }
 }
 
-/// Another edition opens; the last one is over by then.
+/// Another edition opens; where the last one is late, as soon as that is over.
 pub(crate) fn on_next(call: &mut Call<Config>, due: i64) {
-    if let Some(mut before) = Edition::current(call) {
+    if let Some(before) = Edition::current(call) {
         if due <= before.due {
             return;
         }
-        before.close(call, true);
+        if before.state != State::Declared {
+            call.save(WAITING, &due);
+            return;
+        }
     }
     Edition::begin(call, due);
 }
 
 /// More winners are rewarded; true where all are.
-pub(crate) fn reward(call: &mut Call<Config>) -> Answer<bool> {
-    let Some(mut edition) = Edition::current(call) else { return Ok(true) };
-    let is_over = edition.reward_some(call)?;
+pub(crate) fn reward(call: &mut Call<Config>) -> bool {
+    let Some(mut edition) = Edition::current(call) else { return true };
+    let is_over = edition.reward_some(call);
     if !is_over {
         let now = call.now();
         plan(call, REWARD, now);
     }
-    Ok(is_over)
+    is_over
 }
 
 /// The activity is over: what is open is closed, and what was collected is not voted any more.
 pub(crate) fn end(call: &mut Call<Config>) {
     call.cancel_timer(NEXT);
+    call.delete(WAITING);
     let Some(mut edition) = Edition::current(call) else { return };
     if edition.state == State::Collecting {
         edition.declare(call, Vec::new());

@@ -8,7 +8,7 @@ mod options;
 mod tests;
 mod views;
 
-use fairground_sdk::{Block, HostEvent, Nothing, platform, prelude::*};
+use fairground_sdk::{Block, HostEvent, Nothing, expired, platform, prelude::*};
 
 use config::Config;
 use edition::{Edition, NEXT, REWARD};
@@ -37,9 +37,11 @@ impl Activity for Vote {
             .query("options", "What there is to choose 選項", |call, input: options::OptionsInput| {
                 Ok(options::page(call, &input))
             })
-            .query("my-ballot", "Your ballots 我的選票", |call, _: Nothing| views::my_ballot(call))
+            .query("my-ballot", "Your ballots 我的選票", |call, input: views::MineInput| {
+                views::my_ballot(call, &input)
+            })
             .query("results", "The results 結果", |call, input: views::ResultsInput| views::results(call, &input))
-            .query("proof", "Your receipts 投票收據", |call, _: Nothing| views::proof(call))
+            .query("proof", "Your receipts 投票收據", |call, input: views::MineInput| views::proof(call, &input))
             .emits(&[
                 "vote.opened",
                 "vote.submitted",
@@ -73,6 +75,10 @@ impl Activity for Vote {
             Some(rule) => drop(call.set_timer_every(NEXT, &rule.weekdays, rule.at_minute, &call.config.zone.clone())),
             None => {
                 let now = call.now();
+                let collects_until = call.config.submissions.map_or(now, |submissions| submissions.open_until);
+                if call.ends_at.is_some_and(|end| collects_until >= end) {
+                    return Err(expired("common.ended", "It would end before it opens: see submissions.open_until."));
+                }
                 Edition::begin(call, now);
             }
         }
@@ -82,7 +88,8 @@ impl Activity for Vote {
     fn on_timer(call: &mut Call<Config>, key: &str, due: i64, _: &str) -> Answer<()> {
         match key {
             NEXT => edition::on_next(call, due),
-            REWARD => drop(edition::reward(call)?),
+            REWARD => drop(edition::reward(call)),
+            _ if ballot::VOIDS.rings(key) => ballot::void_more(call),
             _ => edition::on_deadline(call, key),
         }
         Ok(())
@@ -95,7 +102,7 @@ impl Activity for Vote {
 
     fn settle(call: &mut Call<Config>, _: u32) -> Answer<bool> {
         edition::end(call);
-        edition::reward(call)
+        Ok(edition::reward(call))
     }
 
     fn page(call: &mut Call<Config>, _: Option<&str>) -> Answer<Vec<Block>> {

@@ -17,6 +17,26 @@ pub(crate) struct Submitted {
     title: String,
     body: String,
     pub is_approved: bool,
+    is_rejected: bool,
+}
+
+/// Options that are not rejected.
+const ROOM: &str = "room";
+
+fn take_room(call: &mut Call<Config>) -> Answer<()> {
+    let room = i64::try_from(OPTIONS_MAX.saturating_sub(call.config.options.len())).expect("few options");
+    match call.count(ROOM, 1, 0, room) {
+        Ok(_) => Ok(()),
+        Err(_) => Err(limit_reached("common.limit-total", "There are as many options as there may be.")),
+    }
+}
+
+/// How many can be chosen in an edition, or more where some are not approved.
+pub(crate) fn count(call: &Call<Config>, edition: &Edition) -> usize {
+    if edition.state == State::RunOff {
+        return edition.run_off.len();
+    }
+    call.config.options.len() + usize::try_from(call.counter(ROOM)).unwrap_or_default()
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -79,22 +99,22 @@ pub(crate) fn submit(call: &mut Call<Config>, input: SubmitInput) -> Answer<Opti
     if !is_open || call.now() >= rule.open_until {
         return Err(expired("vote.submission-closed", "Options are no longer taken."));
     }
-    if input.title.trim().is_empty() {
-        return Err(invalid("common.invalid-input", "It needs a title."));
+    let is_text = |text: &str| !text.chars().any(|letter| letter.is_control() && letter != '\n');
+    if input.title.trim().is_empty() || !is_text(&input.title) || !is_text(&input.body) {
+        return Err(invalid("common.invalid-input", "It needs a title, and no characters that cannot be seen."));
     }
     call.admit(None, "vote.submit")?.at_once()?;
     let author = call.actor.clone();
     if call.count(&format!("submitted/{author}"), 1, 0, rule.per_member.into()).is_err() {
         return Err(limit_reached("common.limit-member-total", "You have submitted as many as you may."));
     }
-    let room = i64::try_from(OPTIONS_MAX - call.config.options.len().min(OPTIONS_MAX)).expect("few options");
-    let Ok(number) = call.count("submitted", 1, 0, room) else {
-        return Err(limit_reached("common.limit-total", "There are as many options as there may be."));
-    };
+    take_room(call)?;
+    let number = call.count("submitted", 1, 0, i64::MAX).expect("fewer than members submit");
     let SubmitInput { title, body } = input;
-    let option = Submitted { id: format!("s-{number}"), author, title, body, is_approved: !rule.moderated };
+    let option =
+        Submitted { id: format!("s-{number}"), author, title, body, is_approved: !rule.moderated, is_rejected: false };
     option.save(call);
-    call.emit("vote.submitted", &option.id, &option.author);
+    call.emit("vote.submitted", &option.id, &option);
     Ok(option.view())
 }
 
@@ -106,7 +126,13 @@ pub(crate) fn review(call: &mut Call<Config>, input: &ReviewInput) -> Answer<Opt
     }
     let unknown = || not_found("vote.unknown-option", "Nobody has submitted this.");
     let mut option = Submitted::load(call, &input.option).ok_or_else(unknown)?;
-    option.is_approved = input.ok;
+    // What is kept out makes room for another.
+    match (option.is_rejected, input.ok) {
+        (true, true) => take_room(call)?,
+        (false, false) => drop(call.count(ROOM, -1, 0, i64::MAX)),
+        _ => {}
+    }
+    (option.is_approved, option.is_rejected) = (input.ok, !input.ok);
     option.save(call);
     Ok(option.view())
 }
@@ -114,7 +140,8 @@ pub(crate) fn review(call: &mut Call<Config>, input: &ReviewInput) -> Answer<Opt
 impl Submitted {
     pub(crate) fn load(call: &Call<Config>, id: &str) -> Option<Self> {
         let number: u32 = id.strip_prefix("s-")?.parse().ok()?;
-        call.load(&key(number))
+        // Nothing but the id itself names it: `s-01` is no other name.
+        call.load::<Self>(&key(number)).filter(|option| option.id == id)
     }
 
     fn save(&self, call: &mut Call<Config>) {
@@ -141,7 +168,7 @@ pub(crate) fn score(call: &Call<Config>, board: &str, option: &str) -> i64 {
     call.rank(board, option).map_or(0, |ranked| ranked.score)
 }
 
-/// Those that can be chosen, the organiser's first. A page has the options of so many numbers, approved or not.
+/// Those that can be chosen now, the organiser's first. A page has the options of so many numbers, approved or not.
 pub(crate) fn page(call: &Call<Config>, input: &OptionsInput) -> OptionsView {
     let from = input.from as usize;
     let own = call.config.options.len();
@@ -157,7 +184,9 @@ pub(crate) fn page(call: &Call<Config>, input: &OptionsInput) -> OptionsView {
             option.is_approved.then(|| option.view())
         }
     };
-    OptionsView { options: numbers.filter_map(view).collect(), next }
+    let run_off = Edition::current(call).filter(|edition| edition.state == State::RunOff);
+    let is_in = |view: &OptionView| run_off.as_ref().is_none_or(|edition| edition.run_off.contains(&view.id));
+    OptionsView { options: numbers.filter_map(view).filter(is_in).collect(), next }
 }
 
 fn key(number: u32) -> String {

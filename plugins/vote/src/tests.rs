@@ -130,7 +130,12 @@ fn what_is_voided_counts_nothing_and_is_not_cast_again() {
     choose(&mut town, "ann", &["a"]);
     choose(&mut town, "bob", &["b"]);
     town.operate("ops-void", json!({"member": "ann", "reason": "bought"})).expect("voided");
-    assert_eq!(choose(&mut town, "ann", &["a"]), "vote.already-voted");
+    choose(&mut town, "cat", &["c"]);
+    town.act("cat", "withdraw-vote", json!({})).expect("withdrawn");
+    town.operate("ops-void", json!({"member": "cat", "reason": "bought"})).expect("voided");
+    for member in ["ann", "cat"] {
+        assert_eq!(choose(&mut town, member, &["a"]), "vote.already-voted");
+    }
     let at = town.now();
     let closed =
         HostEvent { id: "e".into(), topic: "member.closed".into(), subject: "bob".into(), payload: "null".into(), at };
@@ -151,6 +156,30 @@ fn daily_votes_are_so_many_a_day() {
     assert_eq!(results(&mut town)["voters"], 1, "she is one voter");
     town.operate("ops-void", json!({"member": "ann", "reason": "x"})).expect("voided");
     assert_eq!(results(&mut town)["voters"], 0);
+}
+
+#[test]
+fn all_that_a_member_has_cast_is_voided_however_much() {
+    let period = json!({"daily": {"votes": 20}});
+    let mut town =
+        town(json!({"period": period, "method": {"approval": {"max": 8}}, "duration_ms": 9 * DAY, "secrecy": "open"}));
+    for _ in 0..5 {
+        for _ in 0..20 {
+            assert_eq!(choose(&mut town, "ann", &["a", "b"]), "");
+        }
+        town.pass(DAY);
+    }
+    let mine: Value = town.ask("ann", "my-ballot", json!({})).expect("ballots");
+    let next: Value = town.ask("ann", "my-ballot", json!({"after": mine["after"]})).expect("ballots");
+    assert_eq!(
+        (mine["ballots"].as_array().map(Vec::len), next["ballots"].as_array().map(Vec::len)),
+        (Some(50), Some(50))
+    );
+    let voided = town.operate("ops-void", json!({"member": "ann", "reason": "x"})).expect("voided");
+    assert_eq!(voided["is_all"], false);
+    town.pass(1);
+    let none = vec![("a".to_owned(), 0), ("b".to_owned(), 0)];
+    assert_eq!((tallies(&mut town), results(&mut town)["voters"].clone()), (none, json!(0)));
 }
 
 #[test]
@@ -182,13 +211,17 @@ fn a_run_off_decides_between_those_that_had_the_most() {
         choose(&mut town, member, &[option]);
     }
     town.pass(HOUR);
-    assert_eq!(results(&mut town)["state"], "run-off");
+    assert_eq!((&results(&mut town)["state"], &results(&mut town)["run_off"]), (&json!("run-off"), &json!(["a", "b"])));
+    let options: Value = town.ask("ann", "options", json!({})).expect("options");
+    assert_eq!(options["options"].as_array().map(Vec::len), Some(2));
     assert_eq!(choose(&mut town, "eve", &["c"]), "vote.unknown-option", "it is out");
     for (member, option) in [("ann", "a"), ("cat", "b"), ("eve", "b")] {
         assert_eq!(choose(&mut town, member, &[option]), "");
     }
     town.pass(HOUR);
     assert_eq!((winners(&mut town), results(&mut town)["round"].clone()), (vec!["b".to_owned()], json!(2)));
+    let first: Value = town.ask("ann", "results", json!({"round": 1})).expect("results");
+    assert_eq!((&first["voters"], &first["tallies"][2]["score"]), (&json!(5), &json!(10_000)));
 }
 
 #[test]
@@ -237,7 +270,9 @@ fn members_submit_what_is_voted_and_the_winner_is_rewarded() {
     assert_eq!(submit(&mut town, "dan").expect_err("too late").code, "vote.submission-closed");
     let options: Value = town.ask("cat", "options", json!({})).expect("options");
     assert_eq!(options["options"].as_array().map(Vec::len), Some(1), "what was not approved is not shown");
-    assert_eq!(choose(&mut town, "cat", &["s-2"]), "vote.unknown-option");
+    for unknown in ["s-2", "s-01", "s-+1"] {
+        assert_eq!(choose(&mut town, "cat", &[unknown]), "vote.unknown-option");
+    }
     assert_eq!(choose(&mut town, "cat", &["s-1"]), "");
     town.pass(HOUR + 1);
     assert_eq!(town.rewards_of("ann"), ["prize"]);
@@ -247,8 +282,8 @@ fn members_submit_what_is_voted_and_the_winner_is_rewarded() {
 #[test]
 fn an_anonymous_ballot_is_known_by_its_receipt_alone() {
     let mut town = town(json!({"secrecy": "anonymous"}));
-    let cast = town.act("ann", "vote", json!({"choices": ["b"]})).expect("cast");
-    let hash = Sha256::digest(format!("{}\nb 1", cast["nonce"].as_str().expect("a nonce")));
+    let cast = town.act("ann", "vote", json!({"choices": ["b"], "nonce": "what nobody knows"})).expect("cast");
+    let hash = Sha256::digest("what nobody knows\nb 1");
     let hash: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
     assert_eq!(cast["receipt"], hash.as_str());
     assert_eq!(town.events().last(), Some(&("vote.voted".into(), hash.clone())));
@@ -274,6 +309,9 @@ fn a_config_that_cannot_be_is_refused() {
     };
     assert_eq!(pointers(json!({"options": []})), ["/options"]);
     assert_eq!(pointers(json!({"min_choices": 2})), ["/min_choices"]);
+    let many = json!({"method": {"approval": {"max": 9}}, "min_choices": 4});
+    assert_eq!(pointers(many), ["/min_choices"]);
+    assert_eq!(pointers(json!({"tie": "earliest", "revote": true})), ["/tie"]);
     assert_eq!(pointers(json!({"voter_offer": "moon"})), ["/voter_offer"]);
     assert_eq!(pointers(json!({"winner_offer": "prize"})), ["/winner_offer"]);
     assert_eq!(pointers(json!({"period": {"daily": {"votes": 1}}, "revote": true})), ["/revote"]);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use fairground_sdk::{Block, Page, conflict, not_found, prelude::*};
+use fairground_sdk::{Block, Page, not_found, prelude::*};
 
 use crate::{
     ballot::{self, Ballot},
@@ -10,7 +10,7 @@ use crate::{
     edition::{Edition, State},
 };
 
-/// Ballots of one member that are shown: the first of this round.
+/// Ballots of a page.
 const SHOWN: u32 = 50;
 
 /// What one audit recomputes.
@@ -23,6 +23,27 @@ pub(crate) struct ResultsInput {
     /// Its number; null is the newest. 期數；null 為最新一期。
     #[schemars(range(min = 1, max = 999_999))]
     edition: Option<u32>,
+    /// # Round 輪次
+    /// Null is the last. null 為最後一輪。
+    #[schemars(range(min = 1, max = 2))]
+    round: Option<u32>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct MineInput {
+    /// # Edition 期數
+    /// Its number; null is the newest. 期數；null 為最新一期。
+    #[schemars(range(min = 1, max = 999_999))]
+    edition: Option<u32>,
+    /// # Round 輪次
+    /// Null is the last. null 為最後一輪。
+    #[schemars(range(min = 1, max = 2))]
+    round: Option<u32>,
+    /// # After 之後
+    /// The last period of the page before; null begins. 前一頁最後一期；null 為從頭。
+    #[schemars(length(max = 20), regex(pattern = "^[a-z0-9.-]*$"))]
+    after: Option<String>,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -38,6 +59,8 @@ pub(crate) struct Results {
     state: State,
     /// 1, or 2 in a run-off.
     round: u32,
+    /// What may be chosen in a run-off.
+    run_off: Vec<String>,
     /// UTC milliseconds.
     closes_at: i64,
     /// The best first; none while it is hidden.
@@ -55,7 +78,7 @@ pub(crate) struct BallotView {
     /// Option and points; none where it is anonymous.
     points: Option<BTreeMap<String, u32>>,
     weight_bps: u32,
-    receipt: String,
+    receipt: Option<String>,
     state: ballot::State,
     /// UTC milliseconds.
     at: i64,
@@ -64,20 +87,31 @@ pub(crate) struct BallotView {
 #[derive(Serialize, JsonSchema)]
 pub(crate) struct Mine {
     ballots: Vec<BallotView>,
+    /// For the next page; none on the last.
+    after: Option<String>,
 }
 
 #[derive(Serialize, JsonSchema)]
 pub(crate) struct Proof {
     /// Those of the viewer that count.
     receipts: Vec<String>,
+    /// For the next page; none on the last.
+    after: Option<String>,
 }
 
-pub(crate) fn results(call: &Call<Config>, input: &ResultsInput) -> Answer<Results> {
-    let edition = match input.edition {
+/// An edition as of one of its rounds.
+fn edition(call: &Call<Config>, number: Option<u32>, round: Option<u32>) -> Answer<Edition> {
+    let edition = match number {
         Some(number) => Edition::load(call, number),
         None => Edition::current(call),
     };
-    let edition = edition.ok_or_else(|| not_found("common.not-found", "There is no such edition."))?;
+    let edition = edition.ok_or_else(|| not_found("common.not-found", "There is no such edition yet."))?;
+    let round = round.unwrap_or(edition.round).min(edition.round);
+    Ok(Edition { round, ..edition })
+}
+
+pub(crate) fn results(call: &Call<Config>, input: &ResultsInput) -> Answer<Results> {
+    let edition = edition(call, input.edition, input.round)?;
     let is_shown = call.config.secrecy == Secrecy::Open || edition.state == State::Declared;
     let tallies = || {
         let board = edition.board();
@@ -90,6 +124,7 @@ pub(crate) fn results(call: &Call<Config>, input: &ResultsInput) -> Answer<Resul
         edition: edition.number,
         state: edition.state,
         round: edition.round,
+        run_off: edition.run_off.clone(),
         closes_at: edition.closes_at,
         tallies: is_shown.then(tallies),
         voters: is_shown.then(|| call.counter(&edition.voters_key())),
@@ -99,12 +134,16 @@ pub(crate) fn results(call: &Call<Config>, input: &ResultsInput) -> Answer<Resul
     })
 }
 
-fn newest(call: &Call<Config>) -> Answer<Edition> {
-    Edition::current(call).ok_or_else(|| conflict("vote.not-open", "The vote has not opened yet.").retryable())
+/// A page of the viewer's ballots, and where the next one begins.
+fn ballots(call: &Call<Config>, input: &MineInput) -> Answer<(Vec<(String, Ballot)>, Option<String>)> {
+    let edition = edition(call, input.edition, input.round)?;
+    let ballots = ballot::of_member(call, &edition, &call.actor, (input.after.as_deref(), SHOWN));
+    let after = (ballots.len() == SHOWN as usize).then(|| ballots.last().map(|(slot, _)| slot.clone())).flatten();
+    Ok((ballots, after))
 }
 
-pub(crate) fn my_ballot(call: &Call<Config>) -> Answer<Mine> {
-    let edition = newest(call)?;
+pub(crate) fn my_ballot(call: &Call<Config>, input: &MineInput) -> Answer<Mine> {
+    let (ballots, after) = ballots(call, input)?;
     let is_told = call.config.secrecy != Secrecy::Anonymous;
     let view = |(_, ballot): (String, Ballot)| BallotView {
         points: is_told.then_some(ballot.points),
@@ -113,15 +152,13 @@ pub(crate) fn my_ballot(call: &Call<Config>) -> Answer<Mine> {
         state: ballot.state,
         at: ballot.at,
     };
-    let ballots = ballot::of_member(call, &edition, &call.actor, SHOWN);
-    Ok(Mine { ballots: ballots.into_iter().map(view).collect() })
+    Ok(Mine { ballots: ballots.into_iter().map(view).collect(), after })
 }
 
-pub(crate) fn proof(call: &Call<Config>) -> Answer<Proof> {
-    let edition = newest(call)?;
-    let ballots = ballot::of_member(call, &edition, &call.actor, SHOWN);
+pub(crate) fn proof(call: &Call<Config>, input: &MineInput) -> Answer<Proof> {
+    let (ballots, after) = ballots(call, input)?;
     let counts = ballots.into_iter().filter(|(_, ballot)| ballot.state == ballot::State::Cast);
-    Ok(Proof { receipts: counts.map(|(_, ballot)| ballot.receipt).collect() })
+    Ok(Proof { receipts: counts.filter_map(|(_, ballot)| ballot.receipt).collect(), after })
 }
 
 pub(crate) fn page(call: &mut Call<Config>) -> Vec<Block> {
@@ -130,7 +167,7 @@ pub(crate) fn page(call: &mut Call<Config>) -> Vec<Block> {
         _ => "vote",
     };
     let mut page = Page::of(call, action);
-    if let Ok(now) = results(call, &ResultsInput { edition: None }) {
+    if let Ok(now) = results(call, &ResultsInput { edition: None, round: None }) {
         page = page.live("State 狀態", ("results", "/state"), "", now.state).live(
             "Until 截止",
             ("results", "/closes_at"),
@@ -159,7 +196,7 @@ pub(crate) fn audit(call: &Call<Config>) -> Vec<String> {
             *recount.entry(option).or_default() += ballot.contribution(*points);
         }
         if ballot.points.len() > call.config.max_choices() {
-            broken.push(format!("V5 {}", ballot.receipt));
+            broken.push(format!("V5 {}", ballot.member));
         }
     }
     if ballots.len() < AUDITED as usize {

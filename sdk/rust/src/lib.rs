@@ -18,6 +18,7 @@ mod blueprint;
 mod call;
 mod cuts;
 mod day;
+mod helping;
 pub mod lottery;
 mod page;
 mod people;
@@ -53,6 +54,7 @@ pub use blueprint::Blueprint;
 pub use call::{Call, is_time_zone, refused};
 pub use cuts::{Bounds, Cuts};
 pub use day::Day;
+pub use helping::{HelpLimit, HelpLimits, Helps};
 pub use page::Page;
 pub use problem::{
     Answer, Kind, Problem, conflict, expired, invalid, limit_reached, not_allowed, not_found, risk_rejected,

@@ -41,7 +41,7 @@ impl Storm for Vote {
         ];
         (method, period, secrecy, tie, course, any::<bool>(), 0..4u32, 1..40i64)
             .prop_map(|(method, period, secrecy, tie, course, revote, quorum, hours)| {
-                let revote = revote && period == "once";
+                let revote = revote && period == "once" && tie != "earliest";
                 let mut config = json!({
                     "title": "x", "one_line_benefit": "y", "zone": "Asia/Shanghai", "risk": {"cluster_limit": 0},
                     "options": [{"id": "a", "title": "A"}, {"id": "b", "title": "B"}, {"id": "c", "title": "C"}],

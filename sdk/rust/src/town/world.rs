@@ -119,6 +119,11 @@ impl World {
         self.quota = Quota::default();
     }
 
+    /// All that was ever set aside, in the order of the keys.
+    pub fn holds(&self) -> impl Iterator<Item = &Hold> {
+        self.holds.values().map(|(hold, _)| hold)
+    }
+
     /// An ordinary member, unless there is one of this id.
     pub fn join(&mut self, id: &str) {
         let member = Member {
