@@ -219,7 +219,7 @@ fn bind(call: &mut Call<Config>, text: &str) -> Answer<ReferralView> {
     if call.config.attribution == Attribution::FirstTouch {
         bind_in_community(call, &invitee, &inviter)?;
     }
-    code::count_use(call, text, code);
+    call.use_code(&code);
     let mut referral = Referral::bind(call, &inviter, standing);
     if call.config.qualify == Qualify::Register {
         let now = call.now();

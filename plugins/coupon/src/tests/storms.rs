@@ -55,7 +55,7 @@ impl Storm for Coupon {
             0..=2 => ("get-code", json!({})),
             3 => ("get-code", json!({"for": dice.member()})),
             4 => ("claim", json!({"quantity": 1 + dice.below(3)})),
-            _ => ("bind", json!({"code": dice.id(&town.stored("code/"))})),
+            _ => ("bind", json!({"code": dice.id(&town.stored("fg/code/"))})),
         }
     }
 
