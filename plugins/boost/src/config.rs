@@ -2,6 +2,9 @@
 
 use fairground_sdk::{HelpLimits, lottery, prelude::*};
 
+/// Events and notices of one call are a hundred, some of them other ones.
+const MESSAGES_MAX: usize = 90;
+
 fairground_sdk::config! {
     /// Help for a friend 助力.
     pub(crate) struct Config {
@@ -202,6 +205,13 @@ impl Config {
         }
         let is_enough = self.helps_per_pair == 0 || !self.is_daily() || self.helps_per_pair > 1;
         expect(is_enough, "/helps_per_pair", "Helps of every day need more than one of a pair: 0 sets no limit.");
+        let most = self.max_helpers.saturating_mul(self.unit_new.max(self.unit_existing));
+        let needed = milestones.last().map_or(0, |milestone| milestone.units);
+        let in_reach = self.max_helpers == 0 || most >= needed;
+        expect(in_reach, "/max_helpers", "So many helps never reach what there is to reach.");
+        let rules = |event: &str| 1 + self.notices.iter().filter(|rule| rule.event == event).count();
+        let told = rules("boost.helped") + milestones.len() * rules("boost.milestone") + rules("boost.finished");
+        expect(told <= MESSAGES_MAX, "/notices", "One help may reach all milestones: fewer notices of each.");
         for (pointer, offer) in self.offers() {
             expect(offers.contains_key(&offer), &pointer, "There is no offer of this name.");
         }

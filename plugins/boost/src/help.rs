@@ -6,9 +6,12 @@ use fairground_sdk::{
 
 use crate::{
     config::{Config, Mode},
-    session::{Session, State},
+    session::Session,
     views::{self, SessionView},
 };
+
+/// Members whose helps are being reversed.
+pub(crate) const CLOSED: Queue<'static> = Queue("closed");
 
 /// Helps that become final, by the time of it.
 pub(crate) const FINAL: Queue<'static> = Queue("final");
@@ -63,6 +66,7 @@ pub(crate) fn help(call: &mut Call<Config>, id: &str) -> Answer<Helped> {
     if is_final {
         standing.at_once()?;
     }
+    call.delete(&closed_key(&helper));
     let limits = call.config.help_limits();
     call.count_help(limits, &owner, helps);
     let units = if is_new { call.config.unit_new } else { call.config.unit_existing };
@@ -72,16 +76,18 @@ pub(crate) fn help(call: &mut Call<Config>, id: &str) -> Answer<Helped> {
     call.save(&key(call, &session, &helper), &number);
     help.save(call);
     if !is_final {
-        let due = call.now().saturating_add_unsigned(call.config.confirm_after_ms);
+        // Under review it waits as long as any reward would.
+        let review = if standing.is_under_review { call.reward_wait(standing) } else { 0 };
+        let due = call.now().saturating_add_unsigned(call.config.confirm_after_ms.max(review));
         FINAL.put(call, due, &number.to_string());
         call.save(&pending_key(&helper, number), &number);
     }
-    session.add(call, units, is_final, is_new)?;
+    session.add(call, units, is_final, is_new);
     call.emit("boost.helped", id, &Told { helper: &helper, units, progress: session.counted });
     call.tell("boost.helped", &owner, &[("helper", helper.clone())]);
     let is_rewarded = match call.config.helper_offer.clone() {
         Some(offer) => {
-            let wait = call.config.confirm_after_ms.max(call.config.reward_hold_ms);
+            let wait = call.config.confirm_after_ms.max(call.reward_wait(standing));
             unless_exhausted(call.reward_after(&reward_key(number), &offer, &helper, wait))?.is_some()
         }
         None => false,
@@ -133,26 +139,24 @@ impl Help {
     }
 
     /// It is final: what it helped to reach is given.
-    pub(crate) fn confirm(mut self, call: &mut Call<Config>) -> Answer<()> {
+    pub(crate) fn confirm(mut self, call: &mut Call<Config>) {
         if self.stage != Stage::Pending {
-            return Ok(());
+            return;
+        }
+        if call.load::<bool>(&closed_key(&self.helper)).is_some() {
+            return self.reverse(call);
         }
         self.become_stage(call, Stage::Confirmed);
         if let Some(mut session) = Session::load(call, &self.session) {
             session.confirmed += self.units;
-            if session.state == State::Cancelled {
-                session.save(call);
-            } else {
-                session.look(call)?;
-            }
+            session.look(call);
         }
-        Ok(())
     }
 
     /// It counts no longer.
-    pub(crate) fn reverse(mut self, call: &mut Call<Config>) -> Answer<()> {
+    fn reverse(mut self, call: &mut Call<Config>) {
         if self.stage != Stage::Pending {
-            return Ok(());
+            return;
         }
         self.become_stage(call, Stage::Reversed);
         call.take_back(&reward_key(self.number), "the help was reversed");
@@ -161,9 +165,8 @@ impl Help {
             session.counted -= self.units;
             let told = Told { helper: &self.helper, units: self.units, progress: session.counted };
             call.emit("boost.reversed", &session.id, &told);
-            session.look(call)?;
+            session.look(call);
         }
-        Ok(())
     }
 
     fn become_stage(&mut self, call: &mut Call<Config>, stage: Stage) {
@@ -173,10 +176,24 @@ impl Help {
     }
 }
 
-/// Helps of a member that are not final.
-pub(crate) fn pending_of(call: &Call<Config>, helper: &str, most: u32) -> Vec<Help> {
+/// A helper's account is closed: their helps that are not final count no longer, so many in one call.
+pub(crate) fn closed(call: &mut Call<Config>, helper: &str, most: u32) {
+    call.save(&closed_key(helper), &true);
     let numbers = call.scan::<i64>(&format!("pending/{helper}/"), None, most);
-    numbers.into_iter().filter_map(|(_, number)| Help::load(call, number)).collect()
+    if numbers.len() == most as usize {
+        let now = call.now();
+        CLOSED.put(call, now, helper);
+    }
+    for (_, number) in numbers {
+        if let Some(help) = Help::load(call, number) {
+            help.reverse(call);
+        }
+    }
+}
+
+/// Whoever is back helps as before.
+fn closed_key(helper: &str) -> String {
+    format!("closed/{helper}")
 }
 
 /// Once in a session, or once a day.

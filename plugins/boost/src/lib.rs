@@ -12,9 +12,13 @@ mod views;
 use fairground_sdk::{Block, HostEvent, Nothing, conflict, platform, prelude::*};
 
 use config::{Config, Mode};
-use help::{FINAL, Help};
+use help::{CLOSED, FINAL, Help};
+use prizes::CLAIMS;
 use session::{DEADLINES, Session, State};
 use views::{ClaimInput, HelpersInput, SessionInput, SessionView};
+
+/// Sessions that end in one call: each may set a timer, of sixteen that a call has.
+const ENDED_AT_ONCE: u32 = 12;
 
 /// Helps that become final in one call: each may give ten milestones, of a hundred grants that a call has.
 const FINAL_AT_ONCE: u32 = 8;
@@ -85,13 +89,27 @@ impl Activity for Boost {
             let (sessions, _) = batches(call);
             for id in DEADLINES.take(call, sessions) {
                 if let Some(mut session) = Session::load(call, &id) {
-                    session.end(call)?;
+                    session.end(call);
+                }
+            }
+        }
+        if CLAIMS.rings(key) {
+            let (sessions, _) = batches(call);
+            for id in CLAIMS.take(call, sessions) {
+                if let Some(mut session) = Session::load(call, &id) {
+                    session.look(call);
                 }
             }
         }
         if FINAL.rings(key) {
             let (_, helps) = batches(call);
-            confirm(call, helps, false)?;
+            confirm(call, helps, false);
+        }
+        if CLOSED.rings(key) {
+            let (_, helps) = batches(call);
+            for member in CLOSED.take(call, 1) {
+                help::closed(call, &member, helps);
+            }
         }
         Ok(())
     }
@@ -99,21 +117,19 @@ impl Activity for Boost {
     /// Whose account is closed has helped nobody, as far as that is not final.
     fn on_event(call: &mut Call<Config>, event: &HostEvent) -> Answer<()> {
         let (_, helps) = batches(call);
-        for help in help::pending_of(call, &event.subject, helps) {
-            help.reverse(call)?;
-        }
+        help::closed(call, &event.subject, helps);
         Ok(())
     }
 
     /// What nobody has reversed by now counts; then it is drawn, and what is open is over.
     fn settle(call: &mut Call<Config>, _: u32) -> Answer<bool> {
         let (sessions, helps) = batches(call);
-        if confirm(call, helps, true)? > 0 || !draw::run(call)? {
+        if confirm(call, helps, true) > 0 || !draw::run(call) {
             return Ok(false);
         }
         let open = Session::open_ones(call, sessions);
         for mut session in open.clone() {
-            session.end_with_activity(call)?;
+            session.end_with_activity(call);
         }
         Ok(open.is_empty())
     }
@@ -134,17 +150,17 @@ fn batches(call: &Call<Config>) -> (u32, u32) {
     let ended = ["boost.finished", "boost.expired", "boost.milestone"].map(|topic| call.batch_of(2, topic));
     let sessions = ended.into_iter().min().unwrap_or(1) / 2;
     let prizes = u32::try_from(call.config.milestones().len()).expect("ten at most") + 1;
-    (sessions.clamp(1, 20), (sessions / prizes).clamp(1, FINAL_AT_ONCE))
+    (sessions.clamp(1, ENDED_AT_ONCE), (sessions / prizes).clamp(1, FINAL_AT_ONCE))
 }
 
-fn confirm(call: &mut Call<Config>, most: u32, is_over: bool) -> Answer<usize> {
+fn confirm(call: &mut Call<Config>, most: u32, is_over: bool) -> usize {
     let due = if is_over { FINAL.take_all(call, most) } else { FINAL.take(call, most) };
     for number in &due {
         if let Some(help) = number.parse().ok().and_then(|number| Help::load(call, number)) {
-            help.confirm(call)?;
+            help.confirm(call);
         }
     }
-    Ok(due.len())
+    due.len()
 }
 
 fn start(call: &mut Call<Config>) -> Answer<SessionView> {

@@ -1,14 +1,23 @@
 //! What a session earns: each once, when its units are there for good.
 
-use fairground_sdk::{conflict, expired, not_found, prelude::*, refused, unless_exhausted};
+use fairground_sdk::{Queue, conflict, expired, not_found, prelude::*, refused};
 
 use crate::{
     config::{Config, Milestone},
     session::{Session, State},
 };
 
+/// Helps that are looked at more closely become final after 7 days.
+const REVIEW_MS: u64 = 7 * 86_400_000;
+
+/// As long as anything may be set aside: 400 days.
+const HORIZON_MS: u64 = 400 * 86_400_000;
+
 /// A prize is set aside a day longer than it can be needed.
 const SPARE_MS: u64 = 86_400_000;
+
+/// Sessions with something to claim, by the time at which that is over.
+pub(crate) const CLAIMS: Queue<'static> = Queue("claims");
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -49,9 +58,9 @@ impl Prize {
         Self { units, offer, stage: Stage::Ahead, claim_by: None, tries: 0 }
     }
 
-    /// Nothing more comes of it.
-    pub(crate) fn is_over(&self) -> bool {
-        matches!(self.stage, Stage::Given | Stage::Missed | Stage::Lapsed)
+    /// Nothing more comes of it by itself, with so many final units.
+    pub(crate) fn is_over(&self, confirmed: u32) -> bool {
+        matches!(self.stage, Stage::Given | Stage::Missed | Stage::Lapsed) && self.units <= confirmed
     }
 
     pub(crate) fn key(&self, session: &Session) -> String {
@@ -69,9 +78,11 @@ impl Prize {
     }
 
     fn set_aside(&mut self, call: &mut Call<Config>, session: &Session) -> Answer<()> {
-        let waits = call.config.confirm_after_ms.saturating_add(call.config.claim_within_ms.unwrap_or(0));
+        // Another help may take the place of one that is reversed, and has its own time to become final.
+        let waits = call.config.confirm_after_ms.saturating_mul(2).max(REVIEW_MS);
+        let ttl = waits.saturating_add(call.config.claim_within_ms.unwrap_or(0)).saturating_add(SPARE_MS);
         let key = self.key(session);
-        call.hold(&key, &self.offer, &session.owner, waits.saturating_add(SPARE_MS)).map_err(refused)?;
+        call.hold(&key, &self.offer, &session.owner, ttl.min(HORIZON_MS)).map_err(refused)?;
         self.stage = Stage::Held;
         self.told(call, session);
         Ok(())
@@ -95,49 +106,59 @@ impl Prize {
     }
 
     /// What follows from the units that there are.
-    fn look(&mut self, call: &mut Call<Config>, session: &Session) -> Answer<()> {
+    fn look(&mut self, call: &mut Call<Config>, session: &Session) {
         let (is_there, is_final) = (self.units <= session.counted, self.units <= session.confirmed);
         let claims = call.config.claim_within_ms;
         match self.stage {
             Stage::Ahead if is_final && claims.is_none() => {
                 let given = self.give(call, session);
-                self.or_missed(call, session, given)?;
+                self.or_missed(call, session, given);
             }
             Stage::Ahead if is_there => {
                 let held = self.set_aside(call, session);
-                self.or_missed(call, session, held)?;
+                // Until the units are final there may be room again.
+                if is_final {
+                    self.or_missed(call, session, held);
+                }
             }
             Stage::Held if !is_there => self.put_back(call, session),
             Stage::Held if is_final && claims.is_none() => {
                 let given = self.give(call, session);
-                self.or_missed(call, session, given)?;
+                self.or_missed(call, session, given);
+            }
+            Stage::Held if self.claim_by.is_some_and(|by| call.now() >= by) => {
+                self.put_back(call, session);
+                self.stage = Stage::Lapsed;
+                self.told(call, session);
             }
             _ => {}
         }
         if self.stage == Stage::Held && is_final && self.claim_by.is_none() {
             self.claim_by = claims.map(|within| call.now().saturating_add_unsigned(within));
+            if let Some(by) = self.claim_by {
+                CLAIMS.put(call, by, &session.id);
+            }
         }
-        Ok(())
     }
 
-    fn or_missed(&mut self, call: &mut Call<Config>, session: &Session, answer: Answer<()>) -> Answer<()> {
-        if unless_exhausted(answer)?.is_none() {
+    /// What cannot be given keeps nobody from helping, and no other from what is theirs.
+    fn or_missed(&mut self, call: &mut Call<Config>, session: &Session, answer: Answer<()>) {
+        if let Err(problem) = answer {
+            call.log(&format!("{} of {} is not given: {}", self.offer, session.id, problem.code));
             self.stage = Stage::Missed;
             self.tries += 1;
             self.told(call, session);
         }
-        Ok(())
     }
 }
 
 /// Looks at each prize of a session.
-pub(crate) fn look(call: &mut Call<Config>, session: &mut Session) -> Answer<()> {
+pub(crate) fn look(call: &mut Call<Config>, session: &mut Session) {
     let mut prizes = std::mem::take(&mut session.prizes);
     for prize in &mut prizes {
-        prize.look(call, session)?;
+        prize.look(call, session);
     }
     session.prizes = prizes;
-    Ok(())
 }
 
 /// Puts back what is set aside, where nobody will get it.
@@ -150,12 +171,11 @@ pub(crate) fn put_back(call: &mut Call<Config>, session: &mut Session) {
 }
 
 /// A wait is over.
-pub(crate) fn finish(call: &mut Call<Config>, session: &mut Session, offer: String) -> Answer<()> {
+pub(crate) fn finish(call: &mut Call<Config>, session: &mut Session, offer: String) {
     let mut prize = Prize::new(Milestone { units: 0, offer });
     let given = prize.give(call, session);
-    prize.or_missed(call, session, given)?;
+    prize.or_missed(call, session, given);
     session.prizes = vec![prize];
-    Ok(())
 }
 
 /// The owner takes what they have reached.
@@ -179,7 +199,7 @@ pub(crate) fn claim(call: &mut Call<Config>, id: &str, units: u32) -> Answer<Ses
         Stage::Ahead | Stage::Held | Stage::Missed => prize.give(call, &session)?,
     }
     session.prizes[place] = prize;
-    session.look(call)?;
+    session.look(call);
     Ok(session)
 }
 

@@ -5,7 +5,7 @@ use fairground_sdk::{Queue, Standing, conflict, limit_reached, not_allowed, not_
 use crate::{
     config::{Config, Mode},
     draw,
-    prizes::{self, Prize},
+    prizes::{self, Prize, Stage},
 };
 
 /// Sessions that may come no further, by the time at which that is so.
@@ -72,8 +72,8 @@ impl Session {
             cut_ms: 0,
             prizes: call.config.milestones().into_iter().map(Prize::new).collect(),
         };
-        call.save(&format!("open/{}", session.id), &session.id);
-        call.save(&format!("mine/{owner}/{number:06}"), &session.id);
+        // The newest first.
+        call.save(&format!("mine/{owner}/{:06}", 999_999 - number), &session.id);
         if matches!(call.config.mode, Mode::WeightedDraw { .. }) {
             draw::weigh(call, &session);
         } else {
@@ -101,7 +101,7 @@ impl Session {
         Err(not_allowed("common.not-owner", "This session is somebody else's."))
     }
 
-    /// Those that are not over.
+    /// Those that are not over, or have something set aside.
     pub(crate) fn open_ones(call: &Call<Config>, most: u32) -> Vec<Self> {
         let ids = call.scan::<String>("open/", None, most);
         ids.into_iter().filter_map(|(_, id)| Self::load(call, &id)).collect()
@@ -109,6 +109,14 @@ impl Session {
 
     pub(crate) fn save(&self, call: &mut Call<Config>) {
         call.save(&format!("session/{}", self.id), self);
+        let is_held = self.prizes.iter().any(|prize| prize.stage == Stage::Held);
+        let is_open = is_held || matches!(self.state, State::Open | State::Reached);
+        let key = format!("open/{}", self.id);
+        match (is_open, call.load::<String>(&key).is_some()) {
+            (true, false) => call.save(&key, &self.id),
+            (false, true) => drop(call.delete(&key)),
+            _ => {}
+        }
     }
 
     pub(crate) fn standing(&self) -> Standing {
@@ -136,7 +144,7 @@ impl Session {
     }
 
     /// Another help counts, and is final where nothing is to be waited for.
-    pub(crate) fn add(&mut self, call: &mut Call<Config>, units: u32, is_final: bool, is_new: bool) -> Answer<()> {
+    pub(crate) fn add(&mut self, call: &mut Call<Config>, units: u32, is_final: bool, is_new: bool) {
         self.helps += 1;
         self.counted += units;
         if is_final {
@@ -154,56 +162,58 @@ impl Session {
             Mode::WeightedDraw { .. } => draw::weigh(call, self),
             _ => {}
         }
-        self.look(call)
+        self.look(call);
     }
 
     /// Gives what is reached, sets aside what is nearly, puts back what is not any more; and says so.
-    pub(crate) fn look(&mut self, call: &mut Call<Config>) -> Answer<()> {
+    pub(crate) fn look(&mut self, call: &mut Call<Config>) {
         if self.state == State::Cancelled {
-            self.save(call);
-            return Ok(());
+            return self.save(call);
         }
-        prizes::look(call, self)?;
+        prizes::look(call, self);
         let has_all = !self.prizes.is_empty() && self.prizes.iter().all(|prize| prize.units <= self.counted);
-        let is_given = !self.prizes.is_empty() && self.prizes.iter().all(Prize::is_over);
+        let is_over = !self.prizes.is_empty() && self.prizes.iter().all(|prize| prize.is_over(self.confirmed));
+        let is_given = self.prizes.iter().any(|prize| prize.stage == Stage::Given || prize.stage == Stage::Missed);
         let is_late = call.now() >= self.deadline;
         match self.state {
-            State::Open | State::Reached if is_given => self.close(call, State::Granted),
+            State::Open | State::Reached if is_over => {
+                self.close(call, if is_given { State::Granted } else { State::Expired });
+            }
             State::Open if has_all => self.state = State::Reached,
             State::Reached if !has_all && is_late => self.close(call, State::Expired),
             State::Reached if !has_all => self.state = State::Open,
             _ => {}
         }
         self.save(call);
-        Ok(())
     }
 
     /// The time is over.
-    pub(crate) fn end(&mut self, call: &mut Call<Config>) -> Answer<()> {
+    pub(crate) fn end(&mut self, call: &mut Call<Config>) {
         if self.state == State::Open && call.now() >= self.deadline {
-            if let Mode::Accelerate { offer, .. } = call.config.mode.clone() {
-                prizes::finish(call, self, offer)?;
+            let is_in_time = call.ends_at.is_none_or(|end| self.deadline <= end);
+            if let Mode::Accelerate { offer, .. } = call.config.mode.clone()
+                && is_in_time
+            {
+                prizes::finish(call, self, offer);
                 self.close(call, State::Granted);
             } else {
                 self.close(call, State::Expired);
             }
         }
-        Ok(())
     }
 
     /// Ends with its activity: what was not claimed is not given.
-    pub(crate) fn end_with_activity(&mut self, call: &mut Call<Config>) -> Answer<()> {
-        self.end(call)?;
+    pub(crate) fn end_with_activity(&mut self, call: &mut Call<Config>) {
+        self.end(call);
+        prizes::lapse(call, self);
         if matches!(self.state, State::Open | State::Reached) {
-            prizes::lapse(call, self);
             self.close(call, State::Expired);
         }
-        Ok(())
+        self.save(call);
     }
 
     pub(crate) fn close(&mut self, call: &mut Call<Config>, state: State) {
         self.state = state;
-        call.delete(&format!("open/{}", self.id));
         let topic = match state {
             State::Granted => "boost.finished",
             State::Cancelled => "boost.cancelled",

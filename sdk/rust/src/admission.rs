@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Answer, Audience, Call, Day, Notice, OnReview, Terms, Verdict, conflict, limit_reached, not_allowed, risk_rejected,
+    Answer, Audience, Call, Day, Notice, OnReview, Terms, Verdict, call::KEY_BYTES_MAX, conflict, limit_reached,
+    not_allowed, risk_rejected,
 };
 
 /// How a member who may take part stands.
@@ -34,6 +35,9 @@ struct Tally {
 
 /// Messages of one call, but for some to spare.
 const OUTGOING: u32 = 90;
+
+/// As the host takes them.
+const DEDUPE_KEY_BYTES_MAX: usize = 128;
 
 const TOTAL: &str = "fg/total";
 
@@ -209,7 +213,7 @@ impl<C: Terms> Call<C> {
                 params: params.iter().map(|(name, value)| ((*name).into(), value.clone())).collect(),
                 channel: rule.channel,
                 urgency: rule.urgency,
-                dedupe_key: format!("{}/{event}", self.activity),
+                dedupe_key: bounded_to(DEDUPE_KEY_BYTES_MAX, format!("{}/{event}", self.activity)),
                 dedupe_window: rule.dedupe_window_ms,
                 ..Notice::new(rule.template.as_str(), Audience::Member(member.into()))
             })
@@ -222,13 +226,16 @@ impl<C: Terms> Call<C> {
 
 /// A key as it is, or, where two long ids make it longer than the 256 bytes that the host takes, its beginning and a hash.
 pub fn bounded(key: String) -> String {
-    const BYTES_MAX: usize = 256;
-    if key.len() <= BYTES_MAX {
+    bounded_to(KEY_BYTES_MAX, key)
+}
+
+fn bounded_to(bytes_max: usize, key: String) -> String {
+    if key.len() <= bytes_max {
         return key;
     }
     let hash = fnv1a(&[key.as_bytes()]);
     // Ids are ASCII; what is not is cut at a character.
-    let end = (0..=BYTES_MAX - 17).rev().find(|end| key.is_char_boundary(*end)).unwrap_or_default();
+    let end = (0..=bytes_max - 17).rev().find(|end| key.is_char_boundary(*end)).unwrap_or_default();
     format!("{}~{hash:016x}", &key[..end])
 }
 

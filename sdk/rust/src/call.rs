@@ -4,6 +4,9 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{Budget, Day, Hold, Limit, OutOfBounds, Placed, Problem, Ranked, Refused, host, problem::Kind};
 
+/// As the host takes keys.
+pub(crate) const KEY_BYTES_MAX: usize = 256;
+
 /// One call of an activity. What it writes is kept when it answers, and gone when it refuses or panics.
 pub struct Call<C> {
     /// The activity's id.
@@ -56,7 +59,7 @@ impl<C> Call<C> {
 
     /// The same for a key that a client had a part in: what is no key names nothing.
     pub fn find<T: DeserializeOwned>(&self, key: &str) -> Option<T> {
-        if key.chars().any(char::is_control) { None } else { self.load(key) }
+        if key.len() > KEY_BYTES_MAX || key.chars().any(char::is_control) { None } else { self.load(key) }
     }
 
     pub fn save<T: Serialize>(&mut self, key: &str, value: &T) {

@@ -71,7 +71,8 @@ impl<C: Terms> Call<C> {
         Ok(Rewarded::Waits(due))
     }
 
-    fn reward_wait(&self, standing: Standing) -> u64 {
+    /// How long what is earned waits, in milliseconds.
+    pub fn reward_wait(&self, standing: Standing) -> u64 {
         let asked = self.config.reward_hold_ms();
         if standing.is_under_review { asked.max(REVIEW_MS) } else { asked }
     }

@@ -49,6 +49,8 @@ pub struct Town<A: Activity> {
     has_stopped: bool,
     /// Timers that have run.
     rung: Vec<(String, i64, String)>,
+    /// What actions of members answered.
+    answers: Vec<(String, Value)>,
     activity: std::marker::PhantomData<A>,
 }
 
@@ -68,6 +70,7 @@ impl<A: Activity> Town<A> {
             ends_at: None,
             has_stopped: false,
             rung: Vec::new(),
+            answers: Vec::new(),
             activity: std::marker::PhantomData,
         }
     }
@@ -175,11 +178,17 @@ impl<A: Activity> Town<A> {
         let text = serde_json::to_string(&input).expect("an input is JSON");
         let actions = A::blueprint().actions;
         assert!(!find(&actions, action).operator_only, "{action} is for operators");
-        self.play(|call| {
+        let answer = json(self.play(|call| {
             call.actor = member.into();
             run(actions, action, call, &text)
-        })
-        .map(json)
+        })?);
+        self.answers.push((action.into(), answer.clone()));
+        Ok(answer)
+    }
+
+    /// What an action answered, whoever asked for it, in order.
+    pub fn answers(&self, action: &str) -> impl Iterator<Item = &Value> {
+        self.answers.iter().filter(move |(name, _)| name == action).map(|(_, answer)| answer)
     }
 
     /// An operator acts.

@@ -44,6 +44,7 @@ impl Storm for Boost {
         let wait = prop_oneof![Just(0), Just(2 * HOUR)];
         (mode, confirm, claim, wait, 0..4u32, 0..4u32, prop_oneof![Just(0), Just(HOUR)], 1..3u32, any::<bool>())
             .prop_map(|(mode, confirm, claim, wait, most, a_day, reciprocal, sessions, has_thanks)| {
+                let most = if most == 0 { 0 } else { most + 2 };
                 let is_reached = mode.get("count").is_some() || mode.get("accumulate").is_some();
                 json!({
                     "title": "x", "one_line_benefit": "y", "zone": "Asia/Shanghai", "risk": {"cluster_limit": 0},

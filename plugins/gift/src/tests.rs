@@ -1,0 +1,3 @@
+//! The rules played.
+
+mod storms;
