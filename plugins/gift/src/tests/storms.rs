@@ -115,7 +115,8 @@ impl Storm for Giving {
                 continue;
             }
             let price = |sku: &str| if sku == "mug" { 1_000 } else { 333 };
-            let less: u32 = order.lines.iter().filter(|line| line.unit_price < price(&line.sku)).map(|line| line.quantity).sum();
+            let less: u32 =
+                order.lines.iter().filter(|line| line.unit_price < price(&line.sku)).map(|line| line.quantity).sum();
             let full: u32 = order.lines.iter().map(|line| line.quantity).sum::<u32>() - less;
             let given: u32 = less + gift.shares.iter().map(|share| share.units).sum::<u32>();
             let repeats = (full / number("buy_qty")).min(number("max_repeats_per_order"));
