@@ -1,7 +1,7 @@
 //! Random stories: G1 to G16 and F1 to F6 hold after every step.
 
 use fairground_sdk::{
-    HostEvent,
+    Hold, HoldState, HostEvent,
     town::{
         Town,
         storm::{Dice, Storm, storm},
@@ -103,8 +103,21 @@ impl Storm for Giving {
         Some(HostEvent { id, topic: topic.into(), subject, payload: payload.to_string(), at })
     }
 
-    /// F3 and F6: what is for less is no more than was bought for, and the lines sum to the total.
+    /// F1: what is set aside is what shares say. F3 and F6: what is for less is no more than was bought for, and the lines sum to the total.
     fn holds(town: &mut Town<Self>) {
+        let is_there =
+            |hold: &&Hold| hold.offer == "unit" && matches!(hold.state, HoldState::Held | HoldState::Captured);
+        let there = town.world().holds().filter(is_there).count();
+        let units = |gift: &Gift| -> u32 {
+            let is_gone = |state: ShareState| match state {
+                ShareState::Waiting => gift.state == State::Lapsed,
+                ShareState::Refunded | ShareState::Revoked => true,
+                _ => false,
+            };
+            gift.shares.iter().filter(|share| !is_gone(share.state)).map(|share| share.units).sum()
+        };
+        let expected: u32 = gifts(town).iter().map(units).sum();
+        assert_eq!(there, expected as usize, "F1");
         let mode = town.config()["mode"]["buy-x-get-y"].clone();
         let number = |field: &str| u32::try_from(mode[field].as_u64().unwrap_or(0)).expect("small");
         for gift in gifts(town) {
