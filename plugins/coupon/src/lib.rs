@@ -148,7 +148,7 @@ impl Activity for Coupon {
                 call.save(&key, &true);
             }
             platform::CLOSED if is_waiting => referral.undo(call, "the account was closed"),
-            platform::LEFT if is_waiting && event.group() == referral.met_with => {
+            platform::LEFT if is_waiting && event.group().is_some() && event.group() == referral.met_with => {
                 referral.undo(call, "the member left the group");
             }
             _ => {}

@@ -301,7 +301,8 @@ impl Config {
     fn max_liability(&self, offers: &Offers) -> Option<i64> {
         let cost = |offer: &String| offers.get(offer).copied().unwrap_or(0);
         let each = match &self.mode {
-            Mode::RedPacket { total, .. } => return Some(*total),
+            // What a packet may hold is set aside before it is known what is in it.
+            Mode::RedPacket { offer, total, min, .. } => return total.checked_add(cost(offer))?.checked_sub(*min),
             Mode::BuyXGetY { offer, get_qty, max_repeats_per_order, .. } => {
                 let units = i64::from(get_qty * max_repeats_per_order);
                 offer.as_ref().map_or(0, cost).checked_mul(units)?

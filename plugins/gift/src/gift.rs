@@ -1,6 +1,8 @@
 //! Gifts: an order, and the shares of it that friends claim.
 
-use fairground_sdk::{HoldState, OrderNews, Queue, not_allowed, not_found, prelude::*, refused};
+use fairground_sdk::{
+    Gift as Reward, HoldState, OrderNews, Queue, Standing, not_allowed, not_found, prelude::*, refused,
+};
 
 use crate::config::{Config, Unclaimed};
 
@@ -11,11 +13,14 @@ pub(crate) const UNCLAIMED: Queue<'static> = Queue("unclaimed");
 /// Set when the activity is over.
 pub(crate) const OVER: &str = "over";
 
-/// Units are set aside a day longer than they can be needed.
-const SPARE_MS: u64 = 86_400_000;
+/// Units are set aside 30 days longer than they can be needed, should news or timers be late.
+const SPARE_MS: u64 = 30 * 86_400_000;
 
 /// As long as units may be set aside at all: 400 days.
 const HORIZON_MS: u64 = 400 * 86_400_000;
+
+/// What is kept open is so for a year, in an activity that has no end.
+const OPEN_MS: u64 = 365 * 86_400_000;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -189,6 +194,10 @@ impl Gift {
     pub(crate) fn paid(&mut self, call: &mut Call<Config>, news: Option<&OrderNews>) {
         let is_over = call.load::<bool>(OVER).is_some();
         if news.is_some_and(|news| !news.is_covered()) {
+            // The rest may still come.
+            if self.state != State::Ordered || is_over {
+                call.refund_beyond(&self.order(), self.kept(), "it is not all, or not wanted");
+            }
             return;
         }
         let came = match self.state {
@@ -204,25 +213,37 @@ impl Gift {
             call.refund_beyond(&self.order(), 0, "it came too late");
             return;
         }
+        if !self.commit_pooled(call) {
+            self.state = State::Refunded;
+            self.give_up_units(call);
+            call.refund_beyond(&self.order(), 0, "there is nothing left of it");
+            return self.save(call);
+        }
         self.state = State::Paid;
         call.refund_beyond(&self.order(), self.total, "paid more than it costs");
-        if self.pooled > 0 {
-            let _ = call.commit_reservation(&self.pooled_key());
-        }
-        let expires_at = (call.config.unclaimed != Unclaimed::KeepOpen)
-            .then(|| call.now().saturating_add_unsigned(call.config.claim_ttl_ms));
+        let lasts = if call.config.unclaimed == Unclaimed::KeepOpen { OPEN_MS } else { call.config.claim_ttl_ms };
+        let expires_at = call.now().saturating_add_unsigned(lasts);
         for place in 0..self.shares.len() {
             self.shares[place].state = ShareState::Offered;
-            self.shares[place].expires_at = expires_at;
-            if let Some(at) = expires_at {
-                UNCLAIMED.put(call, at, &self.share_name(place));
-            }
+            self.shares[place].expires_at = Some(expires_at);
+            UNCLAIMED.put(call, expires_at, &self.share_name(place));
         }
         let units = self.shares.iter().map(|share| share.units).sum();
         call.emit("gift.offered", &self.id, &Told { share: None, units, by: None });
         let giver = self.giver.clone();
         call.tell("gift.offered", &giver, &[("gift", self.id.clone())]);
         self.save(call);
+    }
+
+    /// The buyer's own units are sold. Where they were put back because nobody came to it for long, others will do.
+    fn commit_pooled(&mut self, call: &mut Call<Config>) -> bool {
+        let Some(pool) = call.config.stock_pool.clone().filter(|_| self.pooled > 0) else { return true };
+        if call.commit_reservation(&self.pooled_key()).is_ok() {
+            return true;
+        }
+        self.pooled_tries += 1;
+        let again = call.reserve(&self.pooled_key(), &pool, self.pooled.into(), SPARE_MS).is_ok();
+        again && call.commit_reservation(&self.pooled_key()).is_ok()
     }
 
     /// Sets everything aside once more. False, and nothing is, where that cannot be.
@@ -252,31 +273,42 @@ impl Gift {
         self.total - back
     }
 
-    /// The giver has their money back for a share that nobody claimed.
-    pub(crate) fn refund_share(&mut self, call: &mut Call<Config>, place: usize) {
-        self.end_share(call, place, ShareState::Refunded);
-        call.refund_beyond(&self.order(), self.kept(), "nobody claimed it");
+    /// The giver has their money back for shares that nobody gets: one refund for all of them.
+    pub(crate) fn refund_shares(&mut self, call: &mut Call<Config>, places: &[usize], reason: &str) {
+        for place in places {
+            self.put_back(call, *place);
+            self.shares[*place].state = ShareState::Refunded;
+            self.forget_link(call, *place);
+        }
+        call.refund_beyond(&self.order(), self.kept(), reason);
+        if !places.is_empty() {
+            self.told_of(call, "gift.returned", places);
+        }
         self.save(call);
     }
 
-    /// The giver gets a share that nobody claimed.
-    pub(crate) fn return_share(&mut self, call: &mut Call<Config>, place: usize) {
-        for key in self.unit_keys(&self.shares[place]) {
+    /// The giver gets a share that nobody claimed; or their money, where its units are there no more.
+    fn return_share(&mut self, call: &mut Call<Config>, place: usize) {
+        let keys = self.unit_keys(&self.shares[place]);
+        let is_held = |key: &String| call.find_hold(key).is_some_and(|hold| hold.state == HoldState::Held);
+        if keys.iter().all(is_held) {
             // What was set aside is in the giver's name.
-            call.capture(&key);
+            for key in &keys {
+                call.capture(key);
+            }
+        } else {
+            self.put_back(call, place);
+            let offer = call.config.claim_offer().cloned().unwrap_or_default();
+            let gift = |key: String| Reward { key, offer: offer.clone(), member: self.giver.clone(), source: None };
+            let gifts: Vec<Reward> = self.unit_keys(&self.shares[place]).into_iter().map(gift).collect();
+            if call.reward_together(&gifts, Standing { is_under_review: false }).is_err() {
+                return self.refund_shares(call, &[place], "its units are gone");
+            }
         }
         self.shares[place].state = ShareState::Returned;
         self.forget_link(call, place);
-        self.told(call, "gift.returned", place);
+        self.told_of(call, "gift.returned", &[place]);
         self.save(call);
-    }
-
-    /// A share ends without anybody getting it.
-    fn end_share(&mut self, call: &mut Call<Config>, place: usize, state: ShareState) {
-        self.put_back(call, place);
-        self.shares[place].state = state;
-        self.forget_link(call, place);
-        self.told(call, "gift.returned", place);
     }
 
     pub(crate) fn forget_link(&mut self, call: &mut Call<Config>, place: usize) {
@@ -285,10 +317,12 @@ impl Gift {
         }
     }
 
-    pub(crate) fn told(&self, call: &mut Call<Config>, topic: &str, place: usize) {
-        let share = &self.shares[place];
-        let told = Told { share: Some(place), units: share.units, by: share.claimer.as_deref() };
-        call.emit(topic, &self.id, &told);
+    /// Tells once of some shares.
+    pub(crate) fn told_of(&self, call: &mut Call<Config>, topic: &str, places: &[usize]) {
+        let share = places.first().filter(|_| places.len() == 1).copied();
+        let units = places.iter().map(|place| self.shares[*place].units).sum();
+        let by = share.and_then(|place| self.shares[place].claimer.as_deref());
+        call.emit(topic, &self.id, &Told { share, units, by });
         let giver = self.giver.clone();
         call.tell(topic, &giver, &[("gift", self.id.clone())]);
     }
@@ -299,22 +333,33 @@ impl Gift {
             return;
         }
         match call.config.unclaimed {
-            Unclaimed::Refund => self.refund_share(call, place),
+            Unclaimed::Refund => self.refund_shares(call, &[place], "nobody claimed it"),
             Unclaimed::ReturnToBuyer | Unclaimed::KeepOpen => self.return_share(call, place),
         }
     }
 
-    /// The shop has paid everything back by itself: what nobody has claimed is not given.
-    pub(crate) fn refunded(&mut self, call: &mut Call<Config>) {
+    /// The shop has paid back by itself, so that it has so much: what nobody has claimed is not given for it.
+    pub(crate) fn refunded(&mut self, call: &mut Call<Config>, has: i64) {
         if self.state != State::Paid {
             return;
         }
-        for place in 0..self.shares.len() {
-            if self.shares[place].state == ShareState::Offered {
-                self.end_share(call, place, ShareState::Refunded);
+        let mut ended = Vec::new();
+        for place in self.places(ShareState::Offered) {
+            // What came free goes with any of it.
+            let is_short = if self.unit_value == 0 { has < self.total } else { has < self.kept() };
+            if is_short || has <= 0 {
+                self.put_back(call, place);
+                self.shares[place].state = ShareState::Refunded;
+                self.forget_link(call, place);
+                ended.push(place);
             }
         }
-        self.state = State::Refunded;
+        if has <= 0 {
+            self.state = State::Refunded;
+        }
+        if !ended.is_empty() {
+            self.told_of(call, "gift.returned", &ended);
+        }
         self.save(call);
     }
 
@@ -330,8 +375,12 @@ impl Gift {
     pub(crate) fn end(&mut self, call: &mut Call<Config>) {
         self.lapse(call);
         let most = call.batch_of(2, "gift.returned") as usize;
-        for place in self.places(ShareState::Offered).into_iter().take(most) {
-            self.expire(call, place);
+        let offered = self.places(ShareState::Offered);
+        match call.config.unclaimed {
+            Unclaimed::Refund => self.refund_shares(call, &offered, "nobody claimed it"),
+            Unclaimed::ReturnToBuyer | Unclaimed::KeepOpen => {
+                offered.into_iter().take(most).for_each(|place| self.return_share(call, place));
+            }
         }
         for place in self.places(ShareState::Claimed) {
             self.settle_claim(call, place);

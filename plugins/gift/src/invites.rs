@@ -37,6 +37,10 @@ pub(crate) struct Rounds {
     pub member: String,
     pub qualified: u32,
     pub redeemed: u32,
+    /// Friends who count and whom the risk rules want to look at.
+    reviewed: u32,
+    /// How often a gift was given: a key that was put back cannot be used again.
+    tries: u32,
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -90,6 +94,7 @@ impl Friend {
         (self.stage, self.met_with, self.met_at) = (Stage::Qualified, met_with, met_at);
         let mut rounds = Rounds::load(call, &self.inviter);
         rounds.qualified += 1;
+        rounds.reviewed += u32::from(self.is_under_review);
         rounds.save(call);
         if let Some(offer) = &rule.welcome_offer {
             let standing = Standing { is_under_review: self.is_under_review };
@@ -108,12 +113,17 @@ impl Friend {
     /// What counted is undone, unless it has earned a gift already.
     fn undo(&mut self, call: &mut Call<Config>, needed: u32) {
         let mut rounds = Rounds::load(call, &self.inviter);
+        call.take_back(&welcome_key(&self.member), "what it was given for is undone");
         if rounds.qualified <= rounds.redeemed * needed {
-            return;
+            // A gift that still waits is not given.
+            if !call.release(&rounds.key(), "one of those who count has not") {
+                return;
+            }
+            rounds.redeemed -= 1;
         }
         rounds.qualified -= 1;
+        rounds.reviewed -= u32::from(self.is_under_review);
         rounds.save(call);
-        call.take_back(&welcome_key(&self.member), "what it was given for is undone");
         self.stage = Stage::Undone;
         self.save(call);
     }
@@ -127,6 +137,11 @@ impl Rounds {
 
     fn save(&self, call: &mut Call<Config>) {
         call.save(&format!("rounds/{}", self.member), self);
+    }
+
+    /// Of the gift that was given last.
+    fn key(&self) -> String {
+        format!("round:{}:{}:{}", self.redeemed, self.tries, self.member)
     }
 
     fn ready(&self, needed: u32, max_rounds: u32) -> u32 {
@@ -176,6 +191,10 @@ pub(crate) fn bind(call: &mut Call<Config>, input: &BindInput) -> Answer<Stage> 
     if !is_new {
         return Err(not_allowed("common.new-member-only", "This is for new members."));
     }
+    let has_ordered = call.member(&member).is_some_and(|member| member.first_order_at.is_some());
+    if has_ordered && matches!(rule.qualify, Qualify::FirstOrder { .. }) {
+        return Err(not_allowed("common.new-member-only", "This is for those who have not ordered."));
+    }
     if let Qualify::JoinGroup { group } = &rule.qualify {
         let groups = call.groups_of(&member);
         if group.as_ref().map_or(!groups.is_empty(), |group| groups.contains(group)) {
@@ -219,7 +238,7 @@ pub(crate) fn hear(call: &mut Call<Config>, event: &HostEvent) -> Answer<()> {
     }
     let is_undone = match event.topic.as_str() {
         platform::RETURNED => order.is_some() && order == friend.met_with,
-        platform::LEFT => event.at >= friend.met_at && event.group() == friend.met_with,
+        platform::LEFT => event.at >= friend.met_at && event.group().is_some() && event.group() == friend.met_with,
         platform::CLOSED => true,
         _ => false,
     };
@@ -243,7 +262,9 @@ pub(crate) fn redeem(call: &mut Call<Config>) -> Answer<RoundsView> {
         return Err(conflict("gift.not-enough-invites", "Bring some more.").with("missing", missing));
     }
     rounds.redeemed += 1;
-    call.reward(&format!("round:{}:{member}", rounds.redeemed), &rule.offer, &member, standing)?;
+    rounds.tries += 1;
+    let standing = Standing { is_under_review: standing.is_under_review || rounds.reviewed > 0 };
+    call.reward(&rounds.key(), &rule.offer, &member, standing)?;
     rounds.save(call);
     call.emit("gift.round", &member, &rounds.redeemed);
     view(call)

@@ -18,7 +18,7 @@ use views::GiftInput;
 
 /// Gifts, or shares, that one call ends: of fifty units each.
 const ENDED_AT_ONCE: u32 = 1;
-const EXPIRED_AT_ONCE: u32 = 10;
+const EXPIRED_AT_ONCE: u32 = 2;
 
 struct Giving;
 
@@ -105,7 +105,10 @@ impl Activity for Giving {
         match event.topic.as_str() {
             "order.paid" => gift.paid(call, Some(&news)),
             "order.closed" => gift.lapse(call),
-            "order.refunded" if news.is_all_back() => gift.refunded(call),
+            // What was asked for is known.
+            "order.refunded" if news.refund.is_none() => {
+                gift.refunded(call, news.paid_minor - news.refunded_minor - news.refunding_minor);
+            }
             "order.refund-refused" => call.refund_again(&news),
             _ => {}
         }

@@ -95,10 +95,11 @@ fn find(call: &Call<Config>, token: &str) -> Answer<(Gift, usize)> {
 pub(crate) fn claim(call: &mut Call<Config>, input: &TokenInput) -> Answer<Claimed> {
     let (mut gift, place) = find(call, &input.token)?;
     let claimer = call.actor.clone();
-    if claimer == gift.giver && !call.config.self_claim {
+    let giver = gift.giver.clone();
+    let is_own = claimer == giver || (call.config.risk.is_some() && call.are_one(&giver, &claimer, "gift.claim"));
+    if is_own && !call.config.self_claim {
         return Err(not_allowed("gift.self-claim", "What you gave is for others."));
     }
-    let giver = gift.giver.clone();
     let standing = call.admit(Some(giver.as_str()).filter(|giver| *giver != claimer), "gift.claim")?;
     must_be_open(call, &gift.shares[place])?;
     let had = |share: &&Share| {
@@ -122,7 +123,7 @@ pub(crate) fn claim(call: &mut Call<Config>, input: &TokenInput) -> Answer<Claim
     share.claimer = Some(claimer.clone());
     share.state = if given_at.is_some() { ShareState::Claimed } else { ShareState::Fulfilled };
     let units = share.units;
-    gift.told(call, "gift.claimed", place);
+    gift.told_of(call, "gift.claimed", &[place]);
     gift.save(call);
     Ok(Claimed { units, given_at })
 }
@@ -130,6 +131,10 @@ pub(crate) fn claim(call: &mut Call<Config>, input: &TokenInput) -> Answer<Claim
 /// Whoever was given a link does not want it: the giver need not wait.
 pub(crate) fn decline(call: &mut Call<Config>, input: &TokenInput) -> Answer<GiftView> {
     let (mut gift, place) = find(call, &input.token)?;
+    if gift.giver == call.actor {
+        return Err(not_allowed("gift.self-claim", "It is for others to decline; you may recall it."));
+    }
+    call.admit(None, "gift.decline")?;
     must_be_open(call, &gift.shares[place])?;
     gift.expire(call, place);
     Ok(views::gift(&gift))
@@ -148,9 +153,7 @@ pub(crate) fn recall(call: &mut Call<Config>, id: &str) -> Answer<GiftView> {
     if gift.state != State::Paid || offered.is_empty() || gift.unit_value == 0 || is_blocked {
         return Err(conflict("gift.cannot-recall", "There is nothing that can be taken back."));
     }
-    for place in offered {
-        gift.refund_share(call, place);
-    }
+    gift.refund_shares(call, &offered, "the giver took it back");
     Ok(views::gift(&gift))
 }
 
@@ -168,7 +171,7 @@ pub(crate) fn revoke(call: &mut Call<Config>, input: &ShareInput) -> Answer<Gift
     }
     gift.shares[place].tries += 1;
     gift.shares[place].state = ShareState::Revoked;
-    gift.told(call, "gift.revoked", place);
+    gift.told_of(call, "gift.revoked", &[place]);
     gift.save(call);
     Ok(views::gift(&gift))
 }

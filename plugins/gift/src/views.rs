@@ -157,9 +157,10 @@ fn broken_rules(call: &Call<Config>, gift: &Gift) -> Vec<&'static str> {
     };
     let is_open = |share: &Share| share.state == ShareState::Offered;
     let order = call.order(&gift.order());
-    let keeps = order.is_none_or(|order| {
+    let is_kept = |order: fairground_sdk::Order| {
         order.state == fairground_sdk::OrderState::Open || order.paid - order.refunded <= gift.kept()
-    });
+    };
+    let keeps = call.was_refund_refused(&gift.order()) || order.is_none_or(is_kept);
     let rules = [
         ("F1", gift.shares.iter().all(is_right)),
         ("F2", call.config.self_claim || claims(&gift.giver) == 0),

@@ -229,7 +229,12 @@ impl<A: Activity> Town<A> {
         self.told_by_shop(order, &ShopNews::Paid(total))
     }
 
-    /// The same, so many milliseconds ago: the host was away, and the activity hears it before its deadlines.
+    /// Somebody pays so much of an order.
+    pub fn pay_part(&mut self, order: &str, minor: i64) -> Answer<()> {
+        self.told_by_shop(order, &ShopNews::Paid(minor))
+    }
+
+    /// The whole of it was paid so many milliseconds ago: the host was away, and the activity hears it before its deadlines.
     pub fn pay_unheard_for(&mut self, order: &str, milliseconds: i64) -> Answer<()> {
         let total = self.world.orders.get(order).unwrap_or_else(|| panic!("there is no order {order}")).total;
         self.told_by_shop_at(order, &ShopNews::Paid(total), self.world.now - milliseconds)

@@ -74,6 +74,11 @@ impl<C> Call<C> {
         if self.refund(&key, order, beyond, reason).is_ok() { beyond } else { 0 }
     }
 
+    /// Whether the shop has refused to pay something of an order back.
+    pub fn was_refund_refused(&self, order: &str) -> bool {
+        self.counter(&refusals(order)) > 0
+    }
+
     /// The shop will not pay back what it was asked to: asks again, twice. After that it is for people: the line in the log says so.
     pub fn refund_again(&mut self, news: &OrderNews) {
         let order = &news.intent;

@@ -43,6 +43,8 @@ pub enum Step {
     Operate(u64),
     /// One of the orders is paid: on time, late, or again.
     Pay(u16),
+    /// A third of what it costs is paid, or a third more.
+    PayPart(u16),
     FailPayment(u16),
     /// The shop does what it was asked to.
     CatchUp,
@@ -164,6 +166,7 @@ fn step() -> impl Strategy<Value = Step> {
         6 => (0..MEMBERS, any::<u64>(), 0..40u8).prop_map(|(member, dice, after)| Step::Break { member, dice, after }),
         3 => any::<u64>().prop_map(Step::Operate),
         10 => any::<u16>().prop_map(Step::Pay),
+        2 => any::<u16>().prop_map(Step::PayPart),
         2 => any::<u16>().prop_map(Step::FailPayment),
         4 => Just(Step::CatchUp),
         8 => leap.clone().prop_map(Step::Pass),
@@ -233,6 +236,14 @@ fn take<A: Storm>(town: &mut Town<A>, step: &Step) {
         Step::Pay(which) => {
             if let Some(order) = nth(town.world.orders.keys(), which) {
                 let _ = town.pay(&order);
+            }
+        }
+        Step::PayPart(which) => {
+            if let Some(order) = nth(town.world.orders.keys(), which) {
+                let part = town.world.orders[&order].total / 3;
+                if part > 0 {
+                    let _ = town.pay_part(&order, part);
+                }
             }
         }
         Step::FailPayment(which) => {

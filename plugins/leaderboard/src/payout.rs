@@ -1,0 +1,189 @@
+//! Prizes: by final rank, in batches, each subject once.
+
+use fairground_sdk::{Ranked, Standing, prelude::*};
+
+use crate::{
+    config::{Config, Subject, Tie},
+    season::Season,
+};
+
+/// Members of a group that one step rewards, and subjects that it looks at.
+const AT_ONCE: u32 = 40;
+
+/// How far a season is paid.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Progress {
+    /// Positions that are done.
+    pub positions: u64,
+    pub winners: u64,
+    /// What was paid of a pool, in minor units.
+    pub pool: i64,
+    /// The tie that the next position may belong to.
+    tie: Option<Tied>,
+    /// Of the group that is being paid: the page of its members, and how many of them are done.
+    page: Option<String>,
+    members: usize,
+}
+
+/// Positions of one score.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+struct Tied {
+    score: i64,
+    /// The first position, and the last one.
+    first: u64,
+    last: u64,
+    /// How many different scores there are up to this one.
+    dense: u64,
+}
+
+/// What `leaderboard.prize` tells.
+#[derive(Serialize)]
+struct Told<'a> {
+    edition: u32,
+    rank: u64,
+    offer: &'a str,
+    /// Minor units, of a pool.
+    amount: Option<i64>,
+    is_given: bool,
+}
+
+/// Pays some of the winners; true where all are paid.
+pub(crate) fn pay_some(call: &mut Call<Config>, season: &mut Season) -> Answer<bool> {
+    let most = AT_ONCE.min(call.batch_of(1, "leaderboard.prize"));
+    let ranks = call.ranks(&season.board(), season.paid.positions + 1, most);
+    if ranks.is_empty() {
+        return Ok(true);
+    }
+    for ranked in ranks {
+        let limit = u64::from(call.config.max_winners);
+        let is_enough = limit > 0 && season.paid.winners >= limit;
+        let tied = tie_of(call, season, &ranked);
+        let rank = rank_of(call.config.tie, &tied, &ranked);
+        if is_enough || rank > call.config.last_prize() || ranked.score < call.config.min_score {
+            return Ok(true);
+        }
+        season.paid.tie = Some(tied);
+        if season.excluded.contains(&ranked.key) {
+            season.paid.positions += 1;
+            continue;
+        }
+        let amount = pool_amount(call, &tied, &ranked);
+        if let Some(amount) = amount.filter(|amount| *amount > 0) {
+            pay_pool(call, season, (&ranked.key, rank), amount);
+        }
+        if let Some(offer) = call.config.prize_of(rank).map(|prize| prize.offer.clone()) {
+            match call.config.subject {
+                Subject::Member => give(call, season, &ranked.key.clone(), (&ranked.key, rank), &offer),
+                // A group's members are a batch of their own.
+                Subject::Group => return Ok(pay_group(call, season, (&ranked.key, rank), &offer)),
+            }
+        }
+        if amount.is_some_and(|amount| amount > 0) || call.config.prize_of(rank).is_some() {
+            season.paid.winners += 1;
+        }
+        season.paid.positions += 1;
+    }
+    Ok(false)
+}
+
+/// The tie that a position belongs to: found by halves, however many there are in it.
+fn tie_of(call: &Call<Config>, season: &Season, ranked: &Ranked) -> Tied {
+    let before = season.paid.tie;
+    if let Some(tied) = before.filter(|tied| tied.score == ranked.score) {
+        return tied;
+    }
+    let dense = before.map_or(0, |tied| tied.dense) + 1;
+    let board = season.board();
+    let has_score = |position: u64| call.ranks(&board, position, 1).first().is_some_and(|at| at.score == ranked.score);
+    let (mut last, mut after) = (ranked.rank, call.rank_len(&board) + 1);
+    while after - last > 1 {
+        let middle = last + (after - last) / 2;
+        if has_score(middle) { last = middle } else { after = middle }
+    }
+    Tied { score: ranked.score, first: ranked.rank, last, dense }
+}
+
+/// The rank that a position is paid as.
+pub(crate) fn rank_as(tie: Tie, position: u64, first: u64, dense: u64) -> u64 {
+    match tie {
+        Tie::UniqueEarliest => position,
+        Tie::Competition | Tie::SplitPool => first,
+        Tie::Dense => dense,
+    }
+}
+
+fn rank_of(tie: Tie, tied: &Tied, ranked: &Ranked) -> u64 {
+    rank_as(tie, ranked.rank, tied.first, tied.dense)
+}
+
+/// A position's part of the pool. Equal parts are rounded down; what is left goes to the first ones, a unit each.
+fn pool_amount(call: &Call<Config>, tied: &Tied, ranked: &Ranked) -> Option<i64> {
+    call.config.pool.as_ref()?;
+    if call.config.tie != Tie::SplitPool {
+        return Some(call.config.pool_share(ranked.rank, ranked.rank));
+    }
+    let together = call.config.pool_share(tied.first, tied.last);
+    let many = i64::try_from(tied.last - tied.first + 1).ok()?;
+    let place = i64::try_from(ranked.rank - tied.first).ok()?;
+    Some(together / many + i64::from(place < together % many))
+}
+
+fn prize_key(season: &Season, subject: &str, member: &str) -> String {
+    if subject == member {
+        return format!("season:{}:{member}", season.edition);
+    }
+    fairground_sdk::bounded(format!("season:{}:{subject}:{member}", season.edition))
+}
+
+/// The ranks were final before the risk rules could be asked again.
+const STANDING: Standing = Standing { is_under_review: false };
+
+fn give(call: &mut Call<Config>, season: &Season, member: &str, (subject, rank): (&str, u64), offer: &str) {
+    let key = prize_key(season, subject, member);
+    let is_given = match call.reward(&key, offer, member, STANDING) {
+        Ok(_) => true,
+        Err(problem) => {
+            call.log(&format!("{offer} for rank {rank} is not given to {member}: {}", problem.code));
+            false
+        }
+    };
+    tell(call, member, &Told { edition: season.edition, rank, offer, amount: None, is_given });
+}
+
+fn pay_pool(call: &mut Call<Config>, season: &mut Season, (member, rank): (&str, u64), amount: i64) {
+    let Some(offer) = call.config.pool.as_ref().map(|pool| pool.offer.clone()) else { return };
+    let key = format!("pool:{}:{member}", season.edition);
+    let is_given = call.hold(&key, &offer, member, 0).is_ok() && call.capture_part(&key, amount);
+    if is_given {
+        season.paid.pool += amount;
+    } else {
+        call.log(&format!("{amount} for rank {rank} are not given to {member}"));
+    }
+    tell(call, member, &Told { edition: season.edition, rank, offer: &offer, amount: Some(amount), is_given });
+}
+
+fn tell(call: &mut Call<Config>, member: &str, told: &Told<'_>) {
+    call.emit("leaderboard.prize", member, told);
+    if told.is_given {
+        call.tell("leaderboard.prize", member, &[("rank", told.rank.to_string())]);
+    }
+}
+
+/// Rewards some members of a group; it is done once all are.
+fn pay_group(call: &mut Call<Config>, season: &mut Season, (group, rank): (&str, u64), offer: &str) -> bool {
+    let most = AT_ONCE.min(call.batch_of(1, "leaderboard.prize")) as usize;
+    let (members, next) = call.members_of(group, season.paid.page.as_deref());
+    for member in members.iter().skip(season.paid.members).take(most) {
+        give(call, season, member, (group, rank), offer);
+    }
+    season.paid.members += most;
+    if season.paid.members < members.len() {
+        return false;
+    }
+    (season.paid.page, season.paid.members) = (next, 0);
+    if season.paid.page.is_none() {
+        season.paid.winners += 1;
+        season.paid.positions += 1;
+    }
+    false
+}

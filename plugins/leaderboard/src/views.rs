@@ -1,0 +1,208 @@
+//! What may be asked, and what must hold.
+
+use fairground_sdk::{Block, Page, Ranked, not_found, prelude::*};
+
+use crate::{
+    config::{Config, Tie},
+    payout::rank_as,
+    scoring::{Record, records_of},
+    season::{Season, State},
+};
+
+/// Ranks of one page.
+const PAGE: u32 = 50;
+
+/// What one audit recomputes.
+const AUDITED: u32 = 250;
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TopInput {
+    /// # From 起始
+    /// The first position; 1 is the best. 起始名次，1 為第一。
+    #[serde(default = "one")]
+    #[schemars(range(min = 1, max = 100_000_000))]
+    from: u64,
+    /// # Season 賽季
+    /// Its number; null is the newest. 賽季編號；null 為最新。
+    #[schemars(range(min = 1, max = 999_999))]
+    edition: Option<u32>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RankInput {
+    /// # Subject 對象
+    /// A member or a group; null is the viewer. 成員或群編號；null 為自己。
+    #[schemars(length(min = 1, max = 128))]
+    subject: Option<String>,
+}
+
+fn one() -> u64 {
+    1
+}
+
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Place {
+    /// As prizes go by it: equal scores may share one.
+    rank: u64,
+    /// In the whole order.
+    position: u64,
+    /// In part, where names are masked.
+    subject: String,
+    score: i64,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Board {
+    edition: u32,
+    state: State,
+    /// UTC milliseconds.
+    starts_at: i64,
+    /// UTC milliseconds.
+    ends_at: i64,
+    /// How many have scored.
+    subjects: u64,
+    /// Those who do not want to be listed are left out.
+    places: Vec<Place>,
+    /// Where the next page begins; none on the last.
+    next: Option<u64>,
+    /// The hash of all final ranks; none before they are.
+    hash: Option<String>,
+}
+
+fn season(call: &Call<Config>, edition: Option<u32>) -> Answer<Season> {
+    let season = match edition {
+        Some(edition) => Season::load(call, edition),
+        None => Season::current(call),
+    };
+    season.ok_or_else(|| not_found("common.not-found", "There is no such season yet."))
+}
+
+fn board(call: &Call<Config>, season: &Season, places: Vec<Place>, next: Option<u64>) -> Board {
+    let is_final = !matches!(season.state, State::Open | State::Grace | State::Freezing);
+    Board {
+        edition: season.edition,
+        state: season.state,
+        starts_at: season.starts_at,
+        ends_at: season.ends_at,
+        subjects: call.rank_len(&season.board()),
+        places,
+        next,
+        hash: is_final.then(|| season.hash.clone()),
+    }
+}
+
+/// Places as the viewer may see them. `first` is the position of the tie that the first of them belongs to.
+fn places(call: &Call<Config>, ranks: Vec<Ranked>) -> Vec<Place> {
+    let mut tie: Option<(i64, u64)> = None;
+    let mut places = Vec::new();
+    for ranked in ranks {
+        let first = match tie {
+            Some((score, first)) if score == ranked.score => first,
+            _ => ranked.rank,
+        };
+        tie = Some((ranked.score, first));
+        if ranked.key != call.actor && is_hidden(call, &ranked.key) {
+            continue;
+        }
+        // Dense ranks take a count from the top: there the position is shown.
+        let shown = if call.config.tie == Tie::Dense { Tie::UniqueEarliest } else { call.config.tie };
+        let rank = rank_as(shown, ranked.rank, first, ranked.rank);
+        let subject = if call.config.visibility.mask_names && ranked.key != call.actor {
+            let kept: String = ranked.key.chars().take(2).collect();
+            format!("{kept}***")
+        } else {
+            ranked.key
+        };
+        places.push(Place { rank, position: ranked.rank, subject, score: ranked.score });
+    }
+    places
+}
+
+pub(crate) fn hidden_key(member: &str) -> String {
+    format!("hidden/{member}")
+}
+
+fn is_hidden(call: &Call<Config>, subject: &str) -> bool {
+    call.config.visibility.opt_out && call.load::<bool>(&hidden_key(subject)).is_some()
+}
+
+pub(crate) fn top(call: &Call<Config>, input: &TopInput) -> Answer<Board> {
+    let season = season(call, input.edition)?;
+    let listed = u64::from(call.config.visibility.top);
+    let many = (listed + 1).saturating_sub(input.from).min(PAGE.into());
+    let ranks = match u32::try_from(many).unwrap_or(PAGE) {
+        0 => Vec::new(),
+        many => call.ranks(&season.board(), input.from, many),
+    };
+    let after = input.from + ranks.len() as u64;
+    let next = (ranks.len() == PAGE as usize && after <= listed).then_some(after);
+    Ok(board(call, &season, places(call, ranks), next))
+}
+
+pub(crate) fn around(call: &Call<Config>) -> Answer<Board> {
+    let season = season(call, None)?;
+    let Some(own) = call.rank(&season.board(), &call.actor) else {
+        return Ok(board(call, &season, Vec::new(), None));
+    };
+    let each = u64::from(call.config.visibility.around_me);
+    let from = own.rank.saturating_sub(each).max(1);
+    let many = u32::try_from(own.rank + each + 1 - from).unwrap_or(PAGE);
+    let ranks = call.ranks(&season.board(), from, many);
+    Ok(board(call, &season, places(call, ranks), None))
+}
+
+pub(crate) fn rank(call: &Call<Config>, input: &RankInput) -> Answer<Option<Place>> {
+    let season = season(call, None)?;
+    let subject = input.subject.as_ref().unwrap_or(&call.actor);
+    let ranked = if subject.chars().any(char::is_control) { None } else { call.rank(&season.board(), subject) };
+    let is_listed = |ranked: &Ranked| *subject == call.actor || ranked.rank <= call.config.visibility.top.into();
+    Ok(ranked.filter(is_listed).and_then(|ranked| places(call, vec![ranked]).pop()))
+}
+
+pub(crate) fn page(call: &mut Call<Config>) -> Vec<Block> {
+    let mut page = Page::of(call, "challenge");
+    if let Ok(now) = top(call, &TopInput { from: 1, edition: None }) {
+        page = page.live("Until 截止", ("top", "/ends_at"), "utc-ms", now.ends_at).live(
+            "On the board 上榜人數",
+            ("top", "/subjects"),
+            "subjects",
+            now.subjects,
+        );
+        if let Some(first) = now.places.first() {
+            page = page.live("First 第一名", ("top", "/places/0/subject"), "", &first.subject);
+            page = page.live("With 分數", ("top", "/places/0/score"), "points", first.score);
+        }
+    }
+    page.done()
+}
+
+/// L1, L2 and L4 of the newest season.
+pub(crate) fn audit(call: &Call<Config>) -> Vec<String> {
+    let Some(season) = Season::current(call) else { return Vec::new() };
+    let mut broken = Vec::new();
+    let board = season.board();
+    let records = call.scan::<Record>(&records_of(&season), None, AUDITED);
+    for (key, record) in &records {
+        let subject = key.rsplit('/').next().unwrap_or_default();
+        if call.rank(&board, subject).map(|ranked| ranked.score) != Some(record.parts.iter().sum()) {
+            broken.push(format!("L1 {subject}"));
+        }
+    }
+    if records.len() < AUDITED as usize && call.rank_len(&board) != records.len() as u64 {
+        broken.push("L1".into());
+    }
+    let ranks = call.ranks(&board, 1, AUDITED);
+    let is_dense = ranks.iter().zip(1..).all(|(ranked, rank): (_, u64)| ranked.rank == rank);
+    let is_sorted = ranks
+        .windows(2)
+        .all(|pair| (-pair[0].score, pair[0].at, &pair[0].key) < (-pair[1].score, pair[1].at, &pair[1].key));
+    if !is_dense || !is_sorted {
+        broken.push("L2".into());
+    }
+    if call.config.pool.as_ref().is_some_and(|pool| season.paid.pool > pool.total) {
+        broken.push("L4".into());
+    }
+    broken
+}
