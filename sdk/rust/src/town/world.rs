@@ -119,6 +119,14 @@ impl World {
         self.quota = Quota::default();
     }
 
+    /// A board's keys and scores, the best first.
+    pub fn ranked(&self, board: &str) -> Vec<(String, i64)> {
+        let places = self.boards.get(board).into_iter().flatten();
+        let mut places: Vec<_> = places.map(|(key, (score, at))| (Reverse(*score), *at, key)).collect();
+        places.sort();
+        places.into_iter().map(|(Reverse(score), _, key)| (key.clone(), score)).collect()
+    }
+
     /// All that was ever set aside, in the order of the keys.
     pub fn holds(&self) -> impl Iterator<Item = &Hold> {
         self.holds.values().map(|(hold, _)| hold)
