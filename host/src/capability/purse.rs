@@ -220,6 +220,13 @@ impl Call {
         self.shared.move_points(&mut self.effects, PointMove { account, points: -points, batch: None });
     }
 
+    /// What members had spent is a member's again. It does not expire.
+    pub(super) fn give_back(&mut self, account: PointAccount, points: i64, reference: &str) {
+        let credit = Account::Member(account.member.clone());
+        self.transfer(Transfer::points(&account.account, Account::Spent, credit, points, reference));
+        self.shared.move_points(&mut self.effects, PointMove { account, points, batch: None });
+    }
+
     /// Puts back a hold that nobody captured in time. False where there is nothing to put back.
     pub(crate) fn expire_hold(&mut self, key: &str) -> anyhow::Result<bool> {
         let Some(mut hold) = self.state.record::<Hold>(key)?.filter(|hold| hold.state == HoldState::Held) else {

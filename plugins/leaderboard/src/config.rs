@@ -242,10 +242,6 @@ pub(crate) struct Stake {
     /// Of each. 每方投入。
     #[schemars(range(min = 1, max = 1_000_000), extend("x-unit" = "points"))]
     pub points: u64,
-    /// # Offer 獎勵
-    /// One that gives as many points of that account. 發放同額積分的獎勵名稱。
-    #[schemars(length(min = 1, max = 128))]
-    pub offer: String,
 }
 
 fn ten_minutes() -> u64 {
@@ -320,10 +316,7 @@ impl Config {
         let splits = self.tie == Tie::SplitPool;
         expect(!splits || (self.pool.is_some() && self.prizes.is_empty()), "/tie", "Only a pool can be split.");
         let stake = self.pk.as_ref().and_then(|pk| pk.stake.as_ref());
-        if let Some(stake) = stake {
-            expect(offers.contains_key(&stake.offer), "/pk/stake/offer", unknown);
-            expect(self.subject == Subject::Member, "/pk/stake", "Groups have no points to put in.");
-        }
+        expect(stake.is_none() || self.subject == Subject::Member, "/pk/stake", "Groups have no points to put in.");
         let max_liability = self.max_liability(offers);
         issues.or(Report { max_liability, disclosures: self.disclosures(), warnings: Vec::new() })
     }
@@ -351,9 +344,7 @@ impl Config {
             })?,
         };
         let season = prizes.checked_add(self.pool.as_ref().map_or(0, |pool| pool.total))?;
-        let stakes = self.pk.as_ref().and_then(|pk| pk.stake.as_ref()).map_or(0, |stake| cost(&stake.offer));
         match (&self.season, season) {
-            _ if stakes > 0 => None,
             (_, 0) => Some(0),
             _ if self.subject == Subject::Group => None,
             (Calendar::Whole, season) => Some(season),

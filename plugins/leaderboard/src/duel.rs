@@ -1,17 +1,14 @@
 //! Duels: two score against each other for a while; the better takes both stakes.
 
-use fairground_sdk::{Queue, bounded, conflict, expired, invalid, not_allowed, not_found, prelude::*, refused};
+use fairground_sdk::{Queue, bounded, conflict, expired, invalid, not_allowed, not_found, prelude::*};
 
 use crate::{
-    config::{Config, Pk, Subject},
+    config::{Config, Pk, Stake, Subject},
     scoring::must_score,
 };
 
 /// Duels that wait for an acceptance or a decision, by the time of it.
 pub(crate) const DUELS: Queue<'static> = Queue("duel");
-
-/// A stake is set aside a day longer than it can be needed.
-const SPARE_MS: u64 = 86_400_000;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -31,8 +28,6 @@ pub(crate) struct Side {
     pub subject: String,
     /// What it has scored since the duel began.
     pub score: i64,
-    /// How often its stake was set aside: a key that was put back cannot be used again.
-    tries: u32,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -106,47 +101,29 @@ impl Duel {
         }
     }
 
-    /// Takes a side's stake, and sets as much aside for it.
+    /// Takes a side's stake.
     fn put_in(&self, call: &mut Call<Config>, side: usize) -> Answer<()> {
-        let Some(pk) = call.config.pk.clone() else { return Ok(()) };
-        let Some(stake) = pk.stake else { return Ok(()) };
+        let Some(stake) = self.stake(call) else { return Ok(()) };
         let member = &self.sides[side].subject;
         let key = format!("stake:{}:{side}", self.id);
-        if !call.spend_points(&key, member, &stake.account, stake.points, "the stake of a duel") {
-            return Err(conflict("board.stake-too-high", "There are too few points for the stake."));
+        if call.spend_points(&key, member, &stake.account, stake.points, "the stake of a duel") {
+            return Ok(());
         }
-        let ttl = pk.accept_window_ms.saturating_add(pk.duration_ms).saturating_add(SPARE_MS);
-        call.hold(&self.stake_key(side), &stake.offer, member, ttl).map_err(refused)?;
-        Ok(())
+        Err(conflict("board.stake-too-high", "There are too few points for the stake."))
     }
 
-    fn stake_key(&self, side: usize) -> String {
-        format!("stake:{}:{side}:{}", self.id, self.sides[side].tries)
-    }
-
-    /// A side has its own stake back.
-    fn give_back(&self, call: &mut Call<Config>, side: usize) {
-        if self.has_stakes(call) && !call.capture(&self.stake_key(side)) {
-            call.log(&format!("the stake of {} in {} is not there", self.sides[side].subject, self.id));
+    /// A side's stake goes to one of the two.
+    fn pay_out(&self, call: &mut Call<Config>, side: usize, to: usize) {
+        let Some(stake) = self.stake(call) else { return };
+        let key = format!("stake:{}:{side}", self.id);
+        let member = &self.sides[to].subject;
+        if !call.give_points(&key, member, &stake.account, stake.points, "the stake of a duel") {
+            call.log(&format!("{member} does not get a stake of {}", self.id));
         }
     }
 
-    /// A side's stake goes to the other one.
-    fn hand_over(&mut self, call: &mut Call<Config>, side: usize) {
-        let Some(offer) = call.config.pk.as_ref().and_then(|pk| pk.stake.as_ref()).map(|stake| stake.offer.clone())
-        else {
-            return;
-        };
-        call.release(&self.stake_key(side), "the other one has won it");
-        self.sides[side].tries += 1;
-        let winner = self.sides[1 - side].subject.clone();
-        if let Err(problem) = call.give(&self.stake_key(side), &offer, &winner) {
-            call.log(&format!("{winner} does not get the stake of {}: {}", self.id, problem.code));
-        }
-    }
-
-    fn has_stakes(&self, call: &Call<Config>) -> bool {
-        call.config.pk.as_ref().is_some_and(|pk| pk.stake.is_some())
+    fn stake(&self, call: &Call<Config>) -> Option<Stake> {
+        call.config.pk.as_ref()?.stake.clone()
     }
 
     /// It is over.
@@ -154,18 +131,9 @@ impl Duel {
         DUELS.remove(call, self.deadline, &self.id);
         let was_running = self.state == State::Running;
         self.state = state;
-        match (state, self.sides[0].score > self.sides[1].score) {
-            (State::Won, is_challenger) => {
-                let loser = usize::from(is_challenger);
-                self.give_back(call, 1 - loser);
-                self.hand_over(call, loser);
-            }
-            _ => {
-                self.give_back(call, 0);
-                if was_running {
-                    self.give_back(call, 1);
-                }
-            }
+        let winner = usize::from(self.sides[0].score < self.sides[1].score);
+        for side in 0..if was_running { 2 } else { 1 } {
+            self.pay_out(call, side, if state == State::Won { winner } else { side });
         }
         for side in 0..2 {
             call.delete(&of_key(&self.sides[side].subject));
@@ -245,7 +213,7 @@ pub(crate) fn challenge(call: &mut Call<Config>, input: &ChallengeInput) -> Answ
         must_be_free(call, subject)?;
     }
     let number = call.count("duels", 1, 0, i64::MAX).expect("nobody challenges that often");
-    let fresh = |subject: &str| Side { subject: subject.into(), score: 0, tries: 0 };
+    let fresh = |subject: &str| Side { subject: subject.into(), score: 0 };
     let duel = Duel {
         id: format!("d{number}"),
         sides: [fresh(&side), fresh(&input.to)],

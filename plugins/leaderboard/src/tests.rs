@@ -26,7 +26,7 @@ fn config(changes: Value) -> Value {
 
 fn unstarted(changes: Value) -> Town<Leaderboard> {
     let town = Town::new(config(changes)).offer("p1000", 1_000).offer("p500", 500).offer("p200", 200);
-    town.packet_offer("packet", 1_700).points_offer("five", "points", 5).budget(100_000)
+    town.packet_offer("packet", 1_700).budget(100_000)
 }
 
 fn town(changes: Value) -> Town<Leaderboard> {
@@ -218,7 +218,7 @@ fn groups_score_together_and_each_member_wins() {
 }
 
 fn with_stakes() -> Value {
-    let stake = json!({"account": "points", "points": 5, "offer": "five"});
+    let stake = json!({"account": "points", "points": 5});
     json!({"pk": {"duration_ms": HOUR, "accept_window_ms": 10 * MINUTE, "stake": stake}})
 }
 

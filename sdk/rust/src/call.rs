@@ -197,6 +197,12 @@ impl<C> Call<C> {
         host::points(member, account)
     }
 
+    /// Gives points that this activity has taken to a member; false, and nothing changed, where it has taken fewer. The same key gives
+    /// once.
+    pub fn give_points(&mut self, key: &str, member: &str, account: &str, points: u64, reason: &str) -> bool {
+        host::give_points(key, member, account, points, reason)
+    }
+
     /// Takes points from a member; false, and nothing changed, where there are too few.
     pub fn spend_points(&mut self, key: &str, member: &str, account: &str, points: u64, reason: &str) -> bool {
         host::spend_points(key, member, account, points, reason)

@@ -204,6 +204,10 @@ pub(crate) fn points(member: &str, account: &str) -> u64 {
     with(|world| world.points.get(&(member.into(), account.into())).copied().unwrap_or_default())
 }
 
+pub(crate) fn give_points(key: &str, member: &str, account: &str, points: u64, _reason: &str) -> bool {
+    with(|world| world.give_points(key, member, account, points))
+}
+
 pub(crate) fn spend_points(key: &str, member: &str, account: &str, points: u64, _reason: &str) -> bool {
     with(|world| world.spend_points(key, member, account, points))
 }

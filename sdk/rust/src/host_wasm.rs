@@ -211,6 +211,10 @@ pub(crate) fn points(member: &str, account: &str) -> u64 {
     wit_points::balance(member, account)
 }
 
+pub(crate) fn give_points(key: &str, member: &str, account: &str, points: u64, reason: &str) -> bool {
+    wit_points::give_back(key, member, account, points, reason).is_ok()
+}
+
 pub(crate) fn spend_points(key: &str, member: &str, account: &str, points: u64, reason: &str) -> bool {
     wit_points::spend(key, member, account, points, reason).is_ok()
 }

@@ -46,7 +46,7 @@ impl Storm for Leaderboard {
             }),
             (1..4u32).prop_map(move |most| (json!("dense"), prizes.clone(), Value::Null, most)),
         ];
-        let stake = prop_oneof![Just(Value::Null), Just(json!({"account": "points", "points": 5, "offer": "five"}))];
+        let stake = prop_oneof![Just(Value::Null), Just(json!({"account": "points", "points": 5}))];
         let times = (prop_oneof![Just(0), Just(HOUR)], prop_oneof![Just(0), Just(20 * HOUR)]);
         (season, wins, stake, times, any::<bool>(), 0..3i64)
             .prop_map(|(season, (tie, prizes, pool, most), stake, (grace, dispute), is_group, least)| {
@@ -68,7 +68,7 @@ impl Storm for Leaderboard {
 
     fn town(config: &Value) -> Town<Self> {
         let town = Town::new(config.clone()).offer("gold", 50).offer("silver", 20).packet_offer("packet", 100);
-        let mut town = town.points_offer("five", "points", 5).budget(400);
+        let mut town = town.budget(400);
         for member in 0..7 {
             let name = format!("m{member}");
             town.world().points.insert((name.clone(), "points".into()), 12);

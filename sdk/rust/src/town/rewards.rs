@@ -202,7 +202,25 @@ impl World {
             return false;
         }
         *balance -= points;
+        *self.taken.entry(account.into()).or_default() += points;
         self.spent.insert(key.into(), arguments);
+        true
+    }
+
+    /// Never more than the activity has taken.
+    pub(crate) fn give_points(&mut self, key: &str, member: &str, account: &str, points: u64) -> bool {
+        self.writing();
+        let arguments = (member.to_owned(), account.to_owned(), points);
+        if let Some(before) = self.given_back.get(key) {
+            return *before == arguments;
+        }
+        let taken = self.taken.entry(account.into()).or_default();
+        if *taken < points || !self.members.contains_key(member) {
+            return false;
+        }
+        *taken -= points;
+        *self.points.entry((member.into(), account.into())).or_default() += points;
+        self.given_back.insert(key.into(), arguments);
         true
     }
 }

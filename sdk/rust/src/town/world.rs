@@ -76,6 +76,9 @@ pub struct World {
     /// How much the activity was told.
     pub(super) told: u64,
     pub(super) spent: BTreeMap<String, (String, String, u64)>,
+    pub(super) given_back: BTreeMap<String, (String, String, u64)>,
+    /// Account → points that the activity has taken, beyond what it has given back.
+    pub taken: BTreeMap<String, u64>,
     draws: u64,
     pub(super) quota: Quota,
     /// The next call breaks off after so many host calls.
