@@ -2,6 +2,9 @@
 
 use fairground_sdk::prelude::*;
 
+/// Events and notices of one call are a hundred, some of them other ones.
+const MESSAGES_MAX: usize = 80;
+
 fairground_sdk::config! {
     /// Leaderboard 排行榜.
     pub(crate) struct Config {
@@ -23,7 +26,7 @@ fairground_sdk::config! {
         /// # Least score 最低分數
         /// Who has less wins nothing. 低於此分數無獎。
         #[serde(default)]
-        #[schemars(range(max = 1_000_000_000_000_i64), extend("x-unit" = "points"))]
+        #[schemars(range(min = 0, max = 1_000_000_000_000_i64), extend("x-unit" = "points"))]
         pub min_score: i64,
         /// # Prizes 名次獎勵
         /// An offer for some ranks. 各名次的獎勵。
@@ -81,7 +84,7 @@ pub(crate) struct Metric {
     /// # Most a day 每日上限
     /// Points of one subject by it; 0 sets no limit. 每日最多得分；0 為不限。
     #[serde(default)]
-    #[schemars(range(max = 1_000_000_000_000_i64), extend("x-unit" = "points"))]
+    #[schemars(range(min = 0, max = 1_000_000_000_000_i64), extend("x-unit" = "points"))]
     pub cap_per_day: i64,
     /// # Once for each 去重欄位
     /// A field whose value scores once in a season, such as an order; null counts each event. 同一值每季只計一次的欄位，例如訂單；null 為每次計分。
@@ -289,6 +292,12 @@ impl Config {
             let detail = "Orders are the shop's to speak of: listen to member.bought.";
             expect(is_platforms, &format!("/metrics/{at}/topic"), detail);
         }
+        let of_topic = |topic: &str| self.metrics.iter().filter(|metric| metric.topic == topic).count();
+        let subjects = if self.subject == Subject::Group { crate::scoring::GROUPS_MAX } else { 1 };
+        let rules = self.notices.iter().filter(|rule| rule.event == "leaderboard.overtaken").count();
+        let is_bounded =
+            self.metrics.iter().all(|metric| of_topic(&metric.topic) * subjects * (1 + rules) <= MESSAGES_MAX);
+        expect(is_bounded, "/metrics", "One event scores by too many: fewer metrics of a topic, or fewer notices.");
         if let Calendar::Custom { seasons } = &self.season {
             let lasts = seasons.iter().all(|season| season.starts_at < season.ends_at);
             let apart = seasons.windows(2).all(|pair| pair[0].ends_at <= pair[1].starts_at);
@@ -344,11 +353,15 @@ impl Config {
             })?,
         };
         let season = prizes.checked_add(self.pool.as_ref().map_or(0, |pool| pool.total))?;
+        // What a packet may hold is set aside before it is known what is in it.
+        let aside = self.pool.as_ref().map_or(0, |pool| cost(&pool.offer));
         match (&self.season, season) {
             (_, 0) => Some(0),
             _ if self.subject == Subject::Group => None,
-            (Calendar::Whole, season) => Some(season),
-            (Calendar::Custom { seasons }, season) => season.checked_mul(i64::try_from(seasons.len()).ok()?),
+            (Calendar::Whole, season) => season.checked_add(aside),
+            (Calendar::Custom { seasons }, season) => {
+                season.checked_mul(i64::try_from(seasons.len()).ok()?)?.checked_add(aside)
+            }
             _ => None,
         }
     }

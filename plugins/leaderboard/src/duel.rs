@@ -136,7 +136,11 @@ impl Duel {
             self.pay_out(call, side, if state == State::Won { winner } else { side });
         }
         for side in 0..2 {
-            call.delete(&of_key(&self.sides[side].subject));
+            let key = of_key(&self.sides[side].subject);
+            // Either may be in another one.
+            if call.load::<String>(&key).as_ref() == Some(&self.id) {
+                call.delete(&key);
+            }
         }
         call.emit("leaderboard.duel-ended", &self.id, &self.view());
         self.tell(call, "leaderboard.duel-ended");
@@ -267,12 +271,7 @@ pub(crate) fn accept(call: &mut Call<Config>, id: &str) -> Answer<DuelView> {
 
 pub(crate) fn decline(call: &mut Call<Config>, id: &str) -> Answer<DuelView> {
     let mut duel = challenged(call, id)?;
-    // Another duel of the one who declines goes on.
-    let own = call.load::<String>(&of_key(&duel.sides[1].subject));
     duel.end(call, State::Declined);
-    if let Some(own) = own.filter(|own| *own != duel.id) {
-        call.save(&of_key(&duel.sides[1].subject), &own);
-    }
     Ok(duel.view())
 }
 

@@ -120,13 +120,15 @@ impl Activity for Leaderboard {
     }
 
     fn start(call: &mut Call<Config>) -> Answer<()> {
-        Season::open(call);
+        let now = call.now();
+        Season::open(call, now);
         Ok(())
     }
 
     fn on_timer(call: &mut Call<Config>, key: &str, _: i64, _: &str) -> Answer<()> {
         if key == OPEN && Season::current(call).is_none_or(|season| season.state != State::Open) {
-            Season::open(call);
+            let now = call.now();
+            Season::open(call, now);
         }
         if STEPS.rings(key) {
             for edition in STEPS.take(call, 1) {
@@ -151,8 +153,8 @@ impl Activity for Leaderboard {
         Ok(())
     }
 
-    fn stop(call: &mut Call<Config>, reason: StopReason) -> Answer<()> {
-        season::stop(call, reason);
+    fn stop(call: &mut Call<Config>, _: StopReason) -> Answer<()> {
+        season::stop(call);
         Ok(())
     }
 

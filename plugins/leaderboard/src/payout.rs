@@ -1,6 +1,7 @@
 //! Prizes: by final rank, in batches, each subject once.
 
 use fairground_sdk::{Ranked, Standing, prelude::*};
+use sha2::{Digest, Sha256};
 
 use crate::{
     config::{Config, Subject, Tie},
@@ -20,9 +21,9 @@ pub(crate) struct Progress {
     pub pool: i64,
     /// The tie that the next position may belong to.
     tie: Option<Tied>,
-    /// Of the group that is being paid: the page of its members, and how many of them are done.
+    /// Of the group that is being paid: the page of its members, and the last one who is done.
     page: Option<String>,
-    members: usize,
+    last: Option<String>,
 }
 
 /// Positions of one score.
@@ -49,7 +50,8 @@ struct Told<'a> {
 
 /// Pays some of the winners; true where all are paid.
 pub(crate) fn pay_some(call: &mut Call<Config>, season: &mut Season) -> Answer<bool> {
-    let most = AT_ONCE.min(call.batch_of(1, "leaderboard.prize"));
+    // A position may win a prize and a part of the pool.
+    let most = AT_ONCE.min((call.batch_of(1, "leaderboard.prize") / 2).max(1));
     let ranks = call.ranks(&season.board(), season.paid.positions + 1, most);
     if ranks.is_empty() {
         return Ok(true);
@@ -132,7 +134,8 @@ fn prize_key(season: &Season, subject: &str, member: &str) -> String {
     if subject == member {
         return format!("season:{}:{member}", season.edition);
     }
-    fairground_sdk::bounded(format!("season:{}:{subject}:{member}", season.edition))
+    // Two long ids: what waits is named by it, in a queue.
+    format!("season:{}:{member}:{}", season.edition, &crate::hex(&Sha256::digest(subject))[..32])
 }
 
 /// The ranks were final before the risk rules could be asked again.
@@ -173,14 +176,19 @@ fn tell(call: &mut Call<Config>, member: &str, told: &Told<'_>) {
 fn pay_group(call: &mut Call<Config>, season: &mut Season, (group, rank): (&str, u64), offer: &str) -> bool {
     let most = AT_ONCE.min(call.batch_of(1, "leaderboard.prize")) as usize;
     let (members, next) = call.members_of(group, season.paid.page.as_deref());
-    for member in members.iter().skip(season.paid.members).take(most) {
-        give(call, season, member, (group, rank), offer);
+    // Members come by id: who is after the last one is still to be paid, whoever has come or gone meanwhile.
+    let is_after = |member: &&String| season.paid.last.as_ref().is_none_or(|last| *member > last);
+    let due: Vec<String> = members.iter().filter(is_after).cloned().collect();
+    for member in due.iter().take(most) {
+        if crate::scoring::must_score(call, member).is_ok() {
+            give(call, season, member, (group, rank), offer);
+        }
     }
-    season.paid.members += most;
-    if season.paid.members < members.len() {
+    if due.len() > most {
+        season.paid.last = due.get(most - 1).cloned();
         return false;
     }
-    (season.paid.page, season.paid.members) = (next, 0);
+    (season.paid.page, season.paid.last) = (next, None);
     if season.paid.page.is_none() {
         season.paid.winners += 1;
         season.paid.positions += 1;

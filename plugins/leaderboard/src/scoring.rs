@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// Groups of one member that score.
-const GROUPS_MAX: usize = 10;
+pub(crate) const GROUPS_MAX: usize = 10;
 
 /// Points of one event, and of a subject.
 const POINTS_MAX: i64 = 1_000_000_000_000;
@@ -157,10 +157,13 @@ fn score(
         return Err(conflict("board.duplicate-event", "This has scored already."));
     }
     let points = points(&metric, payload);
+    if points == 0 {
+        return Err(not_found("common.not-found", "There is no number that scores."));
+    }
     let day = call.day(at, &call.config.zone, call.config.day_starts_minute);
     let mut record = Record::load(call, &season, subject, day);
     let delta = record.capped(index, day, points, metric.cap_per_day);
-    if delta == 0 && points != 0 {
+    if delta == 0 {
         return Err(limit_reached("board.cap-reached", "Enough of this for today."));
     }
     if let Some(seen) = seen {

@@ -1,6 +1,6 @@
 //! Seasons: open, then final, then paid, a bounded step at a time.
 
-use fairground_sdk::{Queue, StopReason, prelude::*};
+use fairground_sdk::{Queue, prelude::*};
 use sha2::{Digest, Sha256};
 
 use crate::{
@@ -14,6 +14,12 @@ pub(crate) const STEPS: Queue<'static> = Queue("season");
 
 /// When a season opens, where none follows at once.
 pub(crate) const OPEN: &str = "open";
+
+/// Set when the activity stops.
+const STOPPED: &str = "stopped";
+
+/// Seasons that are looked through for the one of an event.
+const LOOKED_AT: u32 = 40;
 
 /// Ranks that one step reads.
 const READ_AT_ONCE: u32 = 250;
@@ -73,8 +79,10 @@ impl Season {
     pub(crate) fn taking(call: &Call<Config>, at: i64) -> Option<Self> {
         let now = call.now();
         let newest = Self::current(call)?;
-        let before = newest.edition.checked_sub(1).and_then(|edition| Self::load(call, edition));
-        [Some(newest), before].into_iter().flatten().find(|season| season.takes(call, at, now))
+        if newest.takes(call, at, now) {
+            return Some(newest);
+        }
+        live_ones(call, LOOKED_AT).into_iter().find(|season| season.takes(call, at, now))
     }
 
     /// Time counts, whether or not timers have run.
@@ -84,10 +92,14 @@ impl Season {
         is_open && (self.starts_at..self.ends_at).contains(&at)
     }
 
-    /// Opens the season of an instant, or plans the next one.
-    pub(crate) fn open(call: &mut Call<Config>) {
+    /// Opens the season of an instant, or plans the next one. What was missed while the host was away is opened as well, so that news of it
+    /// has a place.
+    pub(crate) fn open(call: &mut Call<Config>, at: i64) {
         let now = call.now();
-        match window(call, now) {
+        if call.load::<bool>(STOPPED).is_some() || call.ends_at.is_some_and(|end| at >= end) {
+            return;
+        }
+        match window(call, at) {
             Some((starts_at, ends_at)) if starts_at <= now => {
                 let edition = call.load::<u32>("edition").unwrap_or(0) + 1;
                 let season = Self {
@@ -128,7 +140,7 @@ impl Season {
             }
             State::Open if now >= self.ends_at => {
                 self.state = State::Grace;
-                Self::open(call);
+                Self::open(call, self.ends_at);
                 Some(frozen_at)
             }
             State::Open => Some(self.ends_at),
@@ -145,11 +157,11 @@ impl Season {
                 }
                 Some(if is_done { settled_at.max(now) } else { now })
             }
-            State::Frozen if is_over || (now >= settled_at && self.disputes == 0) => {
+            State::Frozen if self.disputes > 0 && !is_over => None,
+            State::Frozen if is_over || now >= settled_at => {
                 self.state = State::Settling;
                 Some(now)
             }
-            State::Frozen if self.disputes > 0 => None,
             State::Frozen => Some(settled_at),
             State::Settling => {
                 if payout::pay_some(call, self)? {
@@ -193,9 +205,9 @@ fn live_key(edition: u32) -> String {
 }
 
 /// The season of an instant, or the next one.
-fn window(call: &Call<Config>, now: i64) -> Option<(i64, i64)> {
+fn window(call: &Call<Config>, at: i64) -> Option<(i64, i64)> {
     let (zone, minute) = (&call.config.zone, call.config.day_starts_minute);
-    let today = call.day(now, zone, minute);
+    let today = call.day(at, zone, minute);
     let starts = |day: Day| call.day_start(day, zone, minute);
     let days = |from: Day, to: Day| Some((starts(from).max(call.started_at), starts(to)));
     match &call.config.season {
@@ -217,13 +229,15 @@ fn window(call: &Call<Config>, now: i64) -> Option<(i64, i64)> {
         }
         Calendar::Whole => Some((call.started_at, i64::MAX)),
         Calendar::Custom { seasons } => {
-            let next = seasons.iter().find(|season| now < season.ends_at)?;
-            Some((next.starts_at, next.ends_at))
+            let next = seasons.iter().find(|season| at < season.ends_at)?;
+            Some((next.starts_at.max(call.started_at), next.ends_at))
         }
     }
 }
 
-/// The activity stops: no season opens any more.
-pub(crate) fn stop(call: &mut Call<Config>, _: StopReason) {
+/// The activity stops: no season opens any more, and settling takes the steps.
+pub(crate) fn stop(call: &mut Call<Config>) {
+    call.save(STOPPED, &true);
     call.cancel_timer(OPEN);
+    call.cancel_timer(&STEPS.timer());
 }

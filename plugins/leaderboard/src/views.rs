@@ -9,6 +9,9 @@ use crate::{
     season::{Season, State},
 };
 
+/// As long as ids are.
+const ID_BYTES_MAX: usize = 128;
+
 /// Ranks of one page.
 const PAGE: u32 = 50;
 
@@ -93,14 +96,27 @@ fn board(call: &Call<Config>, season: &Season, places: Vec<Place>, next: Option<
     }
 }
 
-/// Places as the viewer may see them. `first` is the position of the tie that the first of them belongs to.
-fn places(call: &Call<Config>, ranks: Vec<Ranked>) -> Vec<Place> {
+/// The first position of a score: found by halves, however many share it.
+fn first_of_tie(call: &Call<Config>, board: &str, ranked: &Ranked) -> u64 {
+    let has_score = |position: u64| call.ranks(board, position, 1).first().is_some_and(|at| at.score == ranked.score);
+    let (mut before, mut first) = (0, ranked.rank);
+    while first - before > 1 {
+        let middle = before + (first - before) / 2;
+        if has_score(middle) { first = middle } else { before = middle }
+    }
+    first
+}
+
+/// Places as the viewer may see them.
+fn places(call: &Call<Config>, board: &str, ranks: Vec<Ranked>) -> Vec<Place> {
     let mut tie: Option<(i64, u64)> = None;
     let mut places = Vec::new();
     for ranked in ranks {
         let first = match tie {
             Some((score, first)) if score == ranked.score => first,
-            _ => ranked.rank,
+            // The tie of the first one may have begun before.
+            None => first_of_tie(call, board, &ranked),
+            Some(_) => ranked.rank,
         };
         tie = Some((ranked.score, first));
         if ranked.key != call.actor && is_hidden(call, &ranked.key) {
@@ -138,27 +154,32 @@ pub(crate) fn top(call: &Call<Config>, input: &TopInput) -> Answer<Board> {
     };
     let after = input.from + ranks.len() as u64;
     let next = (ranks.len() == PAGE as usize && after <= listed).then_some(after);
-    Ok(board(call, &season, places(call, ranks), next))
+    let places = places(call, &season.board(), ranks);
+    Ok(board(call, &season, places, next))
 }
 
 pub(crate) fn around(call: &Call<Config>) -> Answer<Board> {
     let season = season(call, None)?;
-    let Some(own) = call.rank(&season.board(), &call.actor) else {
+    // A viewer who is nobody in particular has no place.
+    let own = Some(&call.actor).filter(|actor| !actor.is_empty());
+    let Some(own) = own.and_then(|actor| call.rank(&season.board(), actor)) else {
         return Ok(board(call, &season, Vec::new(), None));
     };
     let each = u64::from(call.config.visibility.around_me);
     let from = own.rank.saturating_sub(each).max(1);
     let many = u32::try_from(own.rank + each + 1 - from).unwrap_or(PAGE);
     let ranks = call.ranks(&season.board(), from, many);
-    Ok(board(call, &season, places(call, ranks), None))
+    let places = places(call, &season.board(), ranks);
+    Ok(board(call, &season, places, None))
 }
 
 pub(crate) fn rank(call: &Call<Config>, input: &RankInput) -> Answer<Option<Place>> {
     let season = season(call, None)?;
     let subject = input.subject.as_ref().unwrap_or(&call.actor);
-    let ranked = if subject.chars().any(char::is_control) { None } else { call.rank(&season.board(), subject) };
+    let is_id = !subject.is_empty() && subject.len() <= ID_BYTES_MAX && !subject.chars().any(char::is_control);
+    let ranked = if is_id { call.rank(&season.board(), subject) } else { None };
     let is_listed = |ranked: &Ranked| *subject == call.actor || ranked.rank <= call.config.visibility.top.into();
-    Ok(ranked.filter(is_listed).and_then(|ranked| places(call, vec![ranked]).pop()))
+    Ok(ranked.filter(is_listed).and_then(|ranked| places(call, &season.board(), vec![ranked]).pop()))
 }
 
 pub(crate) fn page(call: &mut Call<Config>) -> Vec<Block> {

@@ -29,10 +29,9 @@ impl Queue<'_> {
     /// Where the name has more than 200 bytes.
     pub fn put<C>(self, call: &mut Call<C>, due: i64, name: &str) {
         assert!(name.len() <= NAME_BYTES_MAX, "a name in a queue has at most {NAME_BYTES_MAX} bytes");
-        let place = self.place(due, name);
-        call.save(&place, &name);
         let head = call.scan::<String>(&self.prefix(), None, 1);
-        if head.first().is_some_and(|(first, _)| *first == place) {
+        call.save(&self.place(due, name), &name);
+        if head.first().is_none_or(|(first, _)| due < self.instant(first)) {
             self.look(call, Some(due));
         }
     }

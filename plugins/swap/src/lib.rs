@@ -1,0 +1,167 @@
+//! Swap (換): members give what they have for what they want, two at a time or in circles; who does not ship loses their deposit to those
+//! who did, and every trade ends.
+
+mod circles;
+mod config;
+mod listing;
+mod reputation;
+mod steps;
+#[cfg(test)]
+mod tests;
+mod trade;
+mod views;
+
+use fairground_sdk::{Block, Nothing, StopReason, prelude::*};
+
+use config::Config;
+use listing::{EXPIRY, ListingInput};
+use steps::TradeInput;
+use trade::{DEADLINES, Trade};
+
+struct Swap;
+
+impl Activity for Swap {
+    type Config = Config;
+    const NAME: &'static str = "swap";
+    const VERSION: &'static str = env!("CARGO_PKG_VERSION");
+    const TITLE: &'static str = "Swap 以物換物";
+    const DESCRIPTION: &'static str = "Members swap things: by offers, or in circles that are found for them.";
+
+    fn blueprint() -> Blueprint<Self> {
+        Blueprint::new()
+            .action("list", "List something 刊登", listing::list)
+            .action("edit", "Change a listing 修改刊登", listing::edit)
+            .action("want", "Want something for it 想換", |call, input: listing::WantInput| {
+                listing::want(call, &input)
+            })
+            .action("withdraw", "Take a listing off 下架", |call, input: ListingInput| {
+                listing::withdraw(call, &input.listing)
+            })
+            .action("offer", "Offer a swap 出價", |call, input: steps::OfferInput| steps::offer(call, &input))
+            .action("counter", "Offer something else 還價", |call, input: steps::CounterInput| {
+                steps::counter(call, &input)
+            })
+            .action("accept", "Accept an offer 接受", |call, input: TradeInput| steps::confirm(call, &input.trade))
+            .action("confirm", "Confirm a circle 確認", |call, input: TradeInput| steps::confirm(call, &input.trade))
+            .action("decline", "Decline 拒絕", |call, input: TradeInput| steps::decline(call, &input.trade))
+            .action("ship", "It is on its way 寄出", |call, input: steps::ShipInput| steps::ship(call, &input))
+            .action("receive", "It has come 收到", |call, input: steps::ReceiveInput| steps::receive(call, &input))
+            .action("enter-code", "Enter the code 輸入面交碼", |call, input: steps::CodeInput| {
+                steps::enter_code(call, &input)
+            })
+            .action("dispute", "It is not right 提出爭議", |call, input: steps::DisputeInput| {
+                steps::dispute(call, &input)
+            })
+            .operator_action("ops-resolve", "Decide a dispute 裁定爭議", |call, input: steps::ResolveInput| {
+                steps::resolve(call, &input)
+            })
+            .operator_action("ops-remove", "Take a listing off 強制下架", |call, input: ListingInput| {
+                listing::remove(call, &input.listing)
+            })
+            .query("browse", "What there is 瀏覽", |call, input: views::BrowseInput| views::browse(call, &input))
+            .query("listing", "A listing 刊登", |call, input: ListingInput| {
+                Ok(views::view(&listing::Listing::find(call, &input.listing)?))
+            })
+            .query("matches", "What would fit yours 可換", |call, input: ListingInput| {
+                views::matches(call, &input.listing)
+            })
+            .query("trade", "One of your trades 我的交易", |call, input: TradeInput| {
+                Ok(views::trade_view(call, &Trade::of_actor(call, &input.trade)?.0))
+            })
+            .query("mine", "Yours 我的刊登與交易", |call, _: Nothing| Ok(views::mine(call)))
+            .query("reputation", "Reputation 信譽", |call, input: views::MemberInput| {
+                Ok(views::reputation(call, &input))
+            })
+            .query("stats", "How it goes 統計", |call, _: Nothing| Ok(views::stats(call)))
+            .emits(&[
+                "swap.listed",
+                "swap.removed",
+                "swap.proposed",
+                "swap.declined",
+                "swap.locked",
+                "swap.shipped",
+                "swap.received",
+                "swap.settled",
+                "swap.unwound",
+                "swap.cancelled",
+                "swap.disputed",
+                "swap.resolved",
+            ])
+            .codes(&[
+                "swap.not-listed",
+                "swap.already-locked",
+                "swap.not-party",
+                "swap.window-passed",
+                "swap.value-gap",
+                "swap.top-up-limit",
+                "swap.banned-category",
+                "swap.listing-limit",
+                "swap.reputation",
+                "swap.same-party",
+                "swap.code-wrong",
+                "swap.dispute-closed",
+                "swap.deposit-required",
+            ])
+    }
+
+    fn check(config: &Config, _: &Offers) -> Result<Report, Vec<Issue>> {
+        config.check()
+    }
+
+    fn start(call: &mut Call<Config>) -> Answer<()> {
+        circles::plan(call);
+        Ok(())
+    }
+
+    fn on_timer(call: &mut Call<Config>, key: &str, _: i64, _: &str) -> Answer<()> {
+        if key == circles::SEARCH {
+            circles::search(call);
+        }
+        if EXPIRY.rings(key) {
+            for number in EXPIRY.take(call, 50) {
+                listing::expire(call, &number);
+            }
+        }
+        if DEADLINES.rings(key) {
+            let most = at_once(call);
+            for id in DEADLINES.take(call, most) {
+                if let Some(mut trade) = Trade::load(call, &id) {
+                    trade.ring(call, false);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn stop(call: &mut Call<Config>, _: StopReason) -> Answer<()> {
+        call.cancel_timer(circles::SEARCH);
+        Ok(())
+    }
+
+    /// What is proposed is over; what is on its way goes as if its time were over.
+    fn settle(call: &mut Call<Config>, _: u32) -> Answer<bool> {
+        let most = at_once(call);
+        let open = trade::open_ones(call, most);
+        for mut trade in open.clone() {
+            trade.ring(call, true);
+        }
+        Ok(open.is_empty())
+    }
+
+    fn page(call: &mut Call<Config>, _: Option<&str>) -> Answer<Vec<Block>> {
+        Ok(views::page(call))
+    }
+
+    fn audit(call: &mut Call<Config>) -> Answer<Vec<String>> {
+        Ok(views::audit(call))
+    }
+}
+
+fairground_sdk::activity!(Swap);
+
+/// Trades that one call ends: each tells up to five members, and may be of 25 listings.
+fn at_once(call: &Call<Config>) -> u32 {
+    let topics = ["swap.settled", "swap.unwound", "swap.cancelled", "swap.declined", "swap.resolved"];
+    let each = topics.map(|topic| call.batch_of(1, topic)).into_iter().min().unwrap_or(1);
+    (each / 6).clamp(1, 5)
+}

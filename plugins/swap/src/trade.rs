@@ -1,0 +1,518 @@
+//! Trades: proposed, confirmed by all, shipped, and settled or unwound; each state has a time at which it ends by itself.
+
+use fairground_sdk::{Queue, conflict, not_allowed, not_found, prelude::*, split};
+
+use crate::{
+    config::{Config, Delivery, Points},
+    listing::{self, Listing},
+    reputation::Reputation,
+};
+
+/// Trades with something due, by the time of it.
+pub(crate) const DEADLINES: Queue<'static> = Queue("trade");
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum State {
+    Proposed,
+    /// All have confirmed, and ship.
+    InTransit,
+    Disputed,
+    /// What was shipped goes back.
+    Unwinding,
+    Settled,
+    Cancelled,
+    Declined,
+    Expired,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum LegState {
+    Awaiting,
+    Shipped,
+    Delivered,
+    Accepted,
+    /// It came back to whoever had shipped it.
+    Returned,
+}
+
+/// What one side gives to the next one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Leg {
+    pub from: String,
+    pub to: String,
+    pub listings: Vec<u32>,
+    /// Of each listing, as it was when it was proposed.
+    pub versions: Vec<u32>,
+    pub state: LegState,
+    /// When its state ends by itself.
+    pub deadline: i64,
+    /// What the receiver tells at a meeting; none by mail.
+    pub code: Option<String>,
+    pub wrong_codes: u32,
+    pub tracking: Option<String>,
+    /// The side that gives has confirmed.
+    pub is_confirmed: bool,
+    /// Its deposit was taken, and not paid out.
+    pub is_deposited: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Trade {
+    pub id: String,
+    pub state: State,
+    /// In a circle: each side gives one leg, and receives one.
+    pub legs: Vec<Leg>,
+    /// Points that the first side adds for the second; less than 0 where the second does.
+    pub top_up: i64,
+    pub is_topped_up: bool,
+    /// The first side has offered it, and it is no circle that was found.
+    pub is_offer: bool,
+    pub deadline: i64,
+    pub reason: Option<String>,
+}
+
+/// What events of a trade tell.
+#[derive(Serialize)]
+struct Told<'a> {
+    state: State,
+    sides: Vec<&'a str>,
+    reason: Option<&'a str>,
+}
+
+impl Trade {
+    pub(crate) fn load(call: &Call<Config>, id: &str) -> Option<Self> {
+        call.find(&format!("trade/{id}"))
+    }
+
+    pub(crate) fn find(call: &Call<Config>, id: &str) -> Answer<Self> {
+        Self::load(call, id).ok_or_else(|| not_found("common.not-found", "There is no such trade."))
+    }
+
+    /// A trade of the actor's, and their side of it.
+    pub(crate) fn of_actor(call: &Call<Config>, id: &str) -> Answer<(Self, usize)> {
+        let trade = Self::find(call, id)?;
+        match trade.side_of(&call.actor) {
+            Some(side) => Ok((trade, side)),
+            None => Err(not_allowed("swap.not-party", "You are no side of this trade.")),
+        }
+    }
+
+    pub(crate) fn side_of(&self, member: &str) -> Option<usize> {
+        self.legs.iter().position(|leg| leg.from == member)
+    }
+
+    /// The leg that a side receives.
+    pub(crate) fn to_side(&self, side: usize) -> usize {
+        let member = &self.legs[side].from;
+        self.legs.iter().position(|leg| leg.to == *member).expect("each side receives one leg")
+    }
+
+    pub(crate) fn save(&self, call: &mut Call<Config>) {
+        call.save(&format!("trade/{}", self.id), self);
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        matches!(self.state, State::Proposed | State::InTransit | State::Disputed | State::Unwinding)
+    }
+
+    /// A new one, between these sides: each gives these listings to the next.
+    pub(crate) fn propose(call: &mut Call<Config>, sides: Vec<(String, Vec<&Listing>)>, top_up: i64) -> Self {
+        let number = call.count("trades", 1, 0, i64::MAX).expect("nobody trades that often");
+        let next: Vec<String> =
+            sides.iter().cycle().skip(1).take(sides.len()).map(|(member, _)| member.clone()).collect();
+        let legs = sides.into_iter().zip(next).map(|((from, listings), to)| Leg {
+            from,
+            to,
+            versions: listings.iter().map(|listing| listing.version).collect(),
+            listings: listings.into_iter().map(|listing| listing.number).collect(),
+            state: LegState::Awaiting,
+            deadline: 0,
+            code: None,
+            wrong_codes: 0,
+            tracking: None,
+            is_confirmed: false,
+            is_deposited: false,
+        });
+        let trade = Self {
+            id: format!("t{number}"),
+            state: State::Proposed,
+            legs: legs.collect(),
+            top_up,
+            is_topped_up: false,
+            is_offer: false,
+            deadline: call.now().saturating_add_unsigned(call.config.confirm_window_ms),
+            reason: None,
+        };
+        call.save(&format!("open/{}", trade.id), &trade.id);
+        for leg in &trade.legs {
+            call.save(&of_key(&leg.from, number), &trade.id);
+        }
+        DEADLINES.put(call, trade.deadline, &trade.id);
+        trade.told(call, "swap.proposed");
+        trade.save(call);
+        trade
+    }
+
+    pub(crate) fn told(&self, call: &mut Call<Config>, topic: &str) {
+        let sides: Vec<&str> = self.legs.iter().map(|leg| leg.from.as_str()).collect();
+        call.emit(topic, &self.id, &Told { state: self.state, sides, reason: self.reason.as_deref() });
+        for leg in &self.legs {
+            call.tell(topic, &leg.from, &[("trade", self.id.clone())]);
+        }
+    }
+
+    /// Puts the next deadline where it belongs.
+    fn plan(&mut self, call: &mut Call<Config>) {
+        let next = match self.state {
+            State::InTransit => {
+                let waiting = self.legs.iter().filter(|leg| leg.state != LegState::Accepted);
+                waiting.map(|leg| leg.deadline).min().unwrap_or(self.deadline)
+            }
+            _ => self.deadline,
+        };
+        DEADLINES.remove(call, self.deadline, &self.id);
+        self.deadline = next;
+        DEADLINES.put(call, next, &self.id);
+    }
+
+    /// A side agrees, and puts in its deposit; where all have, the trade is locked.
+    pub(crate) fn confirm(&mut self, call: &mut Call<Config>, side: usize) -> Answer<()> {
+        if !self.legs[side].is_confirmed {
+            self.take_deposit(call, side)?;
+            self.legs[side].is_confirmed = true;
+        }
+        if self.legs.iter().all(|leg| leg.is_confirmed) {
+            self.lock(call)?;
+        }
+        self.save(call);
+        Ok(())
+    }
+
+    fn take_deposit(&mut self, call: &mut Call<Config>, side: usize) -> Answer<()> {
+        let Some(Points { account, points }) = call.config.deposit.clone() else { return Ok(()) };
+        let key = self.deposit_key(side);
+        if !call.spend_points(&key, &self.legs[side].from, &account, points, "the deposit of a trade") {
+            let few = conflict("swap.deposit-required", "There are too few points for the deposit.");
+            return Err(few.with("member", &self.legs[side].from).with("points", points));
+        }
+        self.legs[side].is_deposited = true;
+        Ok(())
+    }
+
+    fn deposit_key(&self, side: usize) -> String {
+        format!("deposit:{}:{side}", self.id)
+    }
+
+    /// From now on its listings are nobody else's, and addresses may be told.
+    fn lock(&mut self, call: &mut Call<Config>) -> Answer<()> {
+        let now = call.now();
+        for leg in &self.legs {
+            for (number, version) in leg.listings.iter().zip(&leg.versions) {
+                let mut listing = Listing::load(call, *number).expect("what a trade names is not forgotten");
+                if listing.version != *version {
+                    let changed = conflict("swap.not-listed", "It was changed since: look at it, and offer again.");
+                    return Err(changed.with("listing", listing.id()));
+                }
+                let is_proposed = listing.trade.as_ref() == Some(&self.id);
+                if !is_proposed {
+                    listing.must_be_listed(now)?;
+                    if listing.trade.is_some() {
+                        return Err(conflict("swap.already-locked", "It is proposed in a circle.").retryable());
+                    }
+                }
+                listing.trade = Some(self.id.clone());
+                listing.leave(call, listing::State::Locked);
+            }
+        }
+        self.take_top_up(call)?;
+        self.uncount_offer(call);
+        self.state = State::InTransit;
+        let is_meeting = call.config.delivery == Delivery::MeetUp;
+        let ship_by = now.saturating_add_unsigned(call.config.ship_window_ms);
+        for leg in &mut self.legs {
+            leg.deadline = ship_by;
+            if is_meeting {
+                leg.code = Some(format!("{:06}", call.draw("code", 0, 999_999)));
+            }
+        }
+        self.plan(call);
+        // The platform may now tell each sender where to.
+        self.told(call, "swap.locked");
+        Ok(())
+    }
+
+    fn take_top_up(&mut self, call: &mut Call<Config>) -> Answer<()> {
+        let (payer, points) = (usize::from(self.top_up < 0), self.top_up.unsigned_abs());
+        let Some(Points { account, .. }) = call.config.top_up.clone().filter(|_| points > 0) else { return Ok(()) };
+        let key = format!("top-up:{}", self.id);
+        if !call.spend_points(&key, &self.legs[payer].from, &account, points, "the top-up of a trade") {
+            return Err(
+                conflict("swap.top-up-limit", "There are too few points for the top-up.").with("points", points)
+            );
+        }
+        self.is_topped_up = true;
+        Ok(())
+    }
+
+    /// The top-up goes to the other side, or back.
+    fn pay_top_up(&mut self, call: &mut Call<Config>, is_back: bool) {
+        let Some(Points { account, .. }) = call.config.top_up.clone().filter(|_| self.is_topped_up) else { return };
+        let payer = usize::from(self.top_up < 0);
+        let to = if is_back { payer } else { 1 - payer };
+        let member = self.legs[to].from.clone();
+        self.is_topped_up = false;
+        give(call, &format!("top-up:{}", self.id), &member, &account, self.top_up.unsigned_abs());
+    }
+
+    /// A side has its deposit back.
+    fn return_deposit(&mut self, call: &mut Call<Config>, side: usize) {
+        let Some(Points { account, points }) = call.config.deposit.clone().filter(|_| self.legs[side].is_deposited)
+        else {
+            return;
+        };
+        self.legs[side].is_deposited = false;
+        let member = self.legs[side].from.clone();
+        give(call, &self.deposit_key(side), &member, &account, points);
+    }
+
+    /// Deposits of some sides are divided among others; where there are none, each has their own back.
+    fn forfeit(&mut self, call: &mut Call<Config>, sides: &[usize], among: &[usize]) {
+        let Some(Points { account, points }) = call.config.deposit.clone() else { return };
+        for side in sides.iter().copied().filter(|side| self.legs[*side].is_deposited).collect::<Vec<_>>() {
+            if among.is_empty() {
+                self.return_deposit(call, side);
+                continue;
+            }
+            self.legs[side].is_deposited = false;
+            let shares = split(i64::try_from(points).expect("bounded by the schema"), &vec![1; among.len()]);
+            for (to, share) in among.iter().zip(shares) {
+                let member = self.legs[*to].from.clone();
+                give(call, &format!("forfeit:{}:{side}:{to}", self.id), &member, &account, share.unsigned_abs());
+            }
+        }
+    }
+
+    /// An offer of a member's is open no longer.
+    fn uncount_offer(&self, call: &mut Call<Config>) {
+        if self.is_offer {
+            call.count(&offers_key(&self.legs[0].from), -1, 0, i64::MAX).expect("it was counted when it was made");
+        }
+    }
+
+    /// Ends a trade that was never locked.
+    pub(crate) fn drop_proposal(&mut self, call: &mut Call<Config>, state: State, by: Option<usize>) {
+        self.uncount_offer(call);
+        for side in 0..self.legs.len() {
+            self.return_deposit(call, side);
+        }
+        // Whoever turned a circle down does not want what they would have had.
+        let unwanted = by.map(|side| self.legs[self.to_side(side)].listings.clone()).unwrap_or_default();
+        for (side, leg) in self.legs.clone().into_iter().enumerate() {
+            for number in leg.listings {
+                let Some(mut listing) = Listing::load(call, number) else { continue };
+                if listing.trade.as_ref() != Some(&self.id) {
+                    continue;
+                }
+                listing.trade = None;
+                if by == Some(side) {
+                    unwanted.iter().for_each(|other| listing.refuse(*other));
+                } else {
+                    listing.is_first = true;
+                }
+                listing.save(call);
+                listing::expire(call, &number.to_string());
+            }
+        }
+        self.close(call, state, "swap.declined");
+    }
+
+    fn close(&mut self, call: &mut Call<Config>, state: State, topic: &str) {
+        DEADLINES.remove(call, self.deadline, &self.id);
+        self.state = state;
+        call.delete(&format!("open/{}", self.id));
+        self.told(call, topic);
+        self.save(call);
+    }
+
+    /// Whether all that there was to give is accepted; then it is settled.
+    pub(crate) fn look(&mut self, call: &mut Call<Config>) {
+        if self.state != State::InTransit {
+            return self.save(call);
+        }
+        if self.legs.iter().all(|leg| leg.state == LegState::Accepted) {
+            return self.settle(call);
+        }
+        self.plan(call);
+        self.save(call);
+    }
+
+    fn settle(&mut self, call: &mut Call<Config>) {
+        for side in 0..self.legs.len() {
+            self.legs[side].state = LegState::Accepted;
+            self.return_deposit(call, side);
+            let member = self.legs[side].from.clone();
+            Reputation::count(call, &member, false);
+        }
+        self.pay_top_up(call, false);
+        self.free_listings(call, |_| listing::State::Exchanged);
+        self.close(call, State::Settled, "swap.settled");
+    }
+
+    fn free_listings(&self, call: &mut Call<Config>, state: impl Fn(usize) -> listing::State) {
+        for (side, leg) in self.legs.iter().enumerate() {
+            for number in &leg.listings {
+                if let Some(mut listing) = Listing::load(call, *number) {
+                    listing.unlock(call, state(side));
+                }
+            }
+        }
+    }
+
+    /// Some did not ship: they lose their deposits to those who did, and what was shipped goes back.
+    fn unwind(&mut self, call: &mut Call<Config>, late: &[usize]) {
+        let shipped: Vec<usize> = (0..self.legs.len()).filter(|side| !late.contains(side)).collect();
+        self.forfeit(call, late, &shipped);
+        for side in late {
+            let member = self.legs[*side].from.clone();
+            Reputation::count(call, &member, true);
+        }
+        self.pay_top_up(call, true);
+        if shipped.is_empty() {
+            self.free_listings(call, |_| listing::State::Withdrawn);
+            return self.close(call, State::Cancelled, "swap.unwound");
+        }
+        // Who has nothing that must go back has their deposit at once.
+        for side in &shipped {
+            if self.legs[self.to_side(*side)].state == LegState::Awaiting {
+                self.return_deposit(call, *side);
+            }
+        }
+        self.state = State::Unwinding;
+        let until = call.now().saturating_add_unsigned(call.config.ship_window_ms);
+        self.replan(call, until);
+        self.told(call, "swap.unwound");
+        self.save(call);
+    }
+
+    fn replan(&mut self, call: &mut Call<Config>, until: i64) {
+        DEADLINES.remove(call, self.deadline, &self.id);
+        self.deadline = until;
+        DEADLINES.put(call, until, &self.id);
+    }
+
+    /// A side has what it had shipped again; where all have, the trade is over.
+    pub(crate) fn came_back(&mut self, call: &mut Call<Config>, side: usize) {
+        self.legs[side].state = LegState::Returned;
+        let holder = self.legs[side].to.clone();
+        if let Some(holder) = self.side_of(&holder) {
+            self.return_deposit(call, holder);
+        }
+        let is_out = |leg: &Leg| matches!(leg.state, LegState::Shipped | LegState::Delivered | LegState::Accepted);
+        if self.legs.iter().any(is_out) {
+            self.save(call);
+        } else {
+            self.cancel(call);
+        }
+    }
+
+    /// Nothing is exchanged. Those who had shipped may swap again; the others have lost that chance.
+    fn cancel(&mut self, call: &mut Call<Config>) {
+        for side in 0..self.legs.len() {
+            self.return_deposit(call, side);
+        }
+        self.pay_top_up(call, true);
+        let has_shipped: Vec<bool> = self.legs.iter().map(|leg| leg.state == LegState::Returned).collect();
+        let state = |side: usize| if has_shipped[side] { listing::State::Listed } else { listing::State::Withdrawn };
+        self.free_listings(call, state);
+        self.close(call, State::Cancelled, "swap.cancelled");
+    }
+
+    /// Somebody says that it is not right: it waits for an operator, and not for ever.
+    pub(crate) fn dispute(&mut self, call: &mut Call<Config>, reason: &str) {
+        self.state = State::Disputed;
+        self.reason = Some(reason.into());
+        let until = call.now().saturating_add_unsigned(call.config.dispute_window_ms);
+        self.replan(call, until);
+        self.told(call, "swap.disputed");
+        self.save(call);
+    }
+
+    /// An operator decides: it counts as settled, or it is unwound, and some lose their deposits to the others.
+    pub(crate) fn resolve(&mut self, call: &mut Call<Config>, is_settled: bool, at_fault: &[String]) {
+        let faults: Vec<usize> = at_fault.iter().filter_map(|member| self.side_of(member)).collect();
+        let others: Vec<usize> = (0..self.legs.len()).filter(|side| !faults.contains(side)).collect();
+        self.forfeit(call, &faults, &others);
+        if is_settled {
+            return self.settle(call);
+        }
+        for side in &faults {
+            let member = self.legs[*side].from.clone();
+            Reputation::count(call, &member, true);
+        }
+        for side in 0..self.legs.len() {
+            self.return_deposit(call, side);
+        }
+        self.pay_top_up(call, true);
+        self.free_listings(call, |_| listing::State::Withdrawn);
+        self.close(call, State::Cancelled, "swap.resolved");
+    }
+
+    /// Something is due, or the activity is over and nothing is waited for.
+    pub(crate) fn ring(&mut self, call: &mut Call<Config>, is_over: bool) {
+        let now = call.now();
+        let is_due = is_over || now >= self.deadline;
+        match self.state {
+            State::Proposed if is_due => self.drop_proposal(call, State::Expired, None),
+            State::InTransit => {
+                let is_late = |leg: &Leg| leg.state == LegState::Awaiting && (is_over || now >= leg.deadline);
+                let late: Vec<usize> = (0..self.legs.len()).filter(|side| is_late(&self.legs[*side])).collect();
+                // What was received and not disputed in time, and what was shipped and not missed, is accepted.
+                for leg in &mut self.legs {
+                    let is_silent = matches!(leg.state, LegState::Shipped | LegState::Delivered);
+                    if is_silent && (is_over || now >= leg.deadline) {
+                        leg.state = LegState::Accepted;
+                    }
+                }
+                if late.is_empty() { self.look(call) } else { self.unwind(call, &late) }
+            }
+            State::Disputed if is_due => self.resolve(call, false, &[]),
+            State::Unwinding if is_due => {
+                for leg in &mut self.legs {
+                    if leg.state != LegState::Awaiting {
+                        leg.state = LegState::Returned;
+                    }
+                }
+                self.cancel(call);
+            }
+            _ => {}
+        }
+    }
+}
+
+fn give(call: &mut Call<Config>, key: &str, member: &str, account: &str, points: u64) {
+    if points > 0 && !call.give_points(key, member, account, points, "a trade") {
+        call.log(&format!("{points} of {account} do not go to {member}: {key}"));
+    }
+}
+
+/// Those that are not over.
+pub(crate) fn open_ones(call: &Call<Config>, most: u32) -> Vec<Trade> {
+    let ids = call.scan::<String>("open/", None, most);
+    ids.into_iter().filter_map(|(_, id)| Trade::load(call, &id)).collect()
+}
+
+/// How many offers of a member are open.
+pub(crate) fn offers_key(member: &str) -> String {
+    format!("offers/{member}")
+}
+
+pub(crate) fn of_member(member: &str) -> String {
+    format!("trades/{member}/")
+}
+
+/// The newest first.
+fn of_key(member: &str, number: i64) -> String {
+    format!("{}{:010}", of_member(member), 9_999_999_999 - number)
+}
