@@ -137,15 +137,15 @@ impl Activity for Coupon {
         }
         let is_waiting = referral.is_waiting_at(event.at) && event.at >= referral.met_at;
         match event.topic.as_str() {
-            platform::RETURNED if order.is_some() && order == referral.met_with => {
-                if is_waiting || call.config.clawback_on_refund {
-                    referral.undo(call, "the order was paid back");
-                }
-            }
             // It may be told before the purchase is.
             platform::RETURNED if referral.is_open_at(event.at) => {
                 let key = returned_key(&event.subject, &order.unwrap_or_default());
                 call.save(&key, &true);
+            }
+            platform::RETURNED
+                if order.is_some() && order == referral.met_with && (is_waiting || call.config.clawback_on_refund) =>
+            {
+                referral.undo(call, "the order was paid back");
             }
             platform::CLOSED if is_waiting => referral.undo(call, "the account was closed"),
             platform::LEFT if is_waiting && event.group().is_some() && event.group() == referral.met_with => {

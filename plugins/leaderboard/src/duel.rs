@@ -103,7 +103,7 @@ impl Duel {
 
     /// Takes a side's stake.
     fn put_in(&self, call: &mut Call<Config>, side: usize) -> Answer<()> {
-        let Some(stake) = self.stake(call) else { return Ok(()) };
+        let Some(stake) = stake_of(call) else { return Ok(()) };
         let member = &self.sides[side].subject;
         let key = format!("stake:{}:{side}", self.id);
         if call.spend_points(&key, member, &stake.account, stake.points, "the stake of a duel") {
@@ -114,16 +114,12 @@ impl Duel {
 
     /// A side's stake goes to one of the two.
     fn pay_out(&self, call: &mut Call<Config>, side: usize, to: usize) {
-        let Some(stake) = self.stake(call) else { return };
+        let Some(stake) = stake_of(call) else { return };
         let key = format!("stake:{}:{side}", self.id);
         let member = &self.sides[to].subject;
         if !call.give_points(&key, member, &stake.account, stake.points, "the stake of a duel") {
             call.log(&format!("{member} does not get a stake of {}", self.id));
         }
-    }
-
-    fn stake(&self, call: &Call<Config>) -> Option<Stake> {
-        call.config.pk.as_ref()?.stake.clone()
     }
 
     /// It is over.
@@ -167,6 +163,10 @@ impl Duel {
             _ => {}
         }
     }
+}
+
+fn stake_of(call: &Call<Config>) -> Option<Stake> {
+    call.config.pk.as_ref()?.stake.clone()
 }
 
 fn rule(call: &Call<Config>) -> Answer<Pk> {

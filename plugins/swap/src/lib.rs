@@ -3,6 +3,7 @@
 
 mod circles;
 mod config;
+mod escrow;
 mod listing;
 mod reputation;
 mod steps;
@@ -17,6 +18,39 @@ use config::Config;
 use listing::{EXPIRY, ListingInput};
 use steps::TradeInput;
 use trade::{DEADLINES, Trade};
+
+/// What it tells.
+const TOPICS: [&str; 12] = [
+    "swap.listed",
+    "swap.removed",
+    "swap.proposed",
+    "swap.declined",
+    "swap.locked",
+    "swap.shipped",
+    "swap.received",
+    "swap.settled",
+    "swap.unwound",
+    "swap.cancelled",
+    "swap.disputed",
+    "swap.resolved",
+];
+
+/// What it refuses with.
+const CODES: [&str; 13] = [
+    "swap.not-listed",
+    "swap.already-locked",
+    "swap.not-party",
+    "swap.window-passed",
+    "swap.value-gap",
+    "swap.top-up-limit",
+    "swap.banned-category",
+    "swap.listing-limit",
+    "swap.reputation",
+    "swap.same-party",
+    "swap.code-wrong",
+    "swap.dispute-closed",
+    "swap.deposit-required",
+];
 
 struct Swap;
 
@@ -73,35 +107,8 @@ impl Activity for Swap {
                 Ok(views::reputation(call, &input))
             })
             .query("stats", "How it goes 統計", |call, _: Nothing| Ok(views::stats(call)))
-            .emits(&[
-                "swap.listed",
-                "swap.removed",
-                "swap.proposed",
-                "swap.declined",
-                "swap.locked",
-                "swap.shipped",
-                "swap.received",
-                "swap.settled",
-                "swap.unwound",
-                "swap.cancelled",
-                "swap.disputed",
-                "swap.resolved",
-            ])
-            .codes(&[
-                "swap.not-listed",
-                "swap.already-locked",
-                "swap.not-party",
-                "swap.window-passed",
-                "swap.value-gap",
-                "swap.top-up-limit",
-                "swap.banned-category",
-                "swap.listing-limit",
-                "swap.reputation",
-                "swap.same-party",
-                "swap.code-wrong",
-                "swap.dispute-closed",
-                "swap.deposit-required",
-            ])
+            .emits(&TOPICS)
+            .codes(&CODES)
     }
 
     fn check(config: &Config, _: &Offers) -> Result<Report, Vec<Issue>> {

@@ -134,8 +134,11 @@ pub(crate) fn results(call: &Call<Config>, input: &ResultsInput) -> Answer<Resul
     })
 }
 
-/// A page of the viewer's ballots, and where the next one begins.
-fn ballots(call: &Call<Config>, input: &MineInput) -> Answer<(Vec<(String, Ballot)>, Option<String>)> {
+/// Periods and their ballots, and where the next page begins.
+type Ballots = (Vec<(String, Ballot)>, Option<String>);
+
+/// A page of the viewer's ballots.
+fn ballots(call: &Call<Config>, input: &MineInput) -> Answer<Ballots> {
     let edition = edition(call, input.edition, input.round)?;
     let ballots = ballot::of_member(call, &edition, &call.actor, (input.after.as_deref(), SHOWN));
     let after = (ballots.len() == SHOWN as usize).then(|| ballots.last().map(|(slot, _)| slot.clone())).flatten();
@@ -202,8 +205,8 @@ pub(crate) fn audit(call: &Call<Config>) -> Vec<String> {
     if ballots.len() < AUDITED as usize {
         let tallies = call.ranks(&edition.board(), 1, 250);
         let counted = tallies.iter().all(|tally| recount.get(tally.key.as_str()).copied().unwrap_or(0) == tally.score);
-        let is_known = |option: &&str| tallies.iter().any(|tally| tally.key == **option);
-        if !counted || (tallies.len() < 250 && !recount.keys().all(|option| is_known(&option))) {
+        let is_known = |option: &str| tallies.iter().any(|tally| tally.key == option);
+        if !counted || (tallies.len() < 250 && !recount.keys().all(|option| is_known(option))) {
             broken.push("V1".into());
         }
         if i64::try_from(voters.len()) != Ok(call.counter(&edition.voters_key())) {
