@@ -1,5 +1,7 @@
 //! `--demo`: a community to play with. Set up once; what happens in it stays.
 
+mod story;
+
 use std::net::SocketAddr;
 
 use anyhow::{Context, bail};
@@ -46,6 +48,14 @@ const BARGAIN: &str = include_str!("../../plugins/bargain/template.json");
 const GROUP_BUY: &str = include_str!("../../plugins/group-buy/template.json");
 const FLASH_SALE: &str = include_str!("../../plugins/flash-sale/template.json");
 const WHEEL: &str = include_str!("../../plugins/wheel/template.json");
+const COUPON: &str = include_str!("../../plugins/coupon/template.json");
+const VOTE: &str = include_str!("../../plugins/vote/template.json");
+const BOOST: &str = include_str!("../../plugins/boost/template.json");
+const GIFT: &str = include_str!("../../plugins/gift/template.json");
+const LEADERBOARD: &str = include_str!("../../plugins/leaderboard/template.json");
+const SWAP: &str = include_str!("../../plugins/swap/template.json");
+const TEMPLATES: [&str; 11] =
+    [CHECK_IN, BARGAIN, GROUP_BUY, FLASH_SALE, WHEEL, COUPON, VOTE, BOOST, GIFT, LEADERBOARD, SWAP];
 
 /// What the demo shop sells: id, title, price and how many, also as a stock pool.
 const GOODS: [(&str, &str, i64, i64); 2] = [("teapot", "A teapot", 12_800, 20), ("tea", "A tin of tea", 6_000, 60)];
@@ -56,9 +66,10 @@ pub(crate) async fn set_up(activities: &Activities, address: SocketAddr) -> anyh
         people(activities, &community).await?;
     }
     goods(activities, &community).await?;
-    for template in [CHECK_IN, BARGAIN, GROUP_BUY, FLASH_SALE, WHEEL] {
+    for template in TEMPLATES {
         run(activities, &community, template).await?;
     }
+    story::tell(activities, &community).await?;
     let app_key = app_key(activities, &community).await?;
     println!("{}", what_to_try(address, &app_key));
     Ok(())
@@ -174,7 +185,7 @@ async fn app_key(activities: &Activities, community: &Id) -> anyhow::Result<Stri
     Ok(secret)
 }
 
-/// Commands to paste: ann checks in, starts a bargain, bob helps her, and both buy tea together.
+/// Commands to paste: ann and bob take part in everything that runs.
 fn what_to_try(address: SocketAddr, app_key: &str) -> String {
     let host = format!("http://{address}");
     let home = format!("{host}/v1/communities/{COMMUNITY}");
@@ -205,9 +216,8 @@ fn what_to_try(address: SocketAddr, app_key: &str) -> String {
         act("ANN", "teapot", "start", "{}"),
         act("BOB", "teapot", "help", r#"{"session":"1-ann"}"#),
         ask("BOB", "teapot", "session?session=1-ann"),
-        "# bob opens a group for tea, and ann joins it; whoever pays at the demo shop (with the operator's key) keeps the seat".into(),
-        act("BOB", "tea-together", "open", r#"{"sku":"tea"}"#),
-        act("ANN", "tea-together", "join", r#"{"sku":"tea"}"#),
+        "# dan has opened a group for tea, and ann joins it; whoever pays at the demo shop (with the operator's key) keeps the seat".into(),
+        act("ANN", "tea-together", "join", r#"{"sku":"tea","group":"g1"}"#),
         ask("ANN", "tea-together", "group?group=g1"),
         "# bob takes one of twenty teapots at half price, and sees how many are left".into(),
         act("BOB", "noon-sale", "reserve", r#"{"item":"teapot"}"#),
@@ -215,6 +225,18 @@ fn what_to_try(address: SocketAddr, app_key: &str) -> String {
         "# ann spins the wheel, whose odds everybody sees".into(),
         ask("ANN", "lucky-wheel", "odds"),
         act("ANN", "lucky-wheel", "spin", "{}"),
+        "# ann votes for two teas, and sees how it stands".into(),
+        act("ANN", "next-tea", "vote", r#"{"choices":["oolong","jasmine"]}"#),
+        ask("ANN", "next-tea", "results"),
+        "# bob waters the tree of eve".into(),
+        act("BOB", "water-the-tree", "help", r#"{"session":"1-eve"}"#),
+        "# ann gets a code to bring friends with; bob sees who drinks most tea, and what cat would give for a book".into(),
+        act("ANN", "bring-a-friend", "get-code", "{}"),
+        ask("BOB", "tea-drinkers", "top"),
+        ask("BOB", "swap-shelf", "browse?category=kitchen"),
+        "# ann buys tea for two friends; once it is paid she makes a link for each".into(),
+        act("ANN", "tea-for-a-friend", "send", "{}"),
+        ask("ANN", "tea-for-a-friend", "mine"),
         "# ann wants to be reminded from tomorrow on; what comes is in her inbox".into(),
         act("ANN", "daily", "remind", r#"{"on":true}"#),
         format!("curl -s {home}/members/ann/inbox -H \"Authorization: Bearer $ANN\"; echo"),

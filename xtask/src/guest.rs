@@ -25,6 +25,19 @@ const TARGET_DIR: &str = "target/guest";
 /// A guest lives for one call: 64 KiB of stack, first in memory, so that an overflow traps and memory stays small.
 const LINK_FLAGS: &str = "-C link-arg=-zstack-size=65536 -C link-arg=--stack-first";
 
+/// What makes a module smaller: by a sixth. It comes with Debian's `binaryen`.
+const OPTIMIZER: &str = "wasm-opt";
+
+/// What the compiler's output may use (see `sandbox/engine.rs`).
+const FEATURES: [&str; 6] = [
+    "--enable-bulk-memory",
+    "--enable-multivalue",
+    "--enable-mutable-globals",
+    "--enable-nontrapping-float-to-int",
+    "--enable-reference-types",
+    "--enable-sign-ext",
+];
+
 /// Debian's own compiler and the sources of its `std`.
 const DEBIAN_PACKAGES: [&str; 3] = ["rustc-web", "cargo-web", "rust-web-src"];
 
@@ -96,9 +109,7 @@ fn toolchain() -> anyhow::Result<Toolchain> {
     }
     eprintln!("==> rustup cannot get it: using Debian's rustc-web, which builds std for it");
     if !Path::new("/usr/lib/rustlib/src").exists() || !Path::new("/usr/bin/cargo").exists() {
-        let install = Run::new("apt-get").args(["install", "--yes", "--quiet"]).args(DEBIAN_PACKAGES);
-        let installed = Run::new("apt-get").args(["update", "--quiet"]).run().and_then(|()| install.run());
-        if installed.is_err() {
+        if install(&DEBIAN_PACKAGES).is_err() {
             bail!(
                 "the target {TARGET} is needed; by hand, one of:\n  rustup target add {TARGET}\n  apt-get install {}",
                 DEBIAN_PACKAGES.join(" ")
@@ -110,13 +121,35 @@ fn toolchain() -> anyhow::Result<Toolchain> {
     Ok(Toolchain::Debian { linker: linker.context("rustup's toolchain has no rust-lld")? })
 }
 
+fn install(packages: &[&str]) -> anyhow::Result<()> {
+    Run::new("apt-get").args(["update", "--quiet"]).run()?;
+    Run::new("apt-get").args(["install", "--yes", "--quiet"]).args(packages).run()
+}
+
+/// Makes a module smaller; what has not been built anew is as it was. Where there is no optimizer to be had, the module stays as large.
+fn optimize(module: &Path, small: &Path) -> anyhow::Result<()> {
+    let changed_at = |file: &Path| fs::metadata(file).and_then(|data| data.modified()).ok();
+    if changed_at(small) >= changed_at(module) && changed_at(small).is_some() {
+        return Ok(());
+    }
+    let has_optimizer = || Run::new(OPTIMIZER).args(["--version"]).output().is_ok();
+    if !has_optimizer() && install(&["binaryen"]).is_err() {
+        eprintln!("==> {OPTIMIZER} is missing (Debian's binaryen): {} stays a sixth larger", module.display());
+        fs::copy(module, small)?;
+        return Ok(());
+    }
+    Run::new(OPTIMIZER).args(["-Os"]).args(FEATURES).args(["-o".as_ref(), small.as_os_str(), module.as_os_str()]).run()
+}
+
 /// Wraps a core module into a component.
 fn encode(name: &str, folder: &str) -> anyhow::Result<()> {
     fs::create_dir_all(folder)?;
     let module = Path::new(TARGET_DIR).join(TARGET).join("guest").join(format!("{}.wasm", name.replace('-', "_")));
-    let module = fs::read(&module).with_context(|| format!("{} was not built", module.display()))?;
-    let component = ComponentEncoder::default().validate(true).module(&module)?.encode()?;
     let path = Path::new(folder).join(format!("{name}.wasm"));
+    let small = module.with_extension("small.wasm");
+    optimize(&module, &small)?;
+    let module = fs::read(&small).with_context(|| format!("{} was not built", small.display()))?;
+    let component = ComponentEncoder::default().validate(true).module(&module)?.encode()?;
     // Left alone where it is the same, so that a watching host sees only what changed.
     if fs::read(&path).ok().as_deref() != Some(&component) {
         fs::write(&path, &component)?;

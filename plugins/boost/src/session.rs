@@ -1,6 +1,6 @@
 //! Sessions: what a member asks help for, and how far it has come.
 
-use fairground_sdk::{Queue, Standing, conflict, limit_reached, not_allowed, not_found, prelude::*};
+use fairground_sdk::{Queue, Standing, conflict, limit_reached, not_allowed, not_found, prelude::*, unless_never};
 
 use crate::{
     config::{Config, Mode},
@@ -79,7 +79,7 @@ impl Session {
         } else {
             DEADLINES.put(call, deadline, &session.id);
         }
-        call.emit("boost.started", &session.id, &session.deadline);
+        call.emit("boost.started", &session.id, &unless_never(session.deadline));
         session.save(call);
         Ok(session)
     }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use fairground_sdk::{Block, HoldState, Page, prelude::*};
+use fairground_sdk::{Block, HoldState, Page, prelude::*, unless_never};
 
 use crate::{
     config::{Config, Mode},
@@ -74,8 +74,8 @@ pub(crate) struct SessionView {
     /// Units of those that are final.
     confirmed: u32,
     helps: u32,
-    /// Until when it can be helped; of a wait, when that is over. UTC milliseconds.
-    deadline: i64,
+    /// Until when it can be helped; of a wait, when that is over. UTC milliseconds; none where nothing ends it.
+    deadline: Option<i64>,
     prizes: Vec<PrizeView>,
 }
 
@@ -139,7 +139,7 @@ pub(crate) fn session(call: &Call<Config>, session: &Session) -> SessionView {
         progress: session.counted,
         confirmed: session.confirmed,
         helps: session.helps,
-        deadline: session.deadline,
+        deadline: unless_never(session.deadline),
         prizes: prizes.collect(),
     }
 }

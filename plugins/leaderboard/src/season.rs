@@ -1,6 +1,6 @@
 //! Seasons: open, then final, then paid, a bounded step at a time.
 
-use fairground_sdk::{Queue, prelude::*};
+use fairground_sdk::{Queue, prelude::*, unless_never};
 use sha2::{Digest, Sha256};
 
 use crate::{
@@ -118,7 +118,7 @@ impl Season {
                 if season.ends_at < i64::MAX {
                     STEPS.put(call, season.ends_at, &edition.to_string());
                 }
-                call.emit("leaderboard.season-opened", &edition.to_string(), &season.ends_at);
+                call.emit("leaderboard.season-opened", &edition.to_string(), &unless_never(season.ends_at));
                 season.save(call);
             }
             Some((starts_at, _)) => {

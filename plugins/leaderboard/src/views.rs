@@ -1,6 +1,6 @@
 //! What may be asked, and what must hold.
 
-use fairground_sdk::{Block, Page, Ranked, not_found, prelude::*};
+use fairground_sdk::{Block, Page, Ranked, not_found, prelude::*, unless_never};
 
 use crate::{
     config::{Config, Tie},
@@ -62,8 +62,8 @@ pub(crate) struct Board {
     state: State,
     /// UTC milliseconds.
     starts_at: i64,
-    /// UTC milliseconds.
-    ends_at: i64,
+    /// UTC milliseconds; none where nothing ends it.
+    ends_at: Option<i64>,
     /// How many have scored.
     subjects: u64,
     /// Those who do not want to be listed are left out.
@@ -88,7 +88,7 @@ fn board(call: &Call<Config>, season: &Season, places: Vec<Place>, next: Option<
         edition: season.edition,
         state: season.state,
         starts_at: season.starts_at,
-        ends_at: season.ends_at,
+        ends_at: unless_never(season.ends_at),
         subjects: call.rank_len(&season.board()),
         places,
         next,

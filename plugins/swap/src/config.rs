@@ -50,26 +50,26 @@ fairground_sdk::config! {
         /// # Time to ship 寄出時限
         /// Once all have confirmed. 全部確認後多久內寄出。
         #[serde(default = "three_days")]
-        #[schemars(range(min = 60_000, max = 2_592_000_000_u64), extend("x-unit" = "ms"))]
+        #[schemars(range(min = 3_600_000, max = 2_592_000_000_u64), extend("x-unit" = "ms"))]
         pub ship_window_ms: u64,
         /// # Time to inspect 驗收時限
         /// What was received and not disputed is accepted then. 收到後未提異議即視為接受。
         #[serde(default = "two_days")]
-        #[schemars(range(min = 60_000, max = 2_592_000_000_u64), extend("x-unit" = "ms"))]
+        #[schemars(range(min = 3_600_000, max = 2_592_000_000_u64), extend("x-unit" = "ms"))]
         pub inspect_window_ms: u64,
         /// # Time to dispute 異議時限
         /// What was shipped and not received is accepted then; and a dispute that nobody decides ends. 寄出後逾此未提異議視為接受；爭議逾此未裁定則結束。
         #[serde(default = "three_days")]
-        #[schemars(range(min = 60_000, max = 2_592_000_000_u64), extend("x-unit" = "ms"))]
+        #[schemars(range(min = 3_600_000, max = 2_592_000_000_u64), extend("x-unit" = "ms"))]
         pub dispute_window_ms: u64,
         /// # Delivery 交付方式
         /// By mail, or where they meet. 郵寄或面交。
         #[serde(default)]
         pub delivery: Delivery,
         /// # Least reputation 最低信譽
-        /// Trades that went well, less three for each that did not. 成功次數減去失信次數的三倍。
-        #[serde(default)]
-        #[schemars(range(min = -1_000, max = 1_000), extend("x-unit" = "trades"))]
+        /// Trades that went well, less three for each that did not; everybody begins with 0. 成功次數減去失信次數的三倍；人人由 0 起。
+        #[serde(default = "ruined")]
+        #[schemars(range(min = -1_000, max = 0), extend("x-unit" = "trades"))]
         pub min_reputation: i64,
     }
 }
@@ -122,6 +122,9 @@ pub(crate) enum Delivery {
     MeetUp,
 }
 
+fn ruined() -> i64 {
+    -1_000
+}
 fn twenty() -> u32 {
     20
 }
@@ -161,6 +164,9 @@ impl Config {
         issues.expect_zone(&self.zone);
         let some = self.categories.iter().any(|category| self.allows(category));
         issues.expect(some, "/categories", "invalid-config", "All of them are banned.");
+        let is_id = |name: &String| name.strip_prefix('l').is_some_and(|rest| rest.parse::<u32>().is_ok());
+        let no_ids = !self.categories.iter().any(is_id);
+        issues.expect(no_ids, "/categories", "invalid-config", "Names such as l5 are those of listings.");
         let rules = |event: &str| self.notices.iter().filter(|rule| rule.event == event).count();
         let is_bounded = self.notices.iter().all(|rule| rules(&rule.event) <= NOTICES_MAX);
         issues.expect(is_bounded, "/notices", "invalid-config", "Five members are told at once: fewer notices of it.");

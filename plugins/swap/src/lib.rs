@@ -19,6 +19,9 @@ use listing::{EXPIRY, ListingInput};
 use steps::TradeInput;
 use trade::{DEADLINES, Trade};
 
+/// Trades that one call ends: one tells up to five members, and may put ten listings back, each with one of sixteen timers.
+const ENDED_AT_ONCE: u32 = 1;
+
 /// What it tells.
 const TOPICS: [&str; 12] = [
     "swap.listed",
@@ -130,8 +133,7 @@ impl Activity for Swap {
             }
         }
         if DEADLINES.rings(key) {
-            let most = at_once(call);
-            for id in DEADLINES.take(call, most) {
+            for id in DEADLINES.take(call, ENDED_AT_ONCE) {
                 if let Some(mut trade) = Trade::load(call, &id) {
                     trade.ring(call, false);
                 }
@@ -147,8 +149,7 @@ impl Activity for Swap {
 
     /// What is proposed is over; what is on its way goes as if its time were over.
     fn settle(call: &mut Call<Config>, _: u32) -> Answer<bool> {
-        let most = at_once(call);
-        let open = trade::open_ones(call, most);
+        let open = trade::open_ones(call, ENDED_AT_ONCE);
         for mut trade in open.clone() {
             trade.ring(call, true);
         }
@@ -165,10 +166,3 @@ impl Activity for Swap {
 }
 
 fairground_sdk::activity!(Swap);
-
-/// Trades that one call ends: each tells up to five members, and may be of 25 listings.
-fn at_once(call: &Call<Config>) -> u32 {
-    let topics = ["swap.settled", "swap.unwound", "swap.cancelled", "swap.declined", "swap.resolved"];
-    let each = topics.map(|topic| call.batch_of(1, topic)).into_iter().min().unwrap_or(1);
-    (each / 6).clamp(1, 5)
-}

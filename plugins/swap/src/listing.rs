@@ -83,7 +83,7 @@ pub(crate) struct ListInput {
     /// # Wanted 想換
     /// Categories, or ids of listings. 想換的類別或刊登編號。
     #[serde(default)]
-    #[schemars(length(max = 20), inner(length(min = 1, max = 40)))]
+    #[schemars(length(max = 20), inner(length(min = 1, max = 40), regex(pattern = "^[A-Za-z0-9._~-]+$")))]
     pub wants: Vec<String>,
 }
 
@@ -118,7 +118,7 @@ pub(crate) struct WantInput {
     pub listing: String,
     /// # Wanted 想換
     /// A category, or the id of a listing. 類別或刊登編號。
-    #[schemars(length(min = 1, max = 40))]
+    #[schemars(length(min = 1, max = 40), regex(pattern = "^[A-Za-z0-9._~-]+$"))]
     pub want: String,
 }
 
@@ -167,13 +167,9 @@ impl Listing {
         Err(conflict("swap.not-listed", "It is not to be had any more.").with("listing", self.id()))
     }
 
-    /// Whether its owner would take another for it.
-    pub(crate) fn takes(&self, other: &Self, config: &Config) -> bool {
-        let is_wanted = self.wants.iter().any(|want| *want == other.category || *want == other.id());
-        is_wanted
-            && self.owner != other.owner
-            && !self.refused.contains(&other.number)
-            && config.is_near(self.value, other.value)
+    /// Whether its owner, who wants something like it, would take another for it.
+    pub(crate) fn suits(&self, other: &Self, config: &Config) -> bool {
+        self.owner != other.owner && !self.refused.contains(&other.number) && config.is_near(self.value, other.value)
     }
 
     pub(crate) fn refuse(&mut self, other: u32) {
@@ -188,6 +184,7 @@ impl Listing {
         self.state = state;
         EXPIRY.remove(call, self.expires_at, &self.number.to_string());
         call.delete(&shelf_key(&self.category, self.number));
+        call.delete(&live_key(self.number));
         if state != State::Locked {
             self.is_off(call);
         }
@@ -224,6 +221,7 @@ impl Listing {
 
     fn shelve(&self, call: &mut Call<Config>) {
         call.save(&shelf_key(&self.category, self.number), &self.number);
+        call.save(&live_key(self.number), &self.number);
         EXPIRY.put(call, self.expires_at, &self.number.to_string());
     }
 }
@@ -241,10 +239,7 @@ fn must_fit(call: &Call<Config>, input: &ListInput) -> Answer<()> {
 pub(crate) fn list(call: &mut Call<Config>, input: ListInput) -> Answer<ListingView> {
     call.take_part(None, "swap.list")?.at_once()?;
     let owner = call.actor.clone();
-    let reputation = Reputation::load(call, &owner);
-    if reputation.score() < call.config.min_reputation {
-        return Err(not_allowed("swap.reputation", "Let some trades go well first."));
-    }
+    Reputation::must_do(call, &owner)?;
     must_fit(call, &input)?;
     let most = call.config.listings_per_member;
     if call.count(&count_key(&owner), 1, 0, most.into()).is_err() {
@@ -347,6 +342,13 @@ pub(crate) fn shelf(category: &str) -> String {
 
 pub(crate) fn shelf_key(category: &str, number: u32) -> String {
     format!("{}{number:010}", shelf(category))
+}
+
+/// Those that are listed, for whoever looks for circles.
+pub(crate) const LIVE: &str = "live/";
+
+fn live_key(number: u32) -> String {
+    format!("{LIVE}{number:010}")
 }
 
 pub(crate) fn of_member(owner: &str) -> String {

@@ -1,6 +1,6 @@
 //! Reputation: how trades of a member have ended.
 
-use fairground_sdk::prelude::*;
+use fairground_sdk::{not_allowed, prelude::*};
 
 use crate::config::Config;
 
@@ -22,6 +22,14 @@ impl Reputation {
 
     pub(crate) fn score(self) -> i64 {
         self.settled - FAULT * self.faults
+    }
+
+    /// Whether it is enough to swap.
+    pub(crate) fn must_do(call: &Call<Config>, member: &str) -> Answer<()> {
+        if Self::load(call, member).score() < call.config.min_reputation {
+            return Err(not_allowed("swap.reputation", "Too many of your trades went wrong."));
+        }
+        Ok(())
     }
 
     /// Another trade of a member is over.

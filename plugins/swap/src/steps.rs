@@ -7,6 +7,7 @@ use fairground_sdk::{conflict, expired, invalid, limit_reached, not_allowed, pre
 use crate::{
     config::Config,
     listing::Listing,
+    reputation::Reputation,
     trade::{LegState, State, Trade, offers_key},
     views::{TradeView, trade_view},
 };
@@ -65,7 +66,7 @@ pub(crate) struct ShipInput {
     trade: String,
     /// # Tracking 物流單號
     /// Where to look for it. 可查詢的物流單號。
-    #[schemars(length(max = 100))]
+    #[schemars(length(max = 100), regex(pattern = "^[^\\x00-\\x1f]*$"))]
     tracking: Option<String>,
 }
 
@@ -104,7 +105,7 @@ pub(crate) struct DisputeInput {
     trade: String,
     /// # Reason 理由
     /// And where the evidence is. 說明與佐證所在。
-    #[schemars(length(min = 1, max = 500))]
+    #[schemars(length(min = 1, max = 500), regex(pattern = "^[^\\x00-\\x1f]*$"))]
     reason: String,
 }
 
@@ -161,6 +162,7 @@ pub(crate) fn offer(call: &mut Call<Config>, input: &OfferInput) -> Answer<Trade
         let gap = conflict("swap.value-gap", "One is worth too much more than the other.");
         return Err(gap.with("most_bps", call.config.value_gap_bps));
     }
+    Reputation::must_do(call, &actor)?;
     let most = call.config.top_up.as_ref().map_or(0, |top_up| top_up.points);
     if input.top_up.unsigned_abs() > most {
         return Err(limit_reached("swap.top-up-limit", "So much is not added.").with("most", most));
@@ -188,13 +190,14 @@ fn proposed(call: &Call<Config>, id: &str) -> Answer<(Trade, usize)> {
 pub(crate) fn confirm(call: &mut Call<Config>, id: &str) -> Answer<TradeView> {
     let (mut trade, side) = proposed(call, id)?;
     call.admit(None, "swap.confirm")?.at_once()?;
+    Reputation::must_do(call, &trade.legs[side].from)?;
     trade.confirm(call, side)?;
     Ok(trade_view(call, &trade))
 }
 
 pub(crate) fn decline(call: &mut Call<Config>, id: &str) -> Answer<TradeView> {
     let (mut trade, side) = proposed(call, id)?;
-    trade.drop_proposal(call, State::Declined, Some(side));
+    trade.drop_proposal(call, State::Declined, &[side]);
     Ok(trade_view(call, &trade))
 }
 
@@ -204,7 +207,7 @@ pub(crate) fn counter(call: &mut Call<Config>, input: &CounterInput) -> Answer<T
     if trade.legs.len() > 2 {
         return Err(conflict("common.wrong-state", "A circle is as it is: confirm it, or decline."));
     }
-    trade.drop_proposal(call, State::Declined, Some(side));
+    trade.drop_proposal(call, State::Declined, &[side]);
     offer(call, &input.instead)
 }
 
@@ -217,7 +220,11 @@ fn in_transit(call: &Call<Config>, id: &str) -> Answer<(Trade, usize)> {
 }
 
 pub(crate) fn ship(call: &mut Call<Config>, input: &ShipInput) -> Answer<TradeView> {
-    let (mut trade, side) = in_transit(call, &input.trade)?;
+    let (mut trade, side) = Trade::of_actor(call, &input.trade)?;
+    // A dispute of others is no reason not to.
+    if !matches!(trade.state, State::InTransit | State::Disputed) {
+        return Err(conflict("common.wrong-state", "Nothing is to be shipped in this trade."));
+    }
     let now = call.now();
     let until = now.saturating_add_unsigned(call.config.dispute_window_ms);
     let leg = &mut trade.legs[side];
@@ -314,6 +321,13 @@ pub(crate) fn resolve(call: &mut Call<Config>, input: &ResolveInput) -> Answer<T
     if trade.state != State::Disputed {
         return Err(conflict("swap.dispute-closed", "It is not disputed."));
     }
-    trade.resolve(call, input.settled, &input.at_fault);
+    let mut faults = Vec::new();
+    for member in &input.at_fault {
+        let stranger = || not_allowed("swap.not-party", "Somebody at fault is no side of it.").with("member", member);
+        faults.push(trade.side_of(member).ok_or_else(stranger)?);
+    }
+    faults.sort_unstable();
+    faults.dedup();
+    trade.resolve(call, input.settled, &faults);
     Ok(trade_view(call, &trade))
 }

@@ -1,6 +1,6 @@
 //! Trades: proposed, confirmed by all, shipped, and settled or unwound; each state has a time at which it ends by itself.
 
-use fairground_sdk::{Queue, conflict, not_allowed, not_found, prelude::*};
+use fairground_sdk::{Queue, conflict, expired, not_allowed, not_found, prelude::*};
 
 use crate::{
     config::{Config, Delivery},
@@ -56,6 +56,8 @@ pub(crate) struct Leg {
     pub is_confirmed: bool,
     /// Its deposit was taken, and not paid out.
     pub is_deposited: bool,
+    /// It is known how the trade ended for the side that gives.
+    pub is_judged: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -134,6 +136,7 @@ impl Trade {
             tracking: None,
             is_confirmed: false,
             is_deposited: false,
+            is_judged: false,
         });
         let trade = Self {
             id: format!("t{number}"),
@@ -193,6 +196,10 @@ impl Trade {
     /// From now on its listings are nobody else's, and addresses may be told.
     fn lock(&mut self, call: &mut Call<Config>) -> Answer<()> {
         let now = call.now();
+        let ship_by = now.saturating_add_unsigned(call.config.ship_window_ms);
+        if call.ends_at.is_some_and(|end| ship_by > end) {
+            return Err(expired("common.ended", "There is no time left to ship."));
+        }
         for leg in &self.legs {
             for (number, version) in leg.listings.iter().zip(&leg.versions) {
                 let mut listing = Listing::load(call, *number).expect("what a trade names is not forgotten");
@@ -215,7 +222,6 @@ impl Trade {
         self.uncount_offer(call);
         self.state = State::InTransit;
         let is_meeting = call.config.delivery == Delivery::MeetUp;
-        let ship_by = now.saturating_add_unsigned(call.config.ship_window_ms);
         for leg in &mut self.legs {
             leg.deadline = ship_by;
             if is_meeting {
@@ -236,13 +242,11 @@ impl Trade {
     }
 
     /// Ends a trade that was never locked.
-    pub(crate) fn drop_proposal(&mut self, call: &mut Call<Config>, state: State, by: Option<usize>) {
+    pub(crate) fn drop_proposal(&mut self, call: &mut Call<Config>, state: State, by: &[usize]) {
         self.uncount_offer(call);
         for side in 0..self.legs.len() {
             self.return_deposit(call, side);
         }
-        // Whoever turned a circle down does not want what they would have had.
-        let unwanted = by.map(|side| self.legs[self.to_side(side)].listings.clone()).unwrap_or_default();
         for (side, leg) in self.legs.clone().into_iter().enumerate() {
             for number in leg.listings {
                 let Some(mut listing) = Listing::load(call, number) else { continue };
@@ -250,7 +254,9 @@ impl Trade {
                     continue;
                 }
                 listing.trade = None;
-                if by == Some(side) {
+                if by.contains(&side) {
+                    // Whoever turned a circle down, or was silent, does not want what they would have had.
+                    let unwanted = self.legs[self.to_side(side)].listings.clone();
                     unwanted.iter().for_each(|other| listing.refuse(*other));
                 } else {
                     listing.is_first = true;
@@ -266,8 +272,25 @@ impl Trade {
         DEADLINES.remove(call, self.deadline, &self.id);
         self.state = state;
         call.delete(&format!("open/{}", self.id));
+        // What came to nothing is in nobody's way.
+        if matches!(state, State::Declined | State::Expired) {
+            for leg in &self.legs {
+                call.delete(&of_key(&leg.from, self.number()));
+            }
+        }
         self.told(call, topic);
         self.save(call);
+    }
+
+    fn number(&self) -> i64 {
+        self.id.strip_prefix('t').and_then(|number| number.parse().ok()).expect("ids are made so")
+    }
+
+    /// How it ended for a side, once.
+    fn judge(&mut self, call: &mut Call<Config>, side: usize, is_fault: bool) {
+        if !std::mem::replace(&mut self.legs[side].is_judged, true) {
+            Reputation::count(call, &self.legs[side].from, is_fault);
+        }
     }
 
     /// Whether all that there was to give is accepted; then it is settled.
@@ -286,8 +309,7 @@ impl Trade {
         for side in 0..self.legs.len() {
             self.legs[side].state = LegState::Accepted;
             self.return_deposit(call, side);
-            let member = self.legs[side].from.clone();
-            Reputation::count(call, &member, false);
+            self.judge(call, side, false);
         }
         self.pay_top_up(call, false);
         self.free_listings(call, |_| listing::State::Exchanged);
@@ -309,8 +331,7 @@ impl Trade {
         let shipped: Vec<usize> = (0..self.legs.len()).filter(|side| !late.contains(side)).collect();
         self.forfeit(call, late, &shipped);
         for side in late {
-            let member = self.legs[*side].from.clone();
-            Reputation::count(call, &member, true);
+            self.judge(call, *side, true);
         }
         self.pay_top_up(call, true);
         if shipped.is_empty() {
@@ -374,16 +395,14 @@ impl Trade {
     }
 
     /// An operator decides: it counts as settled, or it is unwound, and some lose their deposits to the others.
-    pub(crate) fn resolve(&mut self, call: &mut Call<Config>, is_settled: bool, at_fault: &[String]) {
-        let faults: Vec<usize> = at_fault.iter().filter_map(|member| self.side_of(member)).collect();
+    pub(crate) fn resolve(&mut self, call: &mut Call<Config>, is_settled: bool, faults: &[usize]) {
         let others: Vec<usize> = (0..self.legs.len()).filter(|side| !faults.contains(side)).collect();
-        self.forfeit(call, &faults, &others);
+        self.forfeit(call, faults, &others);
+        for side in faults {
+            self.judge(call, *side, true);
+        }
         if is_settled {
             return self.settle(call);
-        }
-        for side in &faults {
-            let member = self.legs[*side].from.clone();
-            Reputation::count(call, &member, true);
         }
         for side in 0..self.legs.len() {
             self.return_deposit(call, side);
@@ -393,25 +412,45 @@ impl Trade {
         self.close(call, State::Cancelled, "swap.resolved");
     }
 
+    /// Sides that have not shipped in time.
+    fn late(&self, now: i64) -> Vec<usize> {
+        let is_late = |leg: &Leg| leg.state == LegState::Awaiting && now >= leg.deadline;
+        (0..self.legs.len()).filter(|side| is_late(&self.legs[*side])).collect()
+    }
+
     /// Something is due, or the activity is over and nothing is waited for.
     pub(crate) fn ring(&mut self, call: &mut Call<Config>, is_over: bool) {
         let now = call.now();
         let is_due = is_over || now >= self.deadline;
         match self.state {
-            State::Proposed if is_due => self.drop_proposal(call, State::Expired, None),
+            State::Proposed if is_due => {
+                let silent: Vec<usize> = (0..self.legs.len()).filter(|side| !self.legs[*side].is_confirmed).collect();
+                self.drop_proposal(call, State::Expired, &silent);
+            }
             State::InTransit => {
-                let is_late = |leg: &Leg| leg.state == LegState::Awaiting && (is_over || now >= leg.deadline);
-                let late: Vec<usize> = (0..self.legs.len()).filter(|side| is_late(&self.legs[*side])).collect();
+                let late = self.late(now);
                 // What was received and not disputed in time, and what was shipped and not missed, is accepted.
                 for leg in &mut self.legs {
                     let is_silent = matches!(leg.state, LegState::Shipped | LegState::Delivered);
-                    if is_silent && (is_over || now >= leg.deadline) {
+                    if is_silent && now >= leg.deadline {
                         leg.state = LegState::Accepted;
                     }
                 }
-                if late.is_empty() { self.look(call) } else { self.unwind(call, &late) }
+                if late.is_empty() {
+                    self.look(call)
+                } else {
+                    self.unwind(call, &late)
+                }
+                if is_over && self.state == State::InTransit {
+                    // There is no time left in which anybody could be late.
+                    self.resolve(call, false, &[]);
+                }
             }
-            State::Disputed if is_due => self.resolve(call, false, &[]),
+            State::Disputed if is_due => {
+                // Who did not ship in time gains nothing by a dispute.
+                let late = self.late(now);
+                if late.is_empty() { self.resolve(call, false, &[]) } else { self.unwind(call, &late) }
+            }
             State::Unwinding if is_due => {
                 for leg in &mut self.legs {
                     if leg.state != LegState::Awaiting {

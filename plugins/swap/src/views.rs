@@ -175,8 +175,11 @@ pub(crate) fn matches(call: &Call<Config>, id: &str) -> Answer<Listings> {
             Err(_) => call.scan::<u32>(&shelf(want), None, PAGE).into_iter().map(|(_, number)| number).collect(),
         };
         let others = numbers.into_iter().filter_map(|number| Listing::load(call, number));
-        let fits =
-            |other: &Listing| other.is_listed(now) && own.takes(other, &call.config) && other.takes(&own, &call.config);
+        let wants_own = |other: &Listing| other.wants.iter().any(|want| *want == own.category || *want == own.id());
+        let fits = |other: &Listing| {
+            let suits = own.suits(other, &call.config) && other.suits(&own, &call.config);
+            other.is_listed(now) && wants_own(other) && suits
+        };
         found.extend(others.filter(fits));
     }
     Ok(Listings { listings: found.iter().take(PAGE as usize).map(view).collect(), after: None })
@@ -185,7 +188,7 @@ pub(crate) fn matches(call: &Call<Config>, id: &str) -> Answer<Listings> {
 pub(crate) fn mine(call: &Call<Config>) -> Mine {
     let numbers = call.scan::<u32>(&of_member(&call.actor), None, 100);
     let listings = numbers.into_iter().filter_map(|(_, number)| Listing::load(call, number));
-    let ids = call.scan::<String>(&trade::of_member(&call.actor), None, PAGE);
+    let ids = call.scan::<String>(&trade::of_member(&call.actor), None, PAGE / 2);
     let trades = ids.into_iter().filter_map(|(_, id)| Trade::load(call, &id));
     Mine {
         listings: listings.map(|listing| view(&listing)).collect(),

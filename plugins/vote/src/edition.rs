@@ -1,6 +1,6 @@
 //! Editions: one vote, from its opening to the day it is declared.
 
-use fairground_sdk::{Standing, conflict, prelude::*};
+use fairground_sdk::{Standing, conflict, prelude::*, unless_never};
 
 use crate::{
     config::{Config, Tie},
@@ -61,7 +61,7 @@ pub(crate) struct Edition {
 #[derive(Serialize)]
 struct Told<'a> {
     edition: u32,
-    closes_at: i64,
+    closes_at: Option<i64>,
     /// The first hundred of those that stand in a run-off.
     run_off: &'a [String],
     /// The first hundred.
@@ -228,7 +228,7 @@ impl Edition {
     fn told(&self, call: &mut Call<Config>, topic: &str) {
         let told = Told {
             edition: self.number,
-            closes_at: self.closes_at,
+            closes_at: unless_never(self.closes_at),
             run_off: &self.run_off[..self.run_off.len().min(100)],
             winners: &self.winners[..self.winners.len().min(100)],
             has_quorum: self.has_quorum,

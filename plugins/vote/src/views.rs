@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use fairground_sdk::{Block, Page, not_found, prelude::*};
+use fairground_sdk::{Block, Page, not_found, prelude::*, unless_never};
 
 use crate::{
     ballot::{self, Ballot},
@@ -61,8 +61,8 @@ pub(crate) struct Results {
     round: u32,
     /// What may be chosen in a run-off.
     run_off: Vec<String>,
-    /// UTC milliseconds.
-    closes_at: i64,
+    /// UTC milliseconds; none where nothing ends it.
+    closes_at: Option<i64>,
     /// The best first; none while it is hidden.
     tallies: Option<Vec<Tally>>,
     /// How many have voted; none while it is hidden.
@@ -125,7 +125,7 @@ pub(crate) fn results(call: &Call<Config>, input: &ResultsInput) -> Answer<Resul
         state: edition.state,
         round: edition.round,
         run_off: edition.run_off.clone(),
-        closes_at: edition.closes_at,
+        closes_at: unless_never(edition.closes_at),
         tallies: is_shown.then(tallies),
         voters: is_shown.then(|| call.counter(&edition.voters_key())),
         winners: edition.winners.clone(),

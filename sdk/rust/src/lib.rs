@@ -107,6 +107,11 @@ macro_rules! activity {
     };
 }
 
+/// An instant for clients: none where it is never.
+pub fn unless_never(at: i64) -> Option<i64> {
+    (at < i64::MAX).then_some(at)
+}
+
 /// What a JSON text says, where it fits.
 pub fn from_json<T: serde::de::DeserializeOwned>(text: &str) -> Option<T> {
     serde_json::from_str(text).ok()
