@@ -108,13 +108,12 @@ fn toolchain() -> anyhow::Result<Toolchain> {
         return Ok(Toolchain::Rustup);
     }
     eprintln!("==> rustup cannot get it: using Debian's rustc-web, which builds std for it");
-    if !Path::new("/usr/lib/rustlib/src").exists() || !Path::new("/usr/bin/cargo").exists() {
-        if install(&DEBIAN_PACKAGES).is_err() {
-            bail!(
-                "the target {TARGET} is needed; by hand, one of:\n  rustup target add {TARGET}\n  apt-get install {}",
-                DEBIAN_PACKAGES.join(" ")
-            );
-        }
+    let has_sources = Path::new("/usr/lib/rustlib/src").exists() && Path::new("/usr/bin/cargo").exists();
+    if !has_sources && install(&DEBIAN_PACKAGES).is_err() {
+        bail!(
+            "the target {TARGET} is needed; by hand, one of:\n  rustup target add {TARGET}\n  apt-get install {}",
+            DEBIAN_PACKAGES.join(" ")
+        );
     }
     let linkers = fs::read_dir(sysroot.join("lib/rustlib"))?;
     let linker = linkers.filter_map(|folder| Some(folder.ok()?.path().join("bin/rust-lld"))).find(|path| path.exists());

@@ -3,6 +3,7 @@
 
 mod circles;
 mod config;
+mod ending;
 mod escrow;
 mod listing;
 mod reputation;
