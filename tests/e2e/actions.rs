@@ -107,6 +107,7 @@ both! {
 }
 
 both! {
+    /// Regressions 7, 19 and 34: no cut is lost, none is at the floor because the floor is high, and who is too late leaves nothing.
     async fn two_hundred_members_race_on_one_bargain_and_the_cuts_sum_exactly(database) {
         let host = TestHost::start(database).await;
         let names: Vec<String> = (0..200).map(|number| format!("m{number}")).collect();
@@ -173,6 +174,7 @@ both! {
 }
 
 both! {
+    /// Regression 8: no cut is of nothing.
     async fn a_config_that_does_not_fit_is_refused_with_pointers(database) {
         let host = TestHost::start(database).await;
         host.settle(&["ann"]).await;

@@ -102,6 +102,7 @@ fn importing(name: &str) -> Vec<u8> {
 }
 
 both! {
+    /// Regression 30: nothing of an operator or a plugin is run as part of the host.
     async fn an_import_that_is_not_offered_is_refused_by_name(database) {
         let host = TestHost::start(database).await;
         for import in [

@@ -95,6 +95,7 @@ both! {
 }
 
 both! {
+    /// Regression 43.
     async fn sixty_four_claim_one_coupon(database) {
         let mut budget = limit(0);
         budget["max_grants"] = json!(1);

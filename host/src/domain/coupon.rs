@@ -139,6 +139,13 @@ mod tests {
         assert_eq!(stack(700, &[amount(1_000, 0)]), Ok(0), "never below nothing");
     }
 
+    /// Regression 40: a threshold counts to the last minor unit.
+    #[test]
+    fn a_coupon_counts_from_its_threshold_on() {
+        assert_eq!(stack(5_049, &[amount(1_000, 5_050)]), Err(0));
+        assert_eq!(stack(5_050, &[amount(1_000, 5_050)]), Ok(4_050));
+    }
+
     proptest! {
         #[test]
         fn a_split_is_exact_and_fair(total in 0..1_000_000i64, weights in prop::collection::vec(0..100_000i64, 1..20)) {

@@ -64,7 +64,7 @@ fn session(town: &mut Town<Bargain>, id: &str) -> Value {
     town.ask("ann", "session", json!({"session": id})).expect("a session")
 }
 
-/// Worked example 2.
+/// Regression 11: after all cuts the price is the floor. Worked example 2.
 #[test]
 fn the_first_of_five_cuts_lies_between_the_bounds_and_the_last_meets_the_floor() {
     let mut town = town(fixed(5), json!({}));
@@ -93,6 +93,7 @@ fn how_many_helps_it_takes_is_said_beforehand() {
     assert_eq!(report.disclosures, ["It takes 3 to 18 cuts."]);
 }
 
+/// Regression 33: whether or not the helper has a bargain of their own.
 #[test]
 fn nobody_helps_themselves_or_twice() {
     let mut town = town(fixed(5), json!({}));
@@ -176,6 +177,7 @@ fn the_deadline_counts_before_its_timer_has_run() {
     assert_eq!(code(help(&mut town, "bob", "1-ann")), "bargain.session-over");
 }
 
+/// Regressions 9 and 20: at the end of the activity, to the millisecond, nobody helps.
 #[test]
 fn a_session_ends_with_its_activity() {
     let ends_at = fairground_sdk::town::BEGINNING + DAY + 2_000;
@@ -190,6 +192,7 @@ fn a_session_ends_with_its_activity() {
     assert_eq!(code(town.act("dan", "start", json!({}))), "common.ended");
 }
 
+/// Regression 10.
 #[test]
 fn after_the_settlement_nothing_is_open() {
     let mut town = town(fixed(5), json!({}));
@@ -318,6 +321,7 @@ fn stock_that_is_held_at_the_start_is_there_at_the_end() {
     assert_eq!(town.world().pools["mugs"].sold, 1);
 }
 
+/// Regression 24: a refund that is refused is not forgotten.
 #[test]
 fn what_the_shop_will_not_pay_back_is_asked_again_twice() {
     let mut town = at_the_floor(json!({"floor_price": 400}));

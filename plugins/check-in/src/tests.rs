@@ -94,7 +94,7 @@ fn a_window_is_kept() {
     assert_eq!(code(town.act("ann", "check-in", json!({}))), "checkin.outside-window", "09:00 is no longer part of it");
 }
 
-/// K7, through two changes to daylight saving a year.
+/// Regression 16: days are those of the zone, and not of the machine. K7, through two changes to daylight saving a year.
 #[test]
 fn a_thousand_noons_make_a_streak_of_a_thousand() {
     for zone in ["Europe/Berlin", "America/New_York", "Australia/Lord_Howe"] {

@@ -56,6 +56,7 @@ fn a_budget_that_is_used_up_falls_back_too() {
     assert_eq!(won.iter().map(|spin| &spin["offer"]).collect::<Vec<_>>(), [&json!("mug"), &json!("pin"), &Value::Null]);
 }
 
+/// Regression 15: too few points are an error, and nothing happens.
 #[test]
 fn a_spin_costs_its_points_or_does_not_happen() {
     let mut town = town(json!({"cost_points": 5}));

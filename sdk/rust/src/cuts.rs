@@ -90,7 +90,7 @@ mod tests {
             prop_assert_eq!(cuts.left, 0);
         }
 
-        /// The mean of a cut is the fair share at every place, whatever was cut before.
+        /// Regression 21. The mean of a cut is the fair share at every place, whatever was cut before.
         #[test]
         fn no_place_in_the_order_is_worth_more(seed in any::<u64>()) {
             const ROUNDS: u64 = 2_000;

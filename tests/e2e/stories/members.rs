@@ -127,6 +127,36 @@ both! {
 }
 
 both! {
+    /// Regressions 13 and 16: what one member does twenty times at once, each with a key of its own, is done once.
+    async fn what_one_member_does_at_once_counts_once(database) {
+        let story = Story::begin(database, &["ann", "bob"], 1, "boost").await;
+        story.host.load(component("check-in")).await;
+        story.budget(1_000).await;
+        let boost = json!({"mode": {"count": {"goal": 50}}, "owner_offer": "ten", "helper_offer": "five", "helps_per_pair": 0});
+        story.host.begin(activity("b", "boost", boost)).await;
+        story.host.begin(activity("d", "check-in", json!({"daily": [{"day": 1, "offer": "five"}]}))).await;
+        story.act("ann", "b", "start", json!({})).await.ok();
+        let token = story.host.token("bob").await;
+        let twenty = async |activity: &str, action: &str, input: Value| {
+            let calls = (0..20).map(|number| {
+                let (story, token, input, key) = (&story, &token, input.clone(), format!("{action}-{number}"));
+                async move { story.host.act_with(token, activity, action, &key, &input).await }
+            });
+            futures_util::future::join_all(calls).await
+        };
+        let helps = twenty("b", "help", json!({"session": "1-ann"})).await;
+        assert_eq!(helps.iter().filter(|reply| reply.status.is_success()).count(), 1);
+        let days = twenty("d", "check-in", json!({})).await;
+        let fresh = days.into_iter().filter(|reply| reply.status.is_success() && reply.body["output"]["already"] == false);
+        assert_eq!(fresh.count(), 1);
+        let me = story.ask_as("bob", "d", "me").await;
+        assert_eq!((&me["total"], story.points("bob").await), (&json!(1), 10));
+        story.settled("b").await;
+        story.settled("d").await;
+    }
+}
+
+both! {
     async fn a_gift_is_bought_claimed_by_a_link_and_the_rest_is_paid_back(database) {
         let story = Story::begin(database, &["ann", "bob", "cat"], 5, "gift").await;
         story.budget(1_000).await;

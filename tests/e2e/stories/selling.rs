@@ -73,7 +73,7 @@ both! {
 }
 
 both! {
-    /// Worked example 11, with two hundred: one seat is left.
+    /// Regressions 1, 23, 36 and 39. Worked example 11, with two hundred: one seat is left.
     async fn the_last_seat_goes_to_one_of_two_hundred(database) {
         let names: Vec<String> = (0..200).map(|number| format!("m{number}")).collect();
         let racers: Vec<&str> = names.iter().map(String::as_str).collect();
@@ -92,6 +92,23 @@ both! {
         assert!(refused, "{answers:?}");
         assert_eq!(story.ask("g", "group?group=g1").await["group"]["held"], 3);
         story.settled("g").await;
+    }
+}
+
+both! {
+    /// Regression 3: a group of another activity is no group of this one.
+    async fn a_group_is_joined_in_its_own_activity(database) {
+        let story = Story::begin(database, &["ann", "bob"], 9, "group-buy").await;
+        story.host.begin(group_buy(json!({}))).await;
+        let mut other = group_buy(json!({}));
+        other["id"] = json!("h");
+        story.host.begin(other).await;
+        story.act("ann", "g", "open", json!({"sku": "mug"})).await.ok();
+        let lost = story.act("bob", "h", "join", json!({"sku": "mug", "group": "g1"})).await;
+        assert_eq!(lost.problem(), (404, "common.not-found"));
+        assert_eq!(story.ask("g", "group?group=g1").await["group"]["held"], 1);
+        story.settled("g").await;
+        story.settled("h").await;
     }
 }
 
