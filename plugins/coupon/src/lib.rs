@@ -253,17 +253,12 @@ fn must_be_outside(call: &Call<Config>, invitee: &str) -> Answer<()> {
 /// Binds the two for ever, in the community's own forest of who brought whom.
 fn bind_in_community(call: &mut Call<Config>, invitee: &str, inviter: &str) -> Answer<()> {
     let source = call.activity.clone();
-    match call.bind_inviter(invitee, inviter, &source) {
-        Ok(()) => Ok(()),
-        Err(NotBound::AlreadyBound) => {
-            let bound = call.member(invitee).and_then(|member| member.inviter);
-            let taken = || conflict("referral.already-referred", "Somebody has brought you already.");
-            if bound.as_deref() == Some(inviter) { Ok(()) } else { Err(taken()) }
-        }
-        Err(NotBound::Cycle) => Err(conflict("referral.cycle", "You have brought this member, or whoever did.")),
-        Err(NotBound::SelfInvitation) => Err(not_allowed("referral.self", "Nobody brings themselves.")),
-        Err(NotBound::UnknownMember) => Err(conflict("referral.code-expired", "This code works no longer.")),
-    }
+    call.bind_to_inviter(invitee, inviter, &source).map_err(|why| match why {
+        NotBound::AlreadyBound => conflict("referral.already-referred", "Somebody has brought you already."),
+        NotBound::Cycle => conflict("referral.cycle", "You have brought this member, or whoever did."),
+        NotBound::SelfInvitation => not_allowed("referral.self", "Nobody brings themselves."),
+        NotBound::UnknownMember => conflict("referral.code-expired", "This code works no longer."),
+    })
 }
 
 fn returned_key(member: &str, order: &str) -> String {

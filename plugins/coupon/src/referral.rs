@@ -1,6 +1,6 @@
 //! Referrals: who was brought by whom, and what became of it.
 
-use fairground_sdk::{HoldState, MemberStatus, Queue, Rewarded, Standing, prelude::*};
+use fairground_sdk::{HoldState, Queue, Rewarded, Standing, prelude::*};
 
 use crate::{config::Config, inviter::Inviter};
 
@@ -162,7 +162,7 @@ impl Referral {
     /// Rewards everybody, or nobody: then it waits, or is rejected.
     pub(crate) fn pay(&mut self, call: &mut Call<Config>) {
         let inviter = Inviter::load(call, &self.inviter);
-        if !is_active(call, &self.inviter) || !is_active(call, &self.invitee) {
+        if !call.is_active(&self.inviter) || !call.is_active(&self.invitee) {
             return self.reject(call, "referral.code-expired");
         }
         if inviter.is_at_limit(&call.config) {
@@ -195,7 +195,7 @@ impl Referral {
     fn gifts(&self, call: &Call<Config>) -> Vec<fairground_sdk::Gift> {
         let config = &call.config;
         let above = config.second_level_offer.as_ref().and_then(|_| call.member(&self.inviter)?.inviter);
-        let above = above.filter(|above| is_active(call, above));
+        let above = above.filter(|above| call.is_active(above));
         let whom = [
             (&config.inviter_offer, Some(&self.inviter)),
             (&config.invitee_offer, Some(&self.invitee)),
@@ -276,10 +276,6 @@ impl Referral {
     fn key(&self, part: &str, number: u32) -> String {
         format!("{part}:{number}:{}", self.invitee)
     }
-}
-
-fn is_active(call: &Call<Config>, member: &str) -> bool {
-    call.member(member).is_some_and(|member| member.status == MemberStatus::Active)
 }
 
 pub(crate) fn of_inviter(inviter: &str) -> String {

@@ -1,7 +1,7 @@
 //! Bringing friends: so many who count are a gift.
 
 use fairground_sdk::{
-    HostEvent, MemberStatus, NotBound, Standing, conflict, invalid, limit_reached, not_allowed, not_found, platform,
+    HostEvent, NotBound, Standing, conflict, invalid, limit_reached, not_allowed, not_found, platform,
     platform::Qualify, prelude::*, unless_exhausted,
 };
 
@@ -202,17 +202,11 @@ pub(crate) fn bind(call: &mut Call<Config>, input: &BindInput) -> Answer<Stage> 
         }
     }
     let source = call.activity.clone();
-    match call.bind_inviter(&member, &inviter, &source) {
-        Ok(()) => {}
-        Err(NotBound::AlreadyBound) => {
-            let before = call.member(&member).and_then(|member| member.inviter);
-            if before.as_deref() != Some(inviter.as_str()) {
-                return Err(taken());
-            }
-        }
-        Err(NotBound::Cycle) => return Err(invalid("common.invalid-input", "You have brought this member.")),
-        Err(_) => return Err(not_found("gift.link-invalid", "There is no such code.")),
-    }
+    call.bind_to_inviter(&member, &inviter, &source).map_err(|why| match why {
+        NotBound::AlreadyBound => taken(),
+        NotBound::Cycle => invalid("common.invalid-input", "You have brought this member."),
+        NotBound::SelfInvitation | NotBound::UnknownMember => not_found("gift.link-invalid", "There is no such code."),
+    })?;
     call.use_code(&code);
     let now = call.now();
     let is_under_review = standing.is_under_review;
@@ -229,9 +223,8 @@ pub(crate) fn bind(call: &mut Call<Config>, input: &BindInput) -> Answer<Stage> 
 pub(crate) fn hear(call: &mut Call<Config>, event: &HostEvent) -> Answer<()> {
     let (Ok(rule), Some(mut friend)) = (rule(call), Friend::load(call, &event.subject)) else { return Ok(()) };
     let order = event.purchase().map(|purchase| purchase.order).filter(|order| !order.is_empty());
-    let is_active = |member: &str| call.member(member).is_some_and(|member| member.status == MemberStatus::Active);
     if friend.stage == Stage::Bound && event.at >= friend.bound_at && rule.qualify.is_met_by(event) {
-        if is_active(&friend.inviter) && is_active(&friend.member) {
+        if call.is_active(&friend.inviter) && call.is_active(&friend.member) {
             friend.qualify(call, &rule, order.or_else(|| event.group()), event.at)?;
         }
         return Ok(());

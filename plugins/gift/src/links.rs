@@ -1,7 +1,5 @@
 //! Links: a secret for each share, kept as a hash, good for one claim.
 
-use std::fmt::Write as _;
-
 use fairground_sdk::{Rewarded, conflict, expired, limit_reached, not_allowed, not_found, prelude::*};
 use sha2::{Digest, Sha256};
 
@@ -177,11 +175,7 @@ pub(crate) fn revoke(call: &mut Call<Config>, input: &ShareInput) -> Answer<Gift
 }
 
 fn hash(token: &str) -> String {
-    let digest = Sha256::digest(token);
-    digest.iter().fold(String::with_capacity(64), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    fairground_sdk::hex(&Sha256::digest(token))
 }
 
 fn link_key(link: &str) -> String {

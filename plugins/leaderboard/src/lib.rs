@@ -9,8 +9,6 @@ mod season;
 mod tests;
 mod views;
 
-use std::fmt::Write as _;
-
 use fairground_sdk::{Block, HostEvent, Nothing, StopReason, conflict, expired, not_found, platform, prelude::*};
 
 use config::Config;
@@ -239,11 +237,4 @@ fn resolve(call: &mut Call<Config>, input: &ResolveInput) -> Answer<Nothing> {
     let now = call.now();
     STEPS.put(call, now, &input.edition.to_string());
     Ok(Nothing {})
-}
-
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

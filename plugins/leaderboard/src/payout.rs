@@ -135,7 +135,7 @@ fn prize_key(season: &Season, subject: &str, member: &str) -> String {
         return format!("season:{}:{member}", season.edition);
     }
     // Two long ids: what waits is named by it, in a queue.
-    format!("season:{}:{member}:{}", season.edition, &crate::hex(&Sha256::digest(subject))[..32])
+    format!("season:{}:{member}:{}", season.edition, &fairground_sdk::hex(&Sha256::digest(subject))[..32])
 }
 
 /// The ranks were final before the risk rules could be asked again.

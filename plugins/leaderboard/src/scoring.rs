@@ -180,7 +180,7 @@ fn score(
 /// A field whose value scores once; nothing where each event does, or this one has no such field.
 fn seen_key(season: &Season, index: usize, subject: &str, metric: &Metric, payload: &str) -> Option<String> {
     let value = platform::payload_field(payload, metric.dedupe_key.as_ref()?)?;
-    let hash = crate::hex(&<sha2::Sha256 as sha2::Digest>::digest(value));
+    let hash = fairground_sdk::hex(&<sha2::Sha256 as sha2::Digest>::digest(value));
     // Groups of one member score the same thing each for itself.
     Some(bounded(format!("seen/{}/{index}/{}/{subject}", season.edition, &hash[..32])))
 }

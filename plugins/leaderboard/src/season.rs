@@ -1,11 +1,11 @@
 //! Seasons: open, then final, then paid, a bounded step at a time.
 
-use fairground_sdk::{Queue, prelude::*, unless_never};
+use fairground_sdk::{Queue, hex, prelude::*, unless_never};
 use sha2::{Digest, Sha256};
 
 use crate::{
     config::{Calendar, Config},
-    hex, payout,
+    payout,
     payout::Progress,
 };
 

@@ -1,10 +1,8 @@
 //! Ballots: cast, replaced, withdrawn or voided.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
-
 use fairground_sdk::{Queue, conflict, invalid, limit_reached, not_allowed, not_found, prelude::*, unless_exhausted};
 use sha2::{Digest, Sha256};
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     config::{Config, Electorate, Method, Period, Secrecy},
@@ -348,10 +346,7 @@ fn receipt(nonce: &str, points: &BTreeMap<String, u32>) -> String {
     for (option, points) in points {
         hash.update(format!("\n{option} {points}"));
     }
-    hash.finalize().iter().fold(String::with_capacity(64), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    fairground_sdk::hex(&hash.finalize())
 }
 
 fn ballots_of(edition: &Edition, member: &str) -> String {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Answer, Call, MemberStatus, bounded, limit_reached};
+use crate::{Answer, Call, bounded, limit_reached};
 
 /// Letters and digits that nobody takes for another: 32, so that a character is five bits.
 const ALPHABET: &[u8; 32] = b"23456789ABCDEFGHJKLMNPQRSTUVWXYZ";
@@ -55,7 +55,7 @@ impl<C> Call<C> {
 
     /// Whether its owner may give it out: what a banned account has given works no longer.
     pub fn is_code_valid(&self, code: &Code) -> bool {
-        self.member(&code.owner).is_some_and(|owner| owner.status == MemberStatus::Active)
+        self.is_active(&code.owner)
     }
 
     /// Whether the actor has used a code.

@@ -49,6 +49,8 @@ pub mod component;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod town;
 
+use std::fmt::Write as _;
+
 pub use activity::{Activity, Block, Issue, Issues, Report, Section, StopReason};
 pub use admission::{Standing, bounded};
 pub use blueprint::Blueprint;
@@ -105,6 +107,14 @@ macro_rules! activity {
             $crate::schemas::check::<$activity>(env!("CARGO_MANIFEST_DIR"));
         }
     };
+}
+
+/// Bytes as clients and keys have them: two small digits for each.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 /// An instant for clients: none where it is never.

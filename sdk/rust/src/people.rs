@@ -1,10 +1,15 @@
 //! Members, groups, and news for them, as a call has them.
 
-use crate::{Call, Funnel, InviteStats, Member, Newness, NotBound, Notice, Risk, host};
+use crate::{Call, Funnel, InviteStats, Member, MemberStatus, Newness, NotBound, Notice, Risk, host};
 
 impl<C> Call<C> {
     pub fn member(&self, id: &str) -> Option<Member> {
         host::member(id)
+    }
+
+    /// Whether there is such a member, whom nobody has muted, suspended or closed.
+    pub fn is_active(&self, id: &str) -> bool {
+        self.member(id).is_some_and(|member| member.status == MemberStatus::Active)
     }
 
     /// A group's members by id, 256 at most, and the cursor of the next page.
@@ -20,6 +25,18 @@ impl<C> Call<C> {
     /// Binds `invitee` to `inviter` once and for ever; `source` says where, in at most 128 bytes.
     pub fn bind_inviter(&mut self, invitee: &str, inviter: &str, source: &str) -> Result<(), NotBound> {
         host::bind_inviter(invitee, inviter, source)
+    }
+
+    /// The same, where having been bound to this inviter before is as good.
+    pub fn bind_to_inviter(&mut self, invitee: &str, inviter: &str, source: &str) -> Result<(), NotBound> {
+        match self.bind_inviter(invitee, inviter, source) {
+            Err(NotBound::AlreadyBound)
+                if self.member(invitee).and_then(|member| member.inviter).as_deref() == Some(inviter) =>
+            {
+                Ok(())
+            }
+            bound => bound,
+        }
     }
 
     pub fn is_new(&self, member: &str, definition: Newness, since: i64) -> bool {

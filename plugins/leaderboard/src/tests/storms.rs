@@ -152,7 +152,7 @@ fn hash_of(town: &mut Town<Leaderboard>, season: &Season) -> String {
         let rank: u64 = rank;
         hash.update(format!("\n{rank} {subject} {score}"));
     }
-    crate::hex(&hash.finalize())
+    fairground_sdk::hex(&hash.finalize())
 }
 
 #[test]
