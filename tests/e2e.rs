@@ -67,6 +67,8 @@ mod retries;
 mod rewards;
 #[path = "e2e/rights.rs"]
 mod rights;
+#[path = "e2e/season.rs"]
+mod season;
 #[path = "e2e/shop.rs"]
 mod shop;
 #[path = "e2e/stories.rs"]

@@ -4,20 +4,23 @@
 
 pub(crate) mod board;
 mod records;
+mod source;
 
-use std::{ops::Bound, sync::Arc};
+use std::{
+    ops::Bound,
+    sync::{Arc, Mutex, PoisonError},
+};
 
-use imbl::{OrdMap, OrdSet};
-use tokio::runtime::Handle;
+use imbl::{HashMap, OrdMap, OrdSet};
 
 use crate::{
-    domain::activity::{ActivityId, Head},
+    domain::activity::Head,
     effects::{Entry, Score, Timer, Written},
     state::board::Board,
-    store::Store,
 };
 
 use records::{Before, Records};
+pub(crate) use source::{Source, waited};
 
 /// An activity with no more keys than this is kept in memory whole, so that nothing it asks for needs the database. It is a
 /// few megabytes; larger ones are read key by key.
@@ -34,13 +37,6 @@ const LOAD_ATTEMPTS_MAX: u32 = 20;
 #[error("the activity was changed by another host")]
 pub(crate) struct Stale;
 
-/// Reads what the state does not know yet. Blocks, so it is used on guest threads only.
-pub(crate) struct Source {
-    pub store: Store,
-    pub runtime: Handle,
-    pub id: ActivityId,
-}
-
 #[derive(Clone)]
 pub(crate) struct State {
     pub head: Head,
@@ -56,6 +52,8 @@ pub(crate) struct State {
     /// True when a key that is not known does not exist.
     whole: bool,
     boards: OrdMap<Arc<str>, Board>,
+    /// Boards as they were read, for every state that came of the same load.
+    boards_read: Arc<Mutex<HashMap<Arc<str>, Board>>>,
     records: Records,
     source: Arc<Source>,
 }
@@ -110,6 +108,7 @@ impl State {
             entries,
             whole,
             boards: OrdMap::new(),
+            boards_read: Arc::default(),
             records: Records::default(),
             source,
         })
@@ -154,8 +153,8 @@ impl State {
         if self.whole {
             return Ok(ABSENT);
         }
-        let Source { store, runtime, id } = &*self.source;
-        let written = match runtime.block_on(store.entry(id, key))? {
+        let Source { store, id, .. } = &*self.source;
+        let written = match self.source.wait(store.entry(id, key))? {
             Some(row) => {
                 check(row.seq, self.head)?;
                 row.written
@@ -209,8 +208,8 @@ impl State {
 
     /// Reads one page of keys that are not known yet; answers its last key when there may be more behind it.
     fn learn_page(&mut self, prefix: &str, after: Option<&str>, limit: usize) -> anyhow::Result<Option<Arc<str>>> {
-        let Source { store, runtime, id } = &*self.source;
-        let rows = runtime.block_on(store.entry_page(id, prefix, after, limit))?;
+        let Source { store, id, .. } = &*self.source;
+        let rows = self.source.wait(store.entry_page(id, prefix, after, limit))?;
         let end = if rows.len() == limit { rows.last().map(|row| row.key.clone()) } else { None };
         for row in rows {
             check(row.seq, self.head)?;
@@ -221,23 +220,38 @@ impl State {
         Ok(end)
     }
 
-    /// The board, loaded when first used.
+    /// The board, read when it is first used.
     pub(crate) fn board(&mut self, name: &str) -> anyhow::Result<&Board> {
         if !self.boards.contains_key(name) {
-            let Source { store, runtime, id } = &*self.source;
-            let mut board = Board::default();
-            // A new activity has no boards, so there is nothing to read.
-            if !(self.whole && self.head.seq == 0) {
-                for row in runtime.block_on(store.board(id, name))? {
-                    check(row.seq, self.head)?;
-                    if let Some(score) = row.score {
-                        board.put(row.key, score);
-                    }
-                }
-            }
+            let board = self.read_board(name)?;
             self.boards.insert(name.into(), board);
         }
         Ok(self.boards.get(name).expect("it was put in above"))
+    }
+
+    /// The board as it was when the state was loaded: no state that came of it has written this board, or it would know it.
+    fn read_board(&self, name: &str) -> anyhow::Result<Board> {
+        // A new activity has no boards, so there is nothing to read.
+        if self.whole && self.head.seq == 0 {
+            return Ok(Board::default());
+        }
+        // Whoever else wants it waits here instead of reading it as well.
+        source::waiting(|| {
+            let mut boards = self.boards_read.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(board) = boards.get(name) {
+                return Ok(board.clone());
+            }
+            let Source { store, runtime, id } = &*self.source;
+            let mut board = Board::default();
+            for row in runtime.block_on(store.board(id, name))? {
+                check(row.seq, self.head)?;
+                if let Some(score) = row.score {
+                    board.put(row.key, score);
+                }
+            }
+            boards.insert(name.into(), board.clone());
+            Ok(board)
+        })
     }
 
     /// Sets an entry of a board, or removes it; answers what it was.

@@ -286,8 +286,8 @@ impl Batch {
         if self.looked_up.contains(&key) {
             return Ok(None);
         }
-        let Source { store, runtime, id } = &*self.source;
-        for (key, recorded) in runtime.block_on(store.recorded(id, &[key])).map_err(Fault::Host)? {
+        let Source { store, id, .. } = &*self.source;
+        for (key, recorded) in self.source.wait(store.recorded(id, &[key])).map_err(Fault::Host)? {
             self.answered.insert(key, recorded);
         }
         Ok(self.answer_again(act))

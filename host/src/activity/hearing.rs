@@ -117,7 +117,7 @@ impl Batch {
         let Some(mut order) = self.state_mut().record::<Order>(key)? else { return Ok(None) };
         let mut refund = None;
         if let ShopNews::Refunded { refund: wanted, .. } | ShopNews::RefundRefused { refund: wanted, .. } = news
-            && let Some(asked) = self.source.runtime.block_on(self.source.store.refund_by_id(&id, wanted))?
+            && let Some(asked) = self.source.wait(self.source.store.refund_by_id(&id, wanted))?
         {
             refund = self.state_mut().record::<Refund>(&asked.key)?.filter(|refund| refund.order == order.key);
         }

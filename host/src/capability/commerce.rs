@@ -121,7 +121,7 @@ impl Call {
         let found = self.state.record::<Order>(key)?.filter(|order| order.state == OrderState::Open);
         let Some(mut order) = found else { return Ok(false) };
         let stream = order_stream(key);
-        if self.source.runtime.block_on(self.source.store.has_news(&self.activity.id, &stream))? {
+        if self.source.wait(self.source.store.has_news(&self.activity.id, &stream))? {
             // Perhaps it was paid in time, and the plugin could not hear it yet.
             let timer: Arc<str> = format!("{ORDER_TIMER}{key}").into();
             let later = Some(Timer::once(self.now.saturating_add(NEWS_WAIT_MS), "null"));
@@ -269,7 +269,7 @@ impl RunningCall {
         }
         for line in &kept {
             let source = self.reading_again()?.source.clone();
-            let known = source.runtime.block_on(source.store.sku(&source.id.community, &line.sku));
+            let known = source.wait(source.store.sku(&source.id.community, &line.sku));
             if self.host(known)?.is_none() {
                 return Ok(Err(CommerceError::Unknown));
             }
@@ -358,7 +358,7 @@ impl Host for RunningCall {
         if let Ok(id) = Id::new(&sku) {
             let call = self.reading_again()?;
             let (source, currency) = (call.source.clone(), call.activity.currency);
-            let known = source.runtime.block_on(source.store.sku(&source.id.community, &id));
+            let known = source.wait(source.store.sku(&source.id.community, &id));
             found = self.host(known)?.map(|known| wit::SkuInfo {
                 sku: known.id.to_string(),
                 price: WitMoney { minor: known.price_minor, currency: currency.as_str().into() },

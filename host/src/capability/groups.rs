@@ -58,7 +58,7 @@ impl RunningCall {
     pub(super) fn group(&mut self, id: &str) -> wasmtime::Result<Option<Group>> {
         let Ok(id) = Id::new(id) else { return Ok(None) };
         let source = self.reading_again()?.source.clone();
-        let group = source.runtime.block_on(source.store.group(&source.id.community, &id));
+        let group = source.wait(source.store.group(&source.id.community, &id));
         self.host(group)
     }
 }
@@ -76,7 +76,7 @@ impl Host for RunningCall {
         let found = match (Id::new(&group), Id::new(&member)) {
             (Ok(group), Ok(member)) => {
                 let source = self.reading_again()?.source.clone();
-                let found = source.runtime.block_on(source.store.membership(&source.id.community, &group, &member));
+                let found = source.wait(source.store.membership(&source.id.community, &group, &member));
                 self.host(found)?.map(membership)
             }
             _ => None,
@@ -90,7 +90,7 @@ impl Host for RunningCall {
         let mut found = Vec::new();
         if let Ok(id) = Id::new(&member) {
             let source = self.reading_again()?.source.clone();
-            let rows = source.runtime.block_on(source.store.memberships(&source.id.community, &id, PAGE_ROWS_MAX));
+            let rows = source.wait(source.store.memberships(&source.id.community, &id, PAGE_ROWS_MAX));
             found = self.host(rows)?.into_iter().map(membership).collect();
         }
         let counted = self.quota.read(found.len(), 0);
@@ -106,7 +106,7 @@ impl Host for RunningCall {
         if let Ok(id) = Id::new(&group) {
             let source = self.reading_again()?.source.clone();
             let request = page_request(page);
-            let rows = source.runtime.block_on(source.store.group_members(&source.id.community, &id, &request));
+            let rows = source.wait(source.store.group_members(&source.id.community, &id, &request));
             let page = self.host(rows)?;
             found = (page.items.into_iter().map(membership).collect(), page.next);
         }

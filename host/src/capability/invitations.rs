@@ -44,7 +44,7 @@ impl RunningCall {
                 continue;
             };
             let source = self.reading_again()?.source.clone();
-            let found = source.runtime.block_on(source.store.memberships(&source.id.community, &invitee, 1));
+            let found = source.wait(source.store.memberships(&source.id.community, &invitee, 1));
             stats.invited += 1;
             stats.joined += u32::from(!self.host(found)?.is_empty());
             stats.qualified += u32::from(member.first_order_at.is_some());
@@ -102,7 +102,7 @@ impl Host for RunningCall {
         if let Ok(id) = Id::new(&inviter) {
             let source = self.reading_again()?.source.clone();
             let from = since.unwrap_or(i64::MIN);
-            let found = source.runtime.block_on(source.store.invite_stats(&source.id.community, &id, from));
+            let found = source.wait(source.store.invite_stats(&source.id.community, &id, from));
             stats = counted(Some(self.host(found)?));
             self.count_bound(&id, from, &mut stats)?;
         }
@@ -122,7 +122,7 @@ impl Host for RunningCall {
         if let (Ok(id), Ok(by)) = (Id::new(&group), by) {
             let source = self.reading_again()?.source.clone();
             let (community, from) = (&source.id.community, since.unwrap_or(i64::MIN));
-            let found = source.runtime.block_on(source.store.group_invite_stats(community, &id, by.as_ref(), from));
+            let found = source.wait(source.store.group_invite_stats(community, &id, by.as_ref(), from));
             stats = counted(Some(self.host(found)?));
         }
         self.reading_again()?.note("invitations.group-stats", (group, inviter, since), stats);

@@ -56,7 +56,7 @@ impl RunningCall {
     /// What the community has decided.
     pub(super) fn rules(&mut self) -> wasmtime::Result<Arc<Rules>> {
         let source = self.reading_again()?.source.clone();
-        let rules = source.runtime.block_on(source.store.rules(&source.id.community));
+        let rules = source.wait(source.store.rules(&source.id.community));
         self.host(rules)
     }
 
@@ -79,7 +79,7 @@ impl RunningCall {
         let (source, now) = (call.source.clone(), call.now);
         let since = if defined.orders_within_ms == 0 { i64::MIN } else { now - defined.orders_within_ms };
         let community = &source.id.community;
-        let found = source.runtime.block_on(source.store.ordered(community, (&first.id, &last.id), since));
+        let found = source.wait(source.store.ordered(community, (&first.id, &last.id), since));
         let found = self.host(found)?;
         let counted = self.quota.read(found.len(), 0);
         self.within(counted)?;
@@ -89,7 +89,7 @@ impl RunningCall {
     fn search_tagged(&mut self, tag: &str, page: &PageRequest) -> wasmtime::Result<Found> {
         let source = self.reading_again()?.source.clone();
         let tag = Json::of(&tag);
-        let found = source.runtime.block_on(source.store.members_tagged(&source.id.community, tag.as_str(), page));
+        let found = source.wait(source.store.members_tagged(&source.id.community, tag.as_str(), page));
         let page = self.host(found)?;
         let counted = self.quota.read(page.items.len(), 0);
         self.within(counted)?;
@@ -101,7 +101,7 @@ impl RunningCall {
         let source = self.reading_again()?.source.clone();
         let limit = page.limit;
         let page = PageRequest { limit: PAGE_ROWS_MAX, ..page };
-        let found = source.runtime.block_on(source.store.members(&source.id.community, &page));
+        let found = source.wait(source.store.members(&source.id.community, &page));
         let page = self.host(found)?;
         let counted = self.quota.read(page.items.len(), 0);
         self.within(counted)?;

@@ -114,7 +114,7 @@ impl Host for RunningCall {
         if let Some(member) = self.member(&member)? {
             let source = self.reading_again()?.source.clone();
             let community = &source.id.community;
-            let found = source.runtime.block_on(async {
+            let found = source.wait(async {
                 let cap = source.store.rules(community).await?.notices.activity_per_day;
                 let since = day_begin(&member.time_zone, now);
                 let sent = source.store.activity_notices(community, &member.id, since).await?;

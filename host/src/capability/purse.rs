@@ -111,7 +111,7 @@ impl Call {
                 let id = public_id("cpn", &self.activity.id, &hold.key);
                 // One that was issued a moment ago, in this very batch, is not in the store yet.
                 let community = self.activity.id.community.clone();
-                let found = self.source.runtime.block_on(self.source.store.coupon(&community, &id))?;
+                let found = self.source.wait(self.source.store.coupon(&community, &id))?;
                 if found.is_some_and(|coupon| coupon.state != CouponState::Issued) {
                     return Ok(0);
                 }
@@ -193,7 +193,7 @@ impl Call {
     /// Where the goods of a reward are; none where they were given in this very batch.
     pub(super) fn shipment(&self, hold: &Hold) -> anyhow::Result<Option<ShipmentState>> {
         let id = public_id("shp", &self.activity.id, &hold.key);
-        let found = self.source.runtime.block_on(self.source.store.shipment(&self.activity.id.community, &id))?;
+        let found = self.source.wait(self.source.store.shipment(&self.activity.id.community, &id))?;
         Ok(found.map(|shipment| shipment.state))
     }
 

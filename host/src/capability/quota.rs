@@ -6,7 +6,7 @@ pub(crate) const FUEL: u64 = 50_000_000;
 /// The clock that stops what fuel does not: cheap in fuel, dear in time.
 pub(crate) const EPOCH_TICK_MS: u64 = 10;
 
-/// 250 ms of wall time.
+/// 250 ms of wall time. What the host waits for its store is not the guest's, and comes on top.
 pub(crate) const EPOCH_TICKS: u64 = 25;
 
 /// Linear memory of one instance.

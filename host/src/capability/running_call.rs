@@ -147,7 +147,7 @@ impl RunningCall {
     pub(super) fn member(&mut self, id: &str) -> wasmtime::Result<Option<Member>> {
         let Ok(id) = Id::new(id) else { return Ok(None) };
         let source = self.reading_again()?.source.clone();
-        let member = source.runtime.block_on(source.store.member(&source.id.community, &id));
+        let member = source.wait(source.store.member(&source.id.community, &id));
         self.host(member)
     }
 

@@ -37,7 +37,7 @@ impl Shared {
         if let Some(known) = self.member_grants.get(member) {
             return Ok(*known);
         }
-        let grants = source.runtime.block_on(source.store.member_grants(&source.id.community, budget, member))?;
+        let grants = source.wait(source.store.member_grants(&source.id.community, budget, member))?;
         let grants = grants + self.moved_grants.get(member).copied().unwrap_or_default();
         self.member_grants.insert(member.clone(), grants);
         Ok(grants)
@@ -47,7 +47,7 @@ impl Shared {
         if let Some(known) = self.balances.get(account) {
             return Ok(*known);
         }
-        let balance = source.runtime.block_on(source.store.balance(&source.id.community, account, now))?;
+        let balance = source.wait(source.store.balance(&source.id.community, account, now))?;
         let balance = balance + self.moved_points.get(account).copied().unwrap_or_default();
         self.balances.insert(account.clone(), balance);
         Ok(balance)
@@ -86,7 +86,7 @@ impl Shared {
         if let Some(known) = self.payables.get(member) {
             return Ok(*known);
         }
-        let payable = source.runtime.block_on(source.store.payable(&source.id.community, member))?;
+        let payable = source.wait(source.store.payable(&source.id.community, member))?;
         let payable = payable + self.moved_payables.get(member).copied().unwrap_or_default();
         self.payables.insert(member.clone(), payable);
         Ok(payable)
@@ -106,7 +106,7 @@ impl Shared {
         if let Some(known) = self.pools.get(id) {
             return Ok(known.clone());
         }
-        let mut pool = source.runtime.block_on(source.store.pool(&source.id.community, id))?;
+        let mut pool = source.wait(source.store.pool(&source.id.community, id))?;
         if let (Some(pool), Some((reserved, sold))) = (&mut pool, self.moved_stock.get(id)) {
             move_pool(pool, *reserved, *sold);
         }
@@ -129,7 +129,7 @@ impl Shared {
     /// Learns how long coupons of a template are valid.
     pub(crate) fn learn_coupon(&mut self, source: &Source, template: &Id) -> anyhow::Result<()> {
         if !self.coupon_valid_ms.contains_key(template) {
-            let terms = source.runtime.block_on(source.store.template(&source.id.community, template))?;
+            let terms = source.wait(source.store.template(&source.id.community, template))?;
             self.coupon_valid_ms.insert(template.clone(), terms.and_then(|terms| terms.valid_ms));
         }
         Ok(())

@@ -1,14 +1,14 @@
 //! Calling a guest: a fresh store and instance for each call, dropped after it.
 
-use wasmtime::{Store, Trap};
+use wasmtime::{Store, StoreContextMut, Trap, UpdateDeadline};
 
 use crate::{
     capability::{
         Call, RunningCall, Trouble,
         bindings::{Activity as Bindings, ActivityPre, fairground::activity::log::Level},
-        quota::{EPOCH_TICKS, FUEL, HANDLES_MAX, HOSTCALL_BYTES_MAX},
+        quota::{EPOCH_TICK_MS, EPOCH_TICKS, FUEL, HANDLES_MAX, HOSTCALL_BYTES_MAX},
     },
-    state::Stale,
+    state::{Stale, waited},
 };
 
 use super::Sandbox;
@@ -49,6 +49,7 @@ impl Sandbox {
         let mut store = Store::new(&self.engine, RunningCall::new(call));
         store.limiter(|call| &mut call.limits);
         store.set_epoch_deadline(EPOCH_TICKS);
+        store.epoch_deadline_callback(more_time());
         store.set_hostcall_fuel(HOSTCALL_BYTES_MAX);
         store.set_max_component_handles(HANDLES_MAX);
         let answer = store
@@ -58,6 +59,17 @@ impl Sandbox {
         let RunningCall { call, trouble, log, .. } = store.into_data();
         write_log(label, &log);
         Ended { answer: answer.map_err(|error| fault(trouble, &error)), call }
+    }
+}
+
+/// At the end of its time a guest gets what the host took of it: reading a large board is no fault of the plugin's.
+fn more_time() -> impl FnMut(StoreContextMut<'_, RunningCall>) -> wasmtime::Result<UpdateDeadline> {
+    let begun = waited();
+    let mut given = 0;
+    move |_| {
+        let ticks = (waited() - begun).as_millis() as u64 / EPOCH_TICK_MS;
+        let more = ticks - std::mem::replace(&mut given, ticks);
+        Ok(if more == 0 { UpdateDeadline::Interrupt } else { UpdateDeadline::Continue(more) })
     }
 }
 

@@ -94,8 +94,8 @@ impl State {
         if let Some(known) = R::known(&mut self.records).get(key) {
             return Ok(known.clone());
         }
-        let Source { store, runtime, id } = &*self.source;
-        let record = match runtime.block_on(R::find(store, id, key))? {
+        let Source { store, id, .. } = &*self.source;
+        let record = match self.source.wait(R::find(store, id, key))? {
             Some((record, seq)) => {
                 check(seq, self.head)?;
                 Some(record)
