@@ -16,5 +16,7 @@ mod work;
 
 pub(crate) use activities::{Activities, AskError, Asked};
 pub(crate) use creation::{CreateError, Creation, Issue};
+pub(crate) use exchange::context;
 pub(crate) use reception::Received;
+pub(crate) use runner::BATCH_MAX;
 pub(crate) use work::{Act, Actor, Answer, Control};

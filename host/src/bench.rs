@@ -1,4 +1,4 @@
-//! For the project's own benches: one call in a fresh sandbox, without queue, commit and HTTP. Not part of the API.
+//! For the project's own benches: calls in a fresh sandbox, without queue, commit and HTTP. Not part of the API.
 
 use std::{path::Path, sync::Arc};
 
@@ -6,100 +6,157 @@ use anyhow::Context;
 use tokio::runtime::Handle;
 
 use crate::{
+    activity::{BATCH_MAX, context},
     capability::{
-        Call, Mode, RunningCall,
-        bindings::{
-            ActivityPre,
-            exports::fairground::activity::guest::{ActionCall, ActivityContext},
-        },
+        Call, Mode,
+        bindings::exports::fairground::activity::guest::{ActionCall, HostEvent},
         shared::Shared,
     },
-    clock::Clock,
     domain::{
-        activity::{Activity, ActivityId, ConfigReport, Head, Lifecycle, Scope},
-        community::CommunityProfile,
+        activity::{Activity, ActivityId},
         id::Id,
-        money::Currency,
-        offer::Offers,
-        plugin::Manifest,
+        journal::CallKind,
     },
     effects::Effects,
-    sandbox::{Artifacts, Sandbox, catalog::Catalog},
+    sandbox::{
+        Artifacts, Sandbox,
+        catalog::{Catalog, Loaded},
+        guest::Ended,
+    },
     state::{Source, State},
     store::Store,
 };
 
-/// An activity in memory, ready to be called again and again from the same state.
+/// An activity in memory, to be called again and again as in a host's batches. Nothing that its calls do is written.
 pub struct SandboxBench {
     sandbox: Sandbox,
-    plugin: ActivityPre<RunningCall>,
-    manifest: Arc<Manifest>,
+    plugin: Arc<Loaded>,
     activity: Arc<Activity>,
     source: Arc<Source>,
-    state: State,
+    /// None after a call that failed: it has gone with it.
+    state: Option<State>,
+    /// As of the last batch.
+    published: Option<State>,
+    shared: Shared,
+    calls: usize,
+    /// When calls are made, in milliseconds since 1970.
+    pub now: i64,
+}
+
+/// What a call is asked for.
+#[derive(Debug, Clone)]
+pub enum Step {
+    Action { name: String, actor: String, input: String },
+    Event { topic: String, subject: String, payload: String },
+}
+
+/// What a call answered, and the fuel that it took.
+#[derive(Debug)]
+pub struct Ran {
+    pub answer: String,
+    pub fuel: u64,
 }
 
 impl SandboxBench {
-    /// Must run within a tokio runtime; `call` must not.
-    pub async fn new(component: Vec<u8>, config: &str, folder: &Path) -> anyhow::Result<Self> {
-        let store = Store::open(&format!("sqlite:{}", folder.join("bench.db").display())).await?;
+    /// An activity of a database whose host has stopped. Must run within a tokio runtime; the calls must not.
+    pub async fn open(
+        database: &str,
+        artifacts: &Path,
+        (community, activity): (&str, &str),
+        now: i64,
+    ) -> anyhow::Result<Self> {
+        let store = Store::open(database).await?;
         let sandbox = Sandbox::new()?;
-        let catalog = Catalog::new(sandbox.clone(), Artifacts::open(&folder.join("artifacts"))?, store.clone());
-        let (plugin, manifest) = catalog.for_bench(component)?;
-        let (community, currency) = (Id::new("bench")?, Currency::new("CNY")?);
-        let profile = CommunityProfile { name: "bench".into(), currency, time_zone: "UTC".into() };
-        store.put_community(&community, &profile, 0).await?;
-        let activity = Activity {
-            id: ActivityId { community, activity: Id::new("bench")? },
-            plugin: manifest.name.clone(),
-            version: manifest.version.clone(),
-            config: config.into(),
-            config_version: 1,
-            scope: Scope::All,
-            offers: Offers::new(),
-            budget: None,
-            currency,
-            starts_at: None,
-            ends_at: None,
-            seed: [0; 32],
-            report: ConfigReport::default(),
-            created_at: 0,
+        let catalog = Catalog::new(sandbox.clone(), Artifacts::open(artifacts)?, store.clone());
+        let id = ActivityId { community: Id::new(community)?, activity: Id::new(activity)? };
+        let (activity, _) = store.activity(&id).await?.context("there is no such activity")?;
+        let plugin = catalog.load(&activity.plugin, &activity.version).await?.context("its plugin is gone")?;
+        let budget = match &activity.budget {
+            Some(budget) => store.budget(&id.community, budget).await?,
+            None => None,
         };
-        let head = Head { seq: 1, lifecycle: Lifecycle::Running, started_at: 1, now: 1, stored_bytes: 0 };
-        store.insert_activity(&activity, &head).await?;
-        let source = Arc::new(Source { store, runtime: Handle::current(), id: activity.id.clone() });
+        let source = Arc::new(Source { store, runtime: Handle::current(), id });
         let state = State::load(source.clone()).await?;
-        Ok(Self { sandbox, plugin, manifest: Arc::new(manifest), activity: Arc::new(activity), source, state })
+        Ok(Self {
+            sandbox,
+            plugin,
+            activity: Arc::new(activity),
+            source,
+            published: Some(state.clone()),
+            state: Some(state),
+            shared: Shared::new(budget),
+            calls: 0,
+            now,
+        })
     }
 
-    /// One action: a fresh instance, its answer and its effects, all dropped.
-    pub fn call(&self, action: &str, actor: &str, input: &str) -> anyhow::Result<String> {
+    /// A fresh instance, and what it does is taken back. It sees what the open batch has learnt of what activities share.
+    pub fn ask(&mut self, step: &Step) -> anyhow::Result<Ran> {
+        let (ran, call) = self.run(step)?;
+        let mut state = call.state;
+        state.take_back();
+        self.state = Some(state);
+        self.publish_at_times();
+        Ok(ran)
+    }
+
+    /// A fresh instance, and what it does stays in memory.
+    pub fn act(&mut self, step: &Step) -> anyhow::Result<Ran> {
+        if self.calls.is_multiple_of(BATCH_MAX) {
+            self.shared = Shared::new(self.shared.budget.take());
+        }
+        let (ran, call) = self.run(step)?;
+        let mut state = call.state;
+        state.keep();
+        state.head.seq += 1;
+        self.state = Some(state);
+        self.shared = call.shared;
+        self.publish_at_times();
+        Ok(ran)
+    }
+
+    /// Once a batch is full, the next one runs on top of a state that is shared with queries.
+    fn publish_at_times(&mut self) {
+        self.calls += 1;
+        if self.calls.is_multiple_of(BATCH_MAX) {
+            self.published.clone_from(&self.state);
+        }
+    }
+
+    fn run(&mut self, step: &Step) -> anyhow::Result<(Ran, Box<Call>)> {
+        let mut state = self.state.take().context("a call has failed before")?;
+        state.mark();
         let call = Box::new(Call {
             activity: self.activity.clone(),
-            manifest: self.manifest.clone(),
+            manifest: self.plugin.manifest.clone(),
             mode: Mode::Write,
-            now: Clock::system().now(),
-            seq: 2,
-            state: self.state.clone(),
-            shared: Shared::default(),
+            now: self.now,
+            seq: state.head.seq + 1,
+            state,
+            shared: self.shared.clone(),
             effects: Effects::default(),
             source: self.source.clone(),
             facts: Default::default(),
             has_asked_zone: false,
             draws: 0,
         });
-        let context = ActivityContext {
-            currency: "CNY".into(),
-            activity: "bench".into(),
-            config: self.activity.config.clone(),
-            config_version: 1,
-            started_at: 1,
-            ends_at: None,
-        };
-        let asked = ActionCall { name: action.into(), actor: actor.into(), by_operator: false, input: input.into() };
-        let done = self.sandbox.call(&self.plugin, "bench", Some(call), |guest, store| {
-            guest.fairground_activity_guest().call_act(store, &context, &asked)
-        });
-        done.answer?.map_err(|problem| anyhow::anyhow!(problem.code)).context("the action was refused")
+        let context = context(&self.activity, &call.state.head, CallKind::Action, self.now);
+        let Ended { answer, call, fuel } =
+            self.sandbox.call(&self.plugin.pre, "bench", Some(call), |guest, store| match step {
+                Step::Action { name, actor, input } => {
+                    let (name, actor, input) = (name.clone(), actor.clone(), input.clone());
+                    let asked = ActionCall { name, actor, by_operator: false, input };
+                    guest.fairground_activity_guest().call_act(store, &context, &asked)
+                }
+                Step::Event { topic, subject, payload } => {
+                    let (topic, subject, payload) = (topic.clone(), subject.clone(), payload.clone());
+                    let id = format!("{topic}-{subject}");
+                    let event = HostEvent { id, topic, subject, payload, at: self.now };
+                    let heard = guest.fairground_activity_guest().call_on_event(store, &context, &event)?;
+                    Ok(heard.map(|()| "null".to_owned()))
+                }
+            });
+        let answer = answer?.map_err(|problem| anyhow::anyhow!("{}: {}", problem.code, problem.message))?;
+        Ok((Ran { answer, fuel }, call.context("a call was given")?))
     }
 }

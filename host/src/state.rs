@@ -3,6 +3,7 @@
 //! A batch runs on a clone and becomes the committed state only after the commit; a query runs on a clone and is thrown away.
 
 pub(crate) mod board;
+mod entries;
 mod records;
 mod source;
 
@@ -19,11 +20,12 @@ use crate::{
     state::board::Board,
 };
 
+use entries::Entries;
 use records::{Before, Records};
 pub(crate) use source::{Source, waited};
 
 /// An activity with no more keys than this is kept in memory whole, so that nothing it asks for needs the database. It is a
-/// few megabytes; larger ones are read key by key.
+/// few megabytes; larger ones are read key by key. Of records so many keys are known; each is read when it is asked for.
 pub(crate) const WHOLE_ENTRIES_MAX: usize = 20_000;
 
 /// Beyond this many keys in memory, a state that is read key by key starts over. About 100 MB.
@@ -47,8 +49,7 @@ pub(crate) struct State {
     plugin_timers: usize,
     /// The timers' keys by when they are due.
     due: OrdSet<(i64, Arc<str>)>,
-    /// Every key known. One without a value is known to be absent.
-    entries: OrdMap<Arc<str>, Written>,
+    entries: Entries,
     /// True when a key that is not known does not exist.
     whole: bool,
     boards: OrdMap<Arc<str>, Board>,
@@ -89,13 +90,18 @@ impl State {
         let timers = store.timers(id).await?;
         let rows = store.all_entries(id, WHOLE_ENTRIES_MAX + 1).await?;
         let whole = rows.len() <= WHOLE_ENTRIES_MAX;
-        let mut entries = OrdMap::new();
+        let mut entries = Entries::default();
         if whole {
             for row in rows {
                 check(row.seq, head)?;
-                entries.insert(row.key, row.written);
+                entries.set(row.key, Some(row.written));
             }
         }
+        let keys = store.record_keys(id, WHOLE_ENTRIES_MAX + 1).await?;
+        for key in &keys {
+            check(key.seq, head)?;
+        }
+        let records = if keys.len() <= WHOLE_ENTRIES_MAX { Records::all(keys) } else { Records::default() };
         let due = timers.iter().map(|(key, timer)| (timer.due, key.clone())).collect();
         let plugin_timers = timers.iter().filter(|(key, _)| is_plugins(key)).count();
         let timers = timers.into_iter().collect();
@@ -109,7 +115,7 @@ impl State {
             whole,
             boards: OrdMap::new(),
             boards_read: Arc::default(),
-            records: Records::default(),
+            records,
             source,
         })
     }
@@ -130,7 +136,7 @@ impl State {
         for undo in std::mem::take(&mut self.undo).into_iter().rev() {
             match undo {
                 Undo::Head(head) => self.head = head,
-                Undo::Entry(key, before) => put_back(&mut self.entries, key, before),
+                Undo::Entry(key, before) => drop(self.entries.set(key, before)),
                 Undo::Timer(key, before) => drop(self.replace_timer(key, before)),
                 Undo::Record(key, before) => self.records.put_back(key, before),
                 Undo::Score { board, key, before } => {
@@ -164,12 +170,12 @@ impl State {
         if self.is_full() {
             return Ok(written);
         }
-        self.entries.insert(key.into(), written.clone());
+        self.entries.set(key.into(), Some(written.clone()));
         Ok(written)
     }
 
     pub(crate) fn write(&mut self, key: Arc<str>, written: Written) {
-        let before = self.entries.insert(key.clone(), written);
+        let before = self.entries.set(key.clone(), Some(written));
         self.undo.push(Undo::Entry(key, before));
     }
 
@@ -186,7 +192,7 @@ impl State {
             // The store's page may hold keys that this batch deleted, so pages are read until the wish is met.
             let end = if self.whole { None } else { self.learn_page(prefix, after.as_deref(), limit)? };
             let from = after.as_deref().filter(|after| *after >= prefix).unwrap_or(prefix);
-            for (key, written) in self.entries.range::<_, str>((Bound::Included(from), Bound::Unbounded)) {
+            for (key, written) in self.entries.live().range::<_, str>((Bound::Included(from), Bound::Unbounded)) {
                 let past_page = end.as_ref().is_some_and(|end| key > end);
                 if found.len() == limit || past_page || !key.starts_with(prefix) {
                     break;
@@ -213,8 +219,8 @@ impl State {
         let end = if rows.len() == limit { rows.last().map(|row| row.key.clone()) } else { None };
         for row in rows {
             check(row.seq, self.head)?;
-            if !self.entries.contains_key(&row.key) {
-                self.entries.insert(row.key, row.written);
+            if self.entries.get(&row.key).is_none() {
+                self.entries.set(row.key, Some(row.written));
             }
         }
         Ok(end)
@@ -317,7 +323,7 @@ impl State {
     /// Forgets what can be read again, once there is much of it. Only for a state that is committed.
     pub(crate) fn trim(&mut self) {
         if self.is_full() {
-            self.entries = OrdMap::new();
+            self.entries = Entries::default();
             self.records = Records::default();
             self.whole = false;
         }

@@ -30,6 +30,7 @@ pub(crate) mod plugins;
 pub(crate) mod points;
 pub(crate) mod preferences;
 pub(crate) mod proposals;
+pub(crate) mod records;
 mod rows;
 pub(crate) mod settings;
 mod shared;

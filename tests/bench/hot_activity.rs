@@ -52,7 +52,7 @@ pub(crate) async fn measure(name: &str, database: &str, quiet: bool) -> anyhow::
         }
     }
     let (bench, goal) = if is_plain { ("hot-activity/plain", "≥ 8") } else { ("hot-activity/limit", "≥ 0.25") };
-    Ok(Measured { bench, ours: median(ours), peer: median(peers), unit: "actions/s", goal })
+    Ok(Measured { bench: bench.into(), ours: median(ours), peer: median(peers), unit: "actions/s", goal })
 }
 
 fn median(mut rates: Vec<f64>) -> f64 {

@@ -5,7 +5,9 @@
 mod baseline;
 mod hot_activity;
 mod load;
+mod plugins;
 mod sandbox_call;
+mod stage;
 
 use clap::Parser;
 use serde_json::json;
@@ -28,7 +30,7 @@ struct Bench {
 
 /// One measurement: a rate each, and the ratio that a reader compares with the goal.
 pub(crate) struct Measured {
-    pub bench: &'static str,
+    pub bench: String,
     pub ours: f64,
     pub peer: f64,
     pub unit: &'static str,
@@ -44,7 +46,7 @@ impl Measured {
             "bench": self.bench, "ours": round(self.ours), "peer": round(self.peer), "ratio": round(ratio), "unit": self.unit,
         });
         if !json_only {
-            println!("{:<22} {:>10.2}×   goal {}", self.bench, ratio, self.goal);
+            println!("{:<28} {:>10.2}×   goal {}", self.bench, ratio, self.goal);
         }
         println!("{line}");
     }
@@ -60,6 +62,10 @@ fn main() -> anyhow::Result<()> {
         |name: &str| bench.name.as_ref().is_none_or(|part| name.contains(part.as_str()) || part.contains(name));
     if wanted("sandbox-call") {
         sandbox_call::measure()?.print(bench.json);
+    }
+    if wanted("plugins") {
+        let part = bench.name.as_deref().filter(|name| *name != "plugins/growth");
+        plugins::measure(part, |measured| measured.print(bench.json))?;
     }
     for name in ["hot-activity/plain", "hot-activity/limit"] {
         if wanted(name) || bench.name.as_deref() == Some("hot-activity") {

@@ -9,14 +9,15 @@ use std::{
 };
 
 use anyhow::Context;
-use fairground::bench::SandboxBench;
+use fairground::bench::Step;
 use fairground_tests::component;
+use serde_json::json;
 use wasmtime::{
     Config, Enabled, Engine, PoolingAllocationConfig, Store,
     component::{Component, HasSelf, Linker},
 };
 
-use crate::Measured;
+use crate::{Measured, stage::Stage};
 
 const CONFIG: &str = r#"{"title":"bench","one_line_benefit":"x","zone":"Asia/Shanghai","risk":null}"#;
 const CALLS: u32 = 2_000;
@@ -144,13 +145,12 @@ impl BareLoop {
 }
 
 pub(crate) fn measure() -> anyhow::Result<Measured> {
-    let folder = tempfile::tempdir()?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-    let ours = runtime.block_on(SandboxBench::new(component("check-in"), CONFIG, folder.path()))?;
+    let mut stage = Stage::new("check-in", &serde_json::from_str(CONFIG)?, &json!({}), 1)?;
+    let step = Step::Action { name: "check-in".into(), actor: "m0".into(), input: "{}".into() };
     let bare = BareLoop::new(&component("check-in"))?;
     let (mut our_times, mut bare_times) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
-        our_times.push(time(|| ours.call("check-in", "ann", "{}").map(drop)).context("ours")?);
+        our_times.push(time(|| stage.sandbox.ask(&step).map(drop)).context("ours")?);
         bare_times.push(time(|| bare.call().map(drop)).context("the bare loop")?);
     }
     let median = |mut times: Vec<Duration>| {
@@ -158,7 +158,7 @@ pub(crate) fn measure() -> anyhow::Result<Measured> {
         times[times.len() / 2].as_secs_f64() * 1e6 / f64::from(CALLS)
     };
     Ok(Measured {
-        bench: "sandbox-call",
+        bench: "sandbox-call".into(),
         ours: median(our_times),
         peer: median(bare_times),
         unit: "µs",
@@ -166,7 +166,7 @@ pub(crate) fn measure() -> anyhow::Result<Measured> {
     })
 }
 
-fn time(call: impl Fn() -> anyhow::Result<()>) -> anyhow::Result<Duration> {
+fn time(mut call: impl FnMut() -> anyhow::Result<()>) -> anyhow::Result<Duration> {
     let begun = Instant::now();
     for _ in 0..CALLS {
         call()?;

@@ -2,14 +2,13 @@
 
 use fairground_tests::{
     client::{Client, HOME},
-    component,
+    component, crowd,
     database::Database,
     eventually,
     host::OPERATOR_KEY,
     program::Program,
 };
 use serde_json::json;
-use sqlx::{Connection, Executor};
 
 const MEMBERS: u32 = 100_000;
 
@@ -21,28 +20,17 @@ const KILLED_AT: i64 = 200;
 
 /// The members, and what they have scored: a hundred thousand calls would say nothing more.
 async fn fill(database: &Database) {
-    let key = if database.is_postgres { "convert_to('p' || i, 'UTF8')" } else { "CAST('p' || i AS BLOB)" };
-    let numbers = format!("WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < {})", MEMBERS - 1);
-    let statements = [
-        format!(
-            "INSERT INTO members (community, id, status, tier, tags, clusters, time_zone, registered_at)
-             {numbers} SELECT 'town', 'p' || i, 'active', 'ordinary', '[]', '[]', 'Asia/Shanghai', 0 FROM n"
-        ),
+    crowd::settle(database, MEMBERS).await;
+    let key = if database.is_postgres { "convert_to('m' || i, 'UTF8')" } else { "CAST('m' || i AS BLOB)" };
+    let members = crowd::numbers(MEMBERS);
+    crowd::execute(
+        database,
         format!(
             "INSERT INTO board_entries (community, activity, board, key, score, reached_at, seq)
-             {numbers} SELECT 'town', 'l', 'season/1', {key}, 1000000 - i / 3, 1000 + i % 3, 1 FROM n"
+             {members} SELECT 'town', 'l', 'season/1', {key}, 1000000 - i / 3, 1000 + i % 3, 1 FROM n"
         ),
-    ];
-    for statement in statements {
-        let statement = sqlx::AssertSqlSafe(statement);
-        if database.is_postgres {
-            let mut connection = sqlx::PgConnection::connect(&database.url).await.expect("the server answers");
-            connection.execute(statement).await.expect("rows");
-        } else {
-            let mut connection = sqlx::SqliteConnection::connect(&database.url).await.expect("the file is there");
-            connection.execute(statement).await.expect("rows");
-        }
-    }
+    )
+    .await;
 }
 
 async fn given(client: &Client) -> i64 {
@@ -82,7 +70,7 @@ both! {
         assert_eq!(given(&client).await, i64::from(WINNERS));
         let result = client.ask("l", "season-result").await.ok();
         assert_eq!(result["hash"].as_str().map(str::len), Some(64));
-        for (member, points) in [("p0", 1), ("p2999", 1), ("p3000", 0)] {
+        for (member, points) in [("m0", 1), ("m2999", 1), ("m3000", 0)] {
             let rewards = client.get(&format!("{HOME}/members/{member}/rewards")).await.ok();
             assert_eq!(rewards["points"].as_array().map_or(0, Vec::len), points, "{member}");
         }

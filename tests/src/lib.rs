@@ -1,6 +1,7 @@
 //! What tests and benches stand on: databases that are thrown away, hosts in this process or their own, and a client.
 
 pub mod client;
+pub mod crowd;
 pub mod database;
 pub mod follower;
 pub mod host;

@@ -393,7 +393,7 @@ impl Batch {
         let call = self.begin(prepare);
         let context = context(&self.activity, &call.state.head, entry.kind, self.now);
         let Self { sandbox, plugin, .. } = &*self;
-        let Ended { answer, call } =
+        let Ended { answer, call, .. } =
             sandbox.call(&plugin.pre, &plugin.label, Some(call), |guest, store| export(guest, store, context));
         let call = *call.expect("a call was given");
         let facts = call.facts_json();

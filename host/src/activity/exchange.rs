@@ -24,7 +24,7 @@ const CODE_BYTES_MAX: usize = 64;
 const PARAMS_MAX: usize = 16;
 
 /// What a plugin is told of its activity.
-pub(super) fn context(activity: &Activity, head: &Head, kind: CallKind, now: i64) -> ActivityContext {
+pub(crate) fn context(activity: &Activity, head: &Head, kind: CallKind, now: i64) -> ActivityContext {
     ActivityContext {
         activity: activity.id.activity.to_string(),
         config: activity.config.clone(),

@@ -37,7 +37,7 @@ use super::{
 pub(super) const QUEUE_MAX: usize = 1_024;
 
 /// Calls of one activity in one commit.
-const BATCH_MAX: usize = 256;
+pub(crate) const BATCH_MAX: usize = 256;
 
 /// How often a batch is run again because another host, or another activity of a shared budget, was faster.
 const ATTEMPTS_MAX: u32 = 20;

@@ -268,8 +268,8 @@ impl RunningCall {
             kept.push(Line { sku, quantity: line.quantity, unit_price_minor: price });
         }
         for line in &kept {
-            let source = self.reading_again()?.source.clone();
-            let known = source.wait(source.store.sku(&source.id.community, &line.sku));
+            let Call { shared, source, .. } = self.reading_again()?;
+            let known = shared.sku(source, &line.sku);
             if self.host(known)?.is_none() {
                 return Ok(Err(CommerceError::Unknown));
             }
@@ -357,8 +357,8 @@ impl Host for RunningCall {
         let mut found = None;
         if let Ok(id) = Id::new(&sku) {
             let call = self.reading_again()?;
-            let (source, currency) = (call.source.clone(), call.activity.currency);
-            let known = source.wait(source.store.sku(&source.id.community, &id));
+            let currency = call.activity.currency;
+            let known = call.shared.sku(&call.source, &id);
             found = self.host(known)?.map(|known| wit::SkuInfo {
                 sku: known.id.to_string(),
                 price: WitMoney { minor: known.price_minor, currency: currency.as_str().into() },

@@ -1,12 +1,12 @@
 //! What activities share, as one batch sees it: a budget, balances. The commit checks what the batch counted on.
 
-use std::collections::HashMap;
+use imbl::HashMap;
 
 use crate::{
     domain::{id::Id, stock::StockPool},
     effects::{Effects, PointAccount, PointMove},
     state::Source,
-    store::budgets::Budget,
+    store::{budgets::Budget, orders::Sku},
 };
 
 /// Read once for a batch, then moved by the batch's own effects.
@@ -23,6 +23,7 @@ pub(crate) struct Shared {
     pools: HashMap<Id, Option<StockPool>>,
     /// Reserved and sold.
     moved_stock: HashMap<Id, (i64, i64)>,
+    skus: HashMap<Id, Option<Sku>>,
     /// How long coupons of a template are valid.
     pub coupon_valid_ms: HashMap<Id, Option<i64>>,
     pub inviters: HashMap<Id, Id>,
@@ -124,6 +125,16 @@ impl Shared {
         let change = effects.stock.entry(id.clone()).or_default();
         change.reserved += reserved;
         change.sold += sold;
+    }
+
+    /// A thing that the shop sells, if it does.
+    pub(crate) fn sku(&mut self, source: &Source, id: &Id) -> anyhow::Result<Option<Sku>> {
+        if let Some(known) = self.skus.get(id) {
+            return Ok(known.clone());
+        }
+        let sku = source.wait(source.store.sku(&source.id.community, id))?;
+        self.skus.insert(id.clone(), sku.clone());
+        Ok(sku)
     }
 
     /// Learns how long coupons of a template are valid.

@@ -141,13 +141,6 @@ impl Catalog {
         Ok((describe::describe(&self.sandbox, &component)?, capabilities))
     }
 
-    /// A component that was granted all it asks for, without being kept.
-    pub(crate) fn for_bench(&self, bytes: Vec<u8>) -> anyhow::Result<(ActivityPre<RunningCall>, Manifest)> {
-        let (manifest, capabilities) = self.check(&bytes)?;
-        let component = self.artifacts.component(&self.sandbox, &bytes)?;
-        Ok((describe::link(&self.sandbox, &component, &capabilities)?, manifest))
-    }
-
     /// A version that was granted what it needs, or none where there is no such version.
     pub(crate) async fn load(&self, name: &str, version: &str) -> anyhow::Result<Option<Arc<Loaded>>> {
         let key = (name.to_owned(), version.to_owned());

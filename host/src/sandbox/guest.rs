@@ -35,6 +35,8 @@ pub(crate) enum Fault {
 pub(crate) struct Ended<T> {
     pub answer: Result<T, Fault>,
     pub call: Option<Box<Call>>,
+    /// What it used of [`FUEL`].
+    pub fuel: u64,
 }
 
 impl Sandbox {
@@ -56,9 +58,10 @@ impl Sandbox {
             .set_fuel(FUEL)
             .and_then(|()| plugin.instantiate(&mut store))
             .and_then(|guest| export(&guest, &mut store));
+        let fuel = FUEL - store.get_fuel().unwrap_or(FUEL);
         let RunningCall { call, trouble, log, .. } = store.into_data();
         write_log(label, &log);
-        Ended { answer: answer.map_err(|error| fault(trouble, &error)), call }
+        Ended { answer: answer.map_err(|error| fault(trouble, &error)), call, fuel }
     }
 }
 

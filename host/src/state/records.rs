@@ -11,16 +11,30 @@ use crate::{
         order::{Order, Refund},
         stock::Reservation,
     },
-    store::Store,
+    store::{
+        Store,
+        records::{RecordKey, RecordKind},
+    },
 };
 
 use super::{Source, State, Undo, check, put_back};
 
-/// By key. None: known to be absent.
-type Known<R> = OrdMap<Arc<str>, Option<R>>;
+/// By key.
+type Known<R> = OrdMap<Arc<str>, Place<R>>;
+
+/// What is known of a key's place.
+#[derive(Clone)]
+pub(super) enum Place<R> {
+    Absent,
+    /// There is one, which was not read yet.
+    Unread,
+    Read(R),
+}
 
 #[derive(Clone, Default)]
 pub(super) struct Records {
+    /// True when a key that is not known does not exist.
+    whole: bool,
     holds: Known<Hold>,
     reservations: Known<Reservation>,
     orders: Known<Order>,
@@ -30,10 +44,10 @@ pub(super) struct Records {
 /// What a record's place held before it was written. None: nothing was known of it.
 #[derive(Clone)]
 pub(super) enum Before {
-    Hold(Option<Option<Hold>>),
-    Reservation(Option<Option<Reservation>>),
-    Order(Option<Option<Order>>),
-    Refund(Option<Option<Refund>>),
+    Hold(Option<Place<Hold>>),
+    Reservation(Option<Place<Reservation>>),
+    Order(Option<Place<Order>>),
+    Refund(Option<Place<Refund>>),
 }
 
 /// What is kept by key in a table of its own.
@@ -44,7 +58,7 @@ pub(crate) trait Record: Clone {
     #[allow(private_interfaces, reason = "only the state looks inside")]
     fn known(records: &mut Records) -> &mut Known<Self>;
     #[allow(private_interfaces, reason = "only the state looks inside")]
-    fn before(known: Option<Option<Self>>) -> Before;
+    fn before(known: Option<Place<Self>>) -> Before;
 }
 
 macro_rules! record {
@@ -61,7 +75,7 @@ macro_rules! record {
                 &mut records.$known
             }
             #[allow(private_interfaces, reason = "only the state looks inside")]
-            fn before(known: Option<Option<Self>>) -> Before {
+            fn before(known: Option<Place<Self>>) -> Before {
                 Before::$before(known)
             }
         }
@@ -74,6 +88,20 @@ record!(Order, order, orders, Order);
 record!(Refund, refund, refunds, Refund);
 
 impl Records {
+    /// Learns which keys there are: all of them.
+    pub(super) fn all(keys: Vec<RecordKey>) -> Self {
+        let mut records = Self { whole: true, ..Self::default() };
+        for RecordKey { kind, key, .. } in keys {
+            match kind {
+                RecordKind::Hold => drop(records.holds.insert(key, Place::Unread)),
+                RecordKind::Reservation => drop(records.reservations.insert(key, Place::Unread)),
+                RecordKind::Order => drop(records.orders.insert(key, Place::Unread)),
+                RecordKind::Refund => drop(records.refunds.insert(key, Place::Unread)),
+            }
+        }
+        records
+    }
+
     pub(super) fn len(&self) -> usize {
         self.holds.len() + self.reservations.len() + self.orders.len() + self.refunds.len()
     }
@@ -91,8 +119,12 @@ impl Records {
 impl State {
     /// The record of a key, if there is one.
     pub(crate) fn record<R: Record>(&mut self, key: &str) -> anyhow::Result<Option<R>> {
-        if let Some(known) = R::known(&mut self.records).get(key) {
-            return Ok(known.clone());
+        let whole = self.records.whole;
+        match R::known(&mut self.records).get(key) {
+            Some(Place::Read(record)) => return Ok(Some(record.clone())),
+            Some(Place::Absent) => return Ok(None),
+            None if whole => return Ok(None),
+            Some(Place::Unread) | None => {}
         }
         let Source { store, id, .. } = &*self.source;
         let record = match self.source.wait(R::find(store, id, key))? {
@@ -103,14 +135,15 @@ impl State {
             None => None,
         };
         if !self.is_full() {
-            R::known(&mut self.records).insert(key.into(), record.clone());
+            let place = record.clone().map_or(Place::Absent, Place::Read);
+            R::known(&mut self.records).insert(key.into(), place);
         }
         Ok(record)
     }
 
     pub(crate) fn set_record<R: Record>(&mut self, record: R) {
         let key: Arc<str> = record.key().into();
-        let before = R::known(&mut self.records).insert(key.clone(), Some(record));
+        let before = R::known(&mut self.records).insert(key.clone(), Place::Read(record));
         self.undo.push(Undo::Record(key, R::before(before)));
     }
 }
