@@ -142,17 +142,17 @@ impl SandboxBench {
         });
         let context = context(&self.activity, &call.state.head, CallKind::Action, self.now);
         let Ended { answer, call, fuel } =
-            self.sandbox.call(&self.plugin.pre, "bench", Some(call), |guest, store| match step {
+            self.sandbox.call(&self.plugin.linked, "bench", Some(call), |guest, store| match step {
                 Step::Action { name, actor, input } => {
                     let (name, actor, input) = (name.clone(), actor.clone(), input.clone());
                     let asked = ActionCall { name, actor, by_operator: false, input };
-                    guest.fairground_activity_guest().call_act(store, &context, &asked)
+                    guest.call_act(store, &context, &asked)
                 }
                 Step::Event { topic, subject, payload } => {
                     let (topic, subject, payload) = (topic.clone(), subject.clone(), payload.clone());
                     let id = format!("{topic}-{subject}");
                     let event = HostEvent { id, topic, subject, payload, at: self.now };
-                    let heard = guest.fairground_activity_guest().call_on_event(store, &context, &event)?;
+                    let heard = guest.call_on_event(store, &context, &event)?;
                     Ok(heard.map(|()| "null".to_owned()))
                 }
             });

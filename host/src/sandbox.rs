@@ -6,6 +6,7 @@ pub(crate) mod catalog;
 mod check;
 mod describe;
 mod engine;
+pub(crate) mod exports;
 pub(crate) mod guest;
 pub(crate) mod threads;
 

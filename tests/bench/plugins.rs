@@ -57,31 +57,32 @@ fn scenario(plugin: &'static str, config: Value, offers: Value, does: fn(u32, &V
     Scenario { plugin, config, offers, grows: does, commonest: does, later: 0, again: false }
 }
 
-fn scenarios() -> Vec<Scenario> {
-    let one = json!({"one": points(1)});
-    let day_by_day = json!({"daily": [{"day": 1, "offer": "one"}], "streak": [{"days": 7, "offer": "one"}]});
-    let check_in = scenario("check-in", day_by_day, one.clone(), |member, _| action("check-in", member, &json!({})));
+fn one() -> Value {
+    json!({"one": points(1)})
+}
+
+/// Members help one another.
+fn helping() -> Vec<Scenario> {
     vec![
-        Scenario { later: DAY, again: true, ..check_in },
         scenario(
             "bargain",
             json!({
                 "sku": "mug", "original_price": 10_000, "floor_price": 1_000, "mode": {"fixed": {"cuts": 25}}, "cut_min": 100, "cut_max": 900,
                 "session_ttl_ms": DAY, "helper_offer": "one",
             }),
-            one.clone(),
+            one(),
             help,
         ),
         scenario(
             "boost",
             json!({"mode": {"count": {"goal": 50}}, "ttl_ms": DAY, "helper_offer": "one", "owner_offer": "one"}),
-            one.clone(),
+            one(),
             help,
         ),
         scenario(
             "coupon",
             json!({"inviter_offer": "one", "invitee_offer": "one", "max_rewarded_per_inviter": 20}),
-            one.clone(),
+            one(),
             |member, given| {
                 if member.is_multiple_of(COMPANY) {
                     return action("get-code", member, &json!({}));
@@ -89,6 +90,12 @@ fn scenarios() -> Vec<Scenario> {
                 action("bind", member, &json!({"code": given["code"]}))
             },
         ),
+    ]
+}
+
+/// Members buy and swap.
+fn selling() -> Vec<Scenario> {
+    vec![
         scenario(
             "flash-sale",
             json!({
@@ -97,12 +104,6 @@ fn scenarios() -> Vec<Scenario> {
             }),
             json!({}),
             |member, _| action("reserve", member, &json!({"item": "mug"})),
-        ),
-        scenario(
-            "gift",
-            json!({"mode": {"red-packet": {"offer": "packet", "total": 1_000_000, "packets": 20_000, "min": 1, "max": 500}}}),
-            json!({"packet": {"title": "x", "kind": "random_packet", "max_minor": 500}}),
-            |member, _| action("open", member, &json!({})),
         ),
         scenario(
             "group-buy",
@@ -116,16 +117,6 @@ fn scenarios() -> Vec<Scenario> {
                     return action("open", member, &json!({"sku": "mug"}));
                 }
                 action("join", member, &json!({"sku": "mug", "group": opened["group"]["id"]}))
-            },
-        ),
-        scenario(
-            "leaderboard",
-            json!({"metrics": [{"topic": "tea.drunk", "field": "cups", "weight": 10}], "season": "week", "prizes": [{"from": 1, "to": 3, "offer": "one"}]}),
-            one.clone(),
-            |member, _| Step::Event {
-                topic: "tea.drunk".into(),
-                subject: format!("m{member}"),
-                payload: json!({"cups": 1 + member % 7}).to_string(),
             },
         ),
         Scenario {
@@ -144,10 +135,35 @@ fn scenarios() -> Vec<Scenario> {
             later: 0,
             again: true,
         },
+    ]
+}
+
+/// Members come, choose and win.
+fn playing() -> Vec<Scenario> {
+    let day_by_day = json!({"daily": [{"day": 1, "offer": "one"}], "streak": [{"days": 7, "offer": "one"}]});
+    let check_in = scenario("check-in", day_by_day, one(), |member, _| action("check-in", member, &json!({})));
+    vec![
+        Scenario { later: DAY, again: true, ..check_in },
+        scenario(
+            "gift",
+            json!({"mode": {"red-packet": {"offer": "packet", "total": 1_000_000, "packets": 20_000, "min": 1, "max": 500}}}),
+            json!({"packet": {"title": "x", "kind": "random_packet", "max_minor": 500}}),
+            |member, _| action("open", member, &json!({})),
+        ),
+        scenario(
+            "leaderboard",
+            json!({"metrics": [{"topic": "tea.drunk", "field": "cups", "weight": 10}], "season": "week", "prizes": [{"from": 1, "to": 3, "offer": "one"}]}),
+            one(),
+            |member, _| Step::Event {
+                topic: "tea.drunk".into(),
+                subject: format!("m{member}"),
+                payload: json!({"cups": 1 + member % 7}).to_string(),
+            },
+        ),
         scenario(
             "vote",
             json!({"options": [{"id": "a", "title": "A"}, {"id": "b", "title": "B"}, {"id": "c", "title": "C"}], "method": {"approval": {"max": 2}}, "voter_offer": "one"}),
-            one.clone(),
+            one(),
             |member, _| action("vote", member, &json!({"choices": [(["a", "b", "c"][member as usize % 3])]})),
         ),
         scenario(
@@ -156,7 +172,7 @@ fn scenarios() -> Vec<Scenario> {
                 "prizes": [{"name": "Some", "weight": 1, "offer": "one", "stock": 20_000}, {"name": "None", "weight": 9}], "fallback": {"name": "Some", "offer": "one"},
                 "limits": {"per_member_per_day": 1},
             }),
-            one,
+            one(),
             |member, _| action("spin", member, &json!({})),
         ),
     ]
@@ -208,7 +224,7 @@ fn median(mut numbers: Vec<f64>) -> f64 {
 /// All plugins, or those that have this in their name.
 pub(crate) fn measure(part: Option<&str>, mut print: impl FnMut(Measured)) -> anyhow::Result<()> {
     let mut worst: Option<(f64, f64)> = None;
-    for scenario in scenarios() {
+    for scenario in [helping(), selling(), playing()].into_iter().flatten() {
         let name = format!("plugins/{}", scenario.plugin);
         if part.is_some_and(|part| !name.contains(part)) {
             continue;

@@ -186,8 +186,19 @@ impl Driven {
                     Use::Return => "return",
                 };
                 let path = format!("{HOME}/coupons/{}/{what}", public_id("cpn", "m", &format!("h{key}")));
-                let order = json!({"order": "x"});
-                self.host.send(Method::POST, &path, &self.host.app, Some(&order), None).await.status.is_success()
+                let send =
+                    async |wish: Value| self.host.send(Method::POST, &path, &self.host.app, Some(&wish), None).await;
+                if what != "reserve" {
+                    return send(json!({"order": "x"})).await.status.is_success();
+                }
+                // Whose it is, the host knows: nobody else may.
+                for member in MEMBERS {
+                    let reply = send(json!({"member": member, "order": "x"})).await;
+                    if reply.code() != "coupon.not-owner" {
+                        return reply.status.is_success();
+                    }
+                }
+                false
             }
             Step::Bind { member, inviter } => {
                 self.calls += 1;

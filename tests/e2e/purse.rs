@@ -241,6 +241,7 @@ both! {
 }
 
 both! {
+    /// Regression 38: whose a coupon is, and whether it was used, is asked each time.
     async fn a_coupon_is_reserved_used_and_returned(database) {
         let host = treasury(database).await;
         for offer in ["coupon", "tenth"] {
@@ -256,14 +257,23 @@ both! {
         let app = host.app.clone();
         let send = async |path: String, body: Value| host.send(Method::POST, &format!("{HOME}/coupons/{path}"), &app, Some(&body), None).await;
         // Worked example 6, and 5 for the lines.
-        let quote = async |lines: Value, coupons: Value| send("quote".into(), json!({"lines_minor": lines, "coupons": coupons})).await;
+        let quote = async |lines: Value, coupons: Value| send("quote".into(), json!({"member": "bob", "lines_minor": lines, "coupons": coupons})).await;
         assert_eq!(quote(json!([10_000]), json!([ten, tenth])).await.ok()["total_minor"], 8_500);
         assert_eq!(quote(json!([333, 333, 334]), json!([tenth])).await.ok()["line_discounts_minor"], json!([33, 33, 34]));
         assert_eq!(quote(json!([4_999]), json!([ten])).await.problem(), (409, "coupon.spend-too-little"));
         assert_eq!(quote(json!([10_000]), json!([ten, ten])).await.problem(), (409, "coupon.wrong-state"));
 
+        let thief = json!({"member": "eve", "lines_minor": [10_000], "coupons": [ten]});
+        assert_eq!(send("quote".into(), thief).await.problem(), (409, "coupon.not-owner"));
+        let thief = json!({"member": "eve", "order": "o1"});
+        assert_eq!(send(format!("{ten}/reserve"), thief).await.problem(), (409, "coupon.not-owner"));
+
         let step = async |what: &str, order: &str| {
-            let reply = send(format!("{ten}/{what}"), json!({"order": order})).await;
+            let mut wish = json!({"order": order});
+            if what == "reserve" {
+                wish["member"] = "bob".into();
+            }
+            let reply = send(format!("{ten}/{what}"), wish).await;
             (reply.status.as_u16(), reply.body["state"].as_str().map(str::to_owned).unwrap_or(reply.code().into()))
         };
         assert_eq!(step("reserve", "o1").await, (200, "reserved".into()));
@@ -273,7 +283,9 @@ both! {
         did(&host, "revoke", json!({"key": "coupon"})).await;
         assert_eq!(budget(&host).await, (0, 1_000, 1));
         assert_eq!(step("use", "o1").await, (200, "used".into()));
-        assert_eq!(step("return", "o2").await, (409, "coupon.wrong-state".into()));
+        assert_eq!(step("return", "o2").await, (409, "coupon.used".into()));
+        assert_eq!(step("reserve", "o2").await, (409, "coupon.used".into()));
+        assert_eq!(quote(json!([10_000]), json!([ten])).await.problem(), (409, "coupon.used"));
         assert_eq!(step("return", "o1").await, (200, "revoked".into()), "what was taken back meanwhile is not given back");
         assert_eq!(step("reserve", "o3").await, (409, "coupon.wrong-state".into()));
 
@@ -282,7 +294,11 @@ both! {
         let coupons = host.listing(&format!("{HOME}/members/eve/coupons")).await;
         let again = coupons[0]["id"].as_str().expect("an id");
         let step = async |what: &str| {
-            let reply = send(format!("{again}/{what}"), json!({"order": "o1"})).await;
+            let mut wish = json!({"order": "o1"});
+            if what == "reserve" {
+                wish["member"] = "eve".into();
+            }
+            let reply = send(format!("{again}/{what}"), wish).await;
             (reply.status.as_u16(), reply.body["state"].as_str().map(str::to_owned).unwrap_or(reply.code().into()))
         };
         for (what, state) in [("reserve", "reserved"), ("use", "used"), ("return", "issued")] {

@@ -214,14 +214,13 @@ impl Activities {
         self.threads
             .run(&activity.id.community, move || {
                 let context = context(&call.activity, &call.state.head, CallKind::Action, now);
-                let done = sandbox.call(&loaded.pre, &loaded.label, Some(call), |guest, store| {
-                    let guest = guest.fairground_activity_guest();
+                let done = sandbox.call(&loaded.linked, &loaded.label, Some(call), |guest, store| {
                     Ok(match &asked {
                         Asked::Query { name, input } => {
-                            guest.call_query(store, &context, name, viewer.as_ref(), input)?
+                            guest.call_query(store, &context, name, viewer.as_deref(), input)?
                         }
                         Asked::Page => {
-                            guest.call_page(store, &context, viewer.as_ref())?.map(|blocks| page_text(&blocks))
+                            guest.call_page(store, &context, viewer.as_deref())?.map(|blocks| page_text(&blocks))
                         }
                         Asked::Audit => {
                             guest.call_audit(store, &context)?.map(|broken| Json::of(&broken).as_str().into())

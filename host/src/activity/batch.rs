@@ -14,7 +14,6 @@ use crate::{
     capability::{
         Call, Mode,
         bindings::{
-            Activity as Bindings,
             exports::fairground::activity::guest::{ActionCall, ActivityContext},
             fairground::activity::types::Problem,
         },
@@ -30,6 +29,7 @@ use crate::{
     sandbox::{
         Sandbox,
         catalog::Loaded,
+        exports::Guest,
         guest::{Ended, Fault, GuestResult, GuestStore},
     },
     state::{Source, State},
@@ -260,9 +260,7 @@ impl Batch {
             by_operator: matches!(act.actor, Actor::Operator(_)),
             input: act.input.clone(),
         };
-        let answer = self.call(entry, &|_, _| (), |guest, store, context| {
-            guest.fairground_activity_guest().call_act(store, &context, &asked)
-        });
+        let answer = self.call(entry, &|_, _| (), |guest, store, context| guest.call_act(store, &context, &asked));
         match &answer {
             Ok(Answer::Done { seq, outcome, answer }) => {
                 let recorded =
@@ -388,13 +386,13 @@ impl Batch {
         &mut self,
         entry: Entry<'_>,
         prepare: Prepare<'_>,
-        export: impl FnOnce(&Bindings, &mut GuestStore, ActivityContext) -> GuestResult<Result<String, Problem>>,
+        export: impl FnOnce(&Guest<'_>, &mut GuestStore, ActivityContext) -> GuestResult<Result<String, Problem>>,
     ) -> Result<Answer, Fault> {
         let call = self.begin(prepare);
         let context = context(&self.activity, &call.state.head, entry.kind, self.now);
         let Self { sandbox, plugin, .. } = &*self;
         let Ended { answer, call, .. } =
-            sandbox.call(&plugin.pre, &plugin.label, Some(call), |guest, store| export(guest, store, context));
+            sandbox.call(&plugin.linked, &plugin.label, Some(call), |guest, store| export(guest, store, context));
         let call = *call.expect("a call was given");
         let facts = call.facts_json();
         let answer = answer.and_then(|answer| match answer {

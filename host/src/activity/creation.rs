@@ -200,8 +200,8 @@ impl Activities {
         let checked = self
             .threads
             .run(community, move || {
-                let called = sandbox.call(&loaded.pre, &loaded.label, None, |guest, store| {
-                    guest.fairground_activity_guest().call_check_config(store, &config, &offers)
+                let called = sandbox.call(&loaded.linked, &loaded.label, None, |guest, store| {
+                    guest.call_check_config(store, &config, &offers)
                 });
                 called.answer
             })

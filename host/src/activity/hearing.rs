@@ -87,7 +87,7 @@ impl Batch {
             at: event.at,
         };
         let answer = self.call(entry, heard, |guest, store, context| {
-            let answered = guest.fairground_activity_guest().call_on_event(store, &context, &told)?;
+            let answered = guest.call_on_event(store, &context, &told)?;
             Ok(answered.map(|()| "null".to_owned()))
         });
         match answer {

@@ -86,7 +86,7 @@ impl Batch {
         }
         let old = std::mem::replace(&mut self.plugin, to.clone());
         let moved = self.call(entry, &|_, _| (), |guest, store, context| {
-            let migrated = guest.fairground_activity_guest().call_migrate(store, &context, from)?;
+            let migrated = guest.call_migrate(store, &context, from)?;
             Ok(migrated.map(|()| "null".to_owned()))
         });
         match &moved {
@@ -98,10 +98,7 @@ impl Batch {
 
     pub(super) fn start(&mut self, entry: Entry<'_>, prepare: Prepare<'_>) -> Result<Answer, Fault> {
         let answer = self.call(entry, prepare, |guest, store, context| {
-            Ok(guest
-                .fairground_activity_guest()
-                .call_start(store, &context)?
-                .map(|()| r#"{"state":"running"}"#.to_owned()))
+            Ok(guest.call_start(store, &context)?.map(|()| r#"{"state":"running"}"#.to_owned()))
         })?;
         if let Answer::Done { outcome: Outcome::Ok, .. } = answer {
             self.state_mut().head.lifecycle = Lifecycle::Running;
@@ -117,10 +114,7 @@ impl Batch {
     /// Ends the activity; a plugin that refuses or fails cannot keep it open.
     pub(super) fn stop(&mut self, entry: Entry<'_>, reason: StopReason, prepare: Prepare<'_>) -> Result<Answer, Fault> {
         let answer = self.call(entry, prepare, |guest, store, context| {
-            Ok(guest
-                .fairground_activity_guest()
-                .call_stop(store, &context, reason)?
-                .map(|()| r#"{"state":"settling"}"#.to_owned()))
+            Ok(guest.call_stop(store, &context, reason)?.map(|()| r#"{"state":"settling"}"#.to_owned()))
         });
         let answer = match answer {
             Err(Fault::Plugin(why)) => {
@@ -146,7 +140,7 @@ impl Batch {
         let batch: u32 = payload.parse().unwrap_or_default();
         let mut finished = false;
         let answer = self.call(Entry::own(CallKind::Settle, "settle", payload), prepare, |guest, store, context| {
-            let settled = guest.fairground_activity_guest().call_settle(store, &context, batch)?;
+            let settled = guest.call_settle(store, &context, batch)?;
             finished = matches!(settled, Ok(true));
             Ok(settled.map(|done| done.to_string()))
         })?;

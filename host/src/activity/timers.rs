@@ -93,13 +93,7 @@ impl Batch {
                 None => {
                     let entry = Entry::own(CallKind::Timer, key, &timer.payload);
                     self.call(entry, fired, |guest, store, context| {
-                        let answered = guest.fairground_activity_guest().call_on_timer(
-                            store,
-                            &context,
-                            key,
-                            timer.due,
-                            &timer.payload,
-                        )?;
+                        let answered = guest.call_on_timer(store, &context, key, timer.due, &timer.payload)?;
                         Ok(answered.map(|()| "null".to_owned()))
                     })
                 }

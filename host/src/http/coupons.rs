@@ -118,8 +118,39 @@ pub(crate) struct ForOrder {
     order: Id,
 }
 
+/// Which order a coupon is for, and whose that is.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ForMembersOrder {
+    /// Who orders: the coupon must be theirs.
+    #[schema(value_type = String)]
+    member: Id,
+    /// The platform's own name of the order: 1 to 128 characters.
+    #[schema(value_type = String)]
+    order: Id,
+}
+
 async fn find(app: &App, community: &Id, coupon: &Id) -> Result<Coupon, Problem> {
     app.activities.store.coupon(community, coupon).await?.ok_or_else(|| Problem::not_found("coupon"))
+}
+
+/// A coupon of this member: another's is of no use to them.
+async fn find_own(app: &App, community: &Id, coupon: &Id, member: &Id) -> Result<Coupon, Problem> {
+    let found = find(app, community, coupon).await?;
+    if found.member != *member {
+        return Err(Problem::conflict("coupon.not-owner", format!("The coupon {coupon} is not theirs.")));
+    }
+    Ok(found)
+}
+
+/// Why a coupon does not do what was asked.
+fn unfit(coupon: &Coupon, now: i64) -> Problem {
+    let is_late = coupon.expires_at.is_some_and(|end| end <= now);
+    match coupon.state {
+        CouponState::Issued if is_late => Problem::conflict("coupon.expired", "The coupon is no longer valid."),
+        CouponState::Used => Problem::conflict("coupon.used", "The coupon was used in an order."),
+        _ => Problem::conflict("coupon.wrong-state", "The coupon is not in a state for this, or of another order."),
+    }
 }
 
 async fn moved(app: &App, path: &CouponPath, moved: bool) -> Result<Json<Coupon>, Problem> {
@@ -127,21 +158,18 @@ async fn moved(app: &App, path: &CouponPath, moved: bool) -> Result<Json<Coupon>
     if moved {
         return Ok(Json(coupon));
     }
-    let is_late = coupon.expires_at.is_some_and(|end| end <= app.activities.clock.now());
-    Err(match coupon.state {
-        CouponState::Issued if is_late => Problem::conflict("coupon.expired", "The coupon is no longer valid."),
-        _ => Problem::conflict("coupon.wrong-state", "The coupon is not in a state for this, or of another order."),
-    })
+    Err(unfit(&coupon, app.activities.clock.now()))
 }
 
-/// Sets a coupon aside for an order that is not paid yet. The same order again changes nothing.
+/// Sets a member's coupon aside for an order of theirs that is not paid yet. The same order again changes nothing.
 #[utoipa::path(post, path = "/v1/communities/{community}/coupons/{coupon}/reserve", tag = "coupons", params(CouponPath),
-    request_body = ForOrder, responses((status = 200, body = Coupon)))]
+    request_body = ForMembersOrder, responses((status = 200, body = Coupon)))]
 pub(crate) async fn reserve(
     State(app): State<App>,
     Ids(path): Ids<CouponPath>,
-    Body(ForOrder { order }): Body<ForOrder>,
+    Body(ForMembersOrder { member, order }): Body<ForMembersOrder>,
 ) -> Result<Json<Coupon>, Problem> {
+    find_own(&app, &path.community, &path.coupon, &member).await?;
     let now = app.activities.clock.now();
     let done = app.activities.store.reserve_coupon(&path.community, &path.coupon, order.as_str(), now).await?;
     moved(&app, &path, done).await
@@ -175,6 +203,9 @@ pub(crate) async fn give_back(
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Basket {
+    /// Whose it is: the coupons must be theirs.
+    #[schema(value_type = String)]
+    member: Id,
     /// What each line costs, in minor units; 1 to 200 lines.
     lines_minor: Vec<i64>,
     /// At most 10.
@@ -208,11 +239,15 @@ pub(crate) async fn quote(
     }
     let mut terms = Vec::with_capacity(basket.coupons.len());
     for (index, id) in basket.coupons.iter().enumerate() {
-        let coupon = find(&app, &community, id).await?;
+        let coupon = find_own(&app, &community, id, &basket.member).await?;
+        let now = app.activities.clock.now();
         let lives = matches!(coupon.state, CouponState::Issued | CouponState::Reserved)
-            && coupon.expires_at.is_none_or(|end| app.activities.clock.now() < end);
-        if !lives || basket.coupons[..index].contains(id) {
-            return Err(Problem::conflict("coupon.wrong-state", format!("The coupon {id} cannot be used here.")));
+            && coupon.expires_at.is_none_or(|end| now < end);
+        if !lives {
+            return Err(unfit(&coupon, now));
+        }
+        if basket.coupons[..index].contains(id) {
+            return Err(Problem::conflict("coupon.wrong-state", format!("The coupon {id} is named twice.")));
         }
         let known = app.activities.store.template(&community, &coupon.template).await?;
         terms.push(known.ok_or_else(|| Problem::not_found("coupon template"))?);

@@ -11,7 +11,6 @@ use jsonschema::Validator;
 use sha2::{Digest, Sha256};
 
 use crate::{
-    capability::{RunningCall, bindings::ActivityPre},
     domain::{
         id::hex,
         plugin::{ActionSpec, Manifest, Plugin, PluginState, QuerySpec},
@@ -19,14 +18,14 @@ use crate::{
     store::{Store, plugins::Stored},
 };
 
-use super::{Artifacts, Refused, Sandbox, breaker::Breaker, check, describe};
+use super::{Artifacts, Refused, Sandbox, breaker::Breaker, check, describe, exports::Linked};
 
 /// A version, ready to be called.
 pub(crate) struct Loaded {
     pub manifest: Arc<Manifest>,
     /// `name@version`, for logs.
     pub label: String,
-    pub pre: ActivityPre<RunningCall>,
+    pub linked: Linked,
     pub config: Validator,
     pub breaker: Breaker,
     /// A disabled version takes no actions and runs no timers.
@@ -46,7 +45,7 @@ impl Loaded {
 
     fn new(sandbox: &Sandbox, artifacts: &Artifacts, plugin: Plugin, bytes: &[u8]) -> anyhow::Result<Self> {
         let component = artifacts.component(sandbox, bytes)?;
-        let pre = describe::link(sandbox, &component, &plugin.granted)?;
+        let linked = describe::link(sandbox, &component, &plugin.granted)?;
         let valid = |schema| describe::validator(schema).map_err(anyhow::Error::msg);
         let manifest = plugin.manifest;
         let actions = manifest
@@ -61,7 +60,7 @@ impl Loaded {
             .collect::<anyhow::Result<_>>()?;
         Ok(Self {
             label: format!("{}@{}", plugin.name, plugin.version),
-            pre,
+            linked,
             config: valid(&manifest.config_schema)?,
             breaker: Breaker::default(),
             enabled: plugin.state == PluginState::Enabled,

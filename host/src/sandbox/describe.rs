@@ -6,14 +6,11 @@ use jsonschema::{PatternOptions, Validator};
 use wasmtime::component::{Component, Linker};
 
 use crate::{
-    capability::{
-        self, RunningCall,
-        bindings::{ActivityPre, exports::fairground::activity::guest as wit},
-    },
+    capability::{self, bindings::exports::fairground::activity::guest as wit},
     domain::plugin::{ActionSpec, Manifest, QuerySpec},
 };
 
-use super::{Refused, Sandbox};
+use super::{Refused, Sandbox, exports::Linked};
 
 const NAME_BYTES_MAX: usize = 64;
 const TITLE_BYTES_MAX: usize = 200;
@@ -28,24 +25,20 @@ pub(super) fn describe(sandbox: &Sandbox, component: &Component) -> Result<Manif
     let mut linker = Linker::new(&sandbox.engine);
     capability::link(&mut linker, &[]).map_err(wrong)?;
     linker.define_unknown_imports_as_traps(component).map_err(wrong)?;
-    let plugin = ActivityPre::new(linker.instantiate_pre(component).map_err(wrong)?).map_err(wrong)?;
+    let plugin = Linked::new(component, linker.instantiate_pre(component).map_err(wrong)?).map_err(wrong)?;
     let described = sandbox
-        .call(&plugin, "describe", None, |guest, store| guest.fairground_activity_guest().call_describe(store))
+        .call(&plugin, "describe", None, |guest, store| guest.call_describe(store))
         .answer
         .map_err(|fault| Refused::CannotDescribe(fault.to_string()))?;
     read(described).map_err(Refused::BadManifest)
 }
 
 /// Links the component with what was granted; also where an import has another shape than ours, this says so.
-pub(super) fn link(
-    sandbox: &Sandbox,
-    component: &Component,
-    granted: &[String],
-) -> Result<ActivityPre<RunningCall>, Refused> {
+pub(super) fn link(sandbox: &Sandbox, component: &Component, granted: &[String]) -> Result<Linked, Refused> {
     let wrong = |error: wasmtime::Error| Refused::WrongInterface(format!("{error:#}"));
     let mut linker = Linker::new(&sandbox.engine);
     capability::link(&mut linker, granted).map_err(wrong)?;
-    ActivityPre::new(linker.instantiate_pre(component).map_err(wrong)?).map_err(wrong)
+    Linked::new(component, linker.instantiate_pre(component).map_err(wrong)?).map_err(wrong)
 }
 
 /// A schema's validator. Patterns run in linear time, and nothing outside the schema is read.

@@ -5,13 +5,16 @@ use wasmtime::{Store, StoreContextMut, Trap, UpdateDeadline};
 use crate::{
     capability::{
         Call, RunningCall, Trouble,
-        bindings::{Activity as Bindings, ActivityPre, fairground::activity::log::Level},
+        bindings::fairground::activity::log::Level,
         quota::{EPOCH_TICK_MS, EPOCH_TICKS, FUEL, HANDLES_MAX, HOSTCALL_BYTES_MAX},
     },
     state::{Stale, waited},
 };
 
-use super::Sandbox;
+use super::{
+    Sandbox,
+    exports::{Guest, Linked},
+};
 
 /// What an export is called with, and what it answers: a trap is its error.
 pub(crate) type GuestStore = Store<RunningCall>;
@@ -43,10 +46,10 @@ impl Sandbox {
     /// Runs one export in a fresh instance.
     pub(crate) fn call<T>(
         &self,
-        plugin: &ActivityPre<RunningCall>,
+        plugin: &Linked,
         label: &str,
         call: Option<Box<Call>>,
-        export: impl FnOnce(&Bindings, &mut GuestStore) -> GuestResult<T>,
+        export: impl FnOnce(&Guest<'_>, &mut GuestStore) -> GuestResult<T>,
     ) -> Ended<T> {
         let mut store = Store::new(&self.engine, RunningCall::new(call));
         store.limiter(|call| &mut call.limits);

@@ -1,12 +1,15 @@
 //! Buying alone, at the solo price.
 
-use fairground_sdk::{Kind, Line, OrderNews, conflict, not_found, prelude::*};
+use fairground_sdk::{Kind, Line, OrderNews, Queue, conflict, not_found, prelude::*};
 
 use crate::{
     config::Config,
     joining::{self, OpenInput},
     payments::OVER,
 };
+
+/// Orders by when they are to be paid.
+pub(crate) const UNPAID: Queue<'_> = Queue("alone");
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -61,19 +64,17 @@ pub(crate) fn buy(call: &mut Call<Config>, input: &OpenInput) -> Answer<Purchase
     let line = Line { sku: sku.sku, quantity: bought.quantity, unit_price: bought.unit_price };
     let not_sold = |_| not_found("common.not-found", "The shop does not have this good.");
     call.open_order(&bought.order, &member, &[line], window).map_err(not_sold)?;
-    if !call.set_timer(&format!("alone:{}", bought.order), bought.pay_by) {
-        return Err(crate::too_many_timers());
-    }
+    UNPAID.put(call, bought.pay_by, &bought.order);
     bought.save(call);
     Ok(bought)
 }
 
-/// Nobody paid in time.
-pub(crate) fn expire(call: &mut Call<Config>, order: &str) {
-    if let Some(mut bought) = call.load::<Purchase>(&key(order)).filter(|bought| bought.state == State::Open)
-        && call.now() >= bought.pay_by
-    {
-        bought.close(call);
+/// Closes what nobody paid in time, at most so many.
+pub(crate) fn close_due(call: &mut Call<Config>, most: u32) {
+    for order in UNPAID.take(call, most) {
+        if let Some(mut bought) = call.load::<Purchase>(&key(&order)).filter(|bought| bought.state == State::Open) {
+            bought.close(call);
+        }
     }
 }
 

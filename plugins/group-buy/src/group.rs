@@ -1,11 +1,17 @@
 //! Groups: forming until a deadline, and then completed or failed.
 
-use fairground_sdk::{conflict, expired, limit_reached, not_found, prelude::*};
+use fairground_sdk::{Queue, conflict, expired, limit_reached, not_found, prelude::*};
 
 use crate::{
     config::{Config, Handover, LeaderLeaves, Tier},
     seat::{self, Seat},
 };
+
+/// Groups by their deadlines.
+pub(crate) const FORMING: Queue<'_> = Queue("groups");
+
+/// Groups that are over, with seats that are still to follow.
+pub(crate) const ENDING: Queue<'_> = Queue("ending");
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -91,9 +97,7 @@ impl Group {
             paid: 0,
             seats: 0,
         };
-        if !call.set_timer(&group.timer(), group.deadline) {
-            return Err(crate::too_many_timers());
-        }
+        FORMING.put(call, group.deadline, &group.id);
         call.count("groups", 1, 0, i64::MAX).expect("nobody opens that many");
         call.save(&format!("open-group/{}", group.id), &group.id);
         call.emit("group-buy.opened", &group.id, &group);
@@ -144,10 +148,6 @@ impl Group {
         format!("{}{:03}/{:015}/{}", places_of(&self.sku), self.free(), self.deadline, self.id)
     }
 
-    pub(crate) fn timer(&self) -> String {
-        format!("group:{}", self.id)
-    }
-
     /// Its time has come: it is completed where enough have paid.
     pub(crate) fn expire(&mut self, call: &mut Call<Config>) {
         let state = match self.paid {
@@ -162,14 +162,14 @@ impl Group {
     /// It is over, in whatever way; its seats follow.
     pub(crate) fn end(&mut self, call: &mut Call<Config>, state: State) {
         self.state = state;
-        call.cancel_timer(&self.timer());
+        FORMING.remove(call, self.deadline, &self.id);
         let topic = if state.is_completed() { "group-buy.completed" } else { "group-buy.failed" };
         call.emit(topic, &self.id, &Over { group: &self.id, paid: self.paid, how: state });
         self.save(call);
         self.end_seats(call);
     }
 
-    /// Brings some of its seats to their end; a timer sees to the rest.
+    /// Brings some of its seats to their end; the rest follows.
     pub(crate) fn end_seats(&mut self, call: &mut Call<Config>) {
         // A cancelled order or a refund, a hold that is lifted, and what is told.
         let most = call.batch_of(3, "group-buy.completed") as usize;
@@ -180,7 +180,7 @@ impl Group {
         }
         if is_rest {
             let now = call.now();
-            let _ = call.set_timer(&format!("seats:{}", self.id), now);
+            ENDING.put(call, now, &self.id);
         } else {
             call.delete(&format!("open-group/{}", self.id));
         }
@@ -215,6 +215,24 @@ impl Group {
                 call.emit("group-buy.leader-changed", &self.id, &told);
                 self.save(call);
             }
+        }
+    }
+}
+
+/// Completes or fails groups whose deadline has come, at most so many.
+pub(crate) fn expire_due(call: &mut Call<Config>, most: u32) {
+    for id in FORMING.take(call, most) {
+        if let Some(mut group) = Group::load(call, &id).filter(|group| group.state == State::Forming) {
+            group.expire(call);
+        }
+    }
+}
+
+/// Brings seats of groups that are over to their end.
+pub(crate) fn end_some(call: &mut Call<Config>, most: u32) {
+    for id in ENDING.take(call, most) {
+        if let Some(mut group) = Group::load(call, &id) {
+            group.end_seats(call);
         }
     }
 }

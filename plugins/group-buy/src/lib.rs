@@ -12,19 +12,19 @@ mod seat;
 mod tests;
 mod views;
 
-use fairground_sdk::{
-    Block, HostEvent, Nothing, ORDER_TOPICS, StopReason, conflict, limit_reached, not_found, prelude::*,
-};
+use fairground_sdk::{Block, HostEvent, Nothing, ORDER_TOPICS, StopReason, conflict, not_found, prelude::*};
 
 use config::Config;
 use group::{Group, State};
 use joining::{JoinInput, OpenInput, SeatInput};
-use seat::Seat;
 use views::{GroupInput, GroupView, OpenGroupsInput};
 
 /// Groups, or orders of those who bought alone, that one call of settling ends: each with up to 25 seats.
 const ENDED_AT_ONCE: u32 = 1;
 const CLOSED_AT_ONCE: u32 = 25;
+
+/// Seats that lapse in one call: one may end its group.
+const LAPSED_AT_ONCE: u32 = 1;
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -88,7 +88,6 @@ impl Activity for GroupBuy {
                 "group-buy.unpaid-order-exists",
                 "group-buy.sku-not-in-activity",
                 "group-buy.withdraw-not-allowed",
-                "group-buy.too-many-timers",
             ])
     }
 
@@ -97,30 +96,14 @@ impl Activity for GroupBuy {
     }
 
     fn on_timer(call: &mut Call<Config>, key: &str, _: i64, _: &str) -> Answer<()> {
-        let now = call.now();
-        let Some((kind, id)) = key.split_once(':') else { return Ok(()) };
-        match kind {
-            "group" => {
-                if let Some(mut group) = Group::load(call, id).filter(|group| group.state == State::Forming)
-                    && now >= group.deadline
-                {
-                    group.expire(call);
-                }
-            }
-            "alone" => alone::expire(call, id),
-            "seats" => {
-                if let Some(mut group) = Group::load(call, id).filter(|group| group.state != State::Forming) {
-                    group.end_seats(call);
-                }
-            }
-            _ => {
-                if let Some(mut seat) = Seat::load(call, id).filter(|seat| seat.state == seat::State::Held)
-                    && let Some(mut group) = Group::load(call, &seat.group)
-                    && now >= seat.pay_by
-                {
-                    seat.lapse(call, &mut group);
-                }
-            }
+        if group::FORMING.rings(key) {
+            group::expire_due(call, ENDED_AT_ONCE);
+        } else if group::ENDING.rings(key) {
+            group::end_some(call, ENDED_AT_ONCE);
+        } else if seat::UNPAID.rings(key) {
+            seat::lapse_due(call, LAPSED_AT_ONCE);
+        } else if alone::UNPAID.rings(key) {
+            alone::close_due(call, CLOSED_AT_ONCE);
         }
         Ok(())
     }
@@ -177,8 +160,4 @@ fn cancel(call: &mut Call<Config>, input: &OpsCancelInput) -> Answer<GroupView> 
 
 fn not_sold() -> Problem {
     not_found("group-buy.sku-not-in-activity", "This is not sold here.")
-}
-
-fn too_many_timers() -> Problem {
-    limit_reached("group-buy.too-many-timers", "Too much is going on; try later.").retryable()
 }

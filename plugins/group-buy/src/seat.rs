@@ -1,11 +1,14 @@
 //! Seats: taken with an order, paid, and then confirmed, given up or paid back.
 
-use fairground_sdk::{Kind, Line, NotTraded, conflict, not_found, prelude::*};
+use fairground_sdk::{Kind, Line, NotTraded, Queue, conflict, not_found, prelude::*};
 
 use crate::{config::Config, group::Group};
 
 /// Live seats of a group: as many as its size at most.
 pub(crate) const LIVE_MAX: usize = 200;
+
+/// Seats by when they are to be paid.
+pub(crate) const UNPAID: Queue<'_> = Queue("seats");
 
 /// A unit is kept a day longer than it can be needed.
 const SPARE_MS: u64 = 86_400_000;
@@ -73,9 +76,7 @@ impl Seat {
         let not_sold = |_| not_found("common.not-found", "The shop does not have this good.");
         call.open_order(&seat.order, member, &[line], window).map_err(not_sold)?;
         call.hold_fulfilment(&seat.order, true).expect("an order that was opened above can be held");
-        if !call.set_timer(&seat.timer(), pay_by) {
-            return Err(crate::too_many_timers());
-        }
+        UNPAID.put(call, pay_by, &seat.id());
         seat.sit(call, group);
         group.held += 1;
         group.save(call);
@@ -177,10 +178,6 @@ impl Seat {
         call.save(&format!("seat/{}/{:06}", self.group, self.number), self);
     }
 
-    pub(crate) fn timer(&self) -> String {
-        format!("seat:{}", self.id())
-    }
-
     fn unit_key(&self) -> String {
         format!("unit:{}:{}", self.id(), self.units)
     }
@@ -194,7 +191,7 @@ impl Seat {
         let was_unpaid = self.paid_at.is_none();
         self.state = State::Paid;
         self.paid_at = Some(call.now());
-        call.cancel_timer(&self.timer());
+        UNPAID.remove(call, self.pay_by, &self.id());
         if was_unpaid {
             call.count(&unpaid_key(&self.member), -1, 0, i64::MAX).expect("it was counted when it was taken");
         }
@@ -233,7 +230,7 @@ impl Seat {
             call.count(&unpaid_key(&self.member), -1, 0, i64::MAX).expect("it was counted when it was taken");
         }
         self.state = state;
-        call.cancel_timer(&self.timer());
+        UNPAID.remove(call, self.pay_by, &self.id());
         let _ = call.release_reservation(&self.unit_key());
         let _ = call.cancel_order(&self.order, "the seat is given up");
         call.refund_beyond(&self.order, 0, "the seat is given up");
@@ -288,6 +285,17 @@ struct Joined<'a> {
     seat: u32,
     paid: u32,
     size: u32,
+}
+
+/// Gives up what nobody paid in time, at most so many.
+pub(crate) fn lapse_due(call: &mut Call<Config>, most: u32) {
+    for id in UNPAID.take(call, most) {
+        if let Some(mut seat) = Seat::load(call, &id).filter(|seat| seat.state == State::Held)
+            && let Some(mut group) = Group::load(call, &seat.group)
+        {
+            seat.lapse(call, &mut group);
+        }
+    }
 }
 
 /// Whether a member sits in a group.

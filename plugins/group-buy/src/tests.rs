@@ -110,7 +110,7 @@ fn the_last_seat_is_taken_once() {
     join(&mut town, "dan").expect("the seat is free again");
 }
 
-/// Worked example 10; regressions 4 and 38.
+/// Worked example 10; regression 4.
 #[test]
 fn a_late_payment_gets_a_seat_where_there_is_one_and_else_its_money() {
     let mut town = opened(json!({}));
