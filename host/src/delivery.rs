@@ -51,6 +51,8 @@ pub(crate) struct Delivery {
     /// Room for notices that are on their way, and how many there are of each community.
     sending: Arc<Semaphore>,
     sending_of: Arc<Mutex<HashMap<Id, usize>>>,
+    /// Room for tellings.
+    telling: Arc<Semaphore>,
     under_way: Arc<Mutex<UnderWay>>,
 }
 
@@ -79,6 +81,7 @@ impl Delivery {
             mailer,
             sending: Arc::new(Semaphore::new(post::SENDING_MAX)),
             sending_of: Arc::default(),
+            telling: Arc::new(Semaphore::new(TELLINGS_MAX)),
             under_way: Arc::default(),
         })
     }
@@ -90,6 +93,7 @@ impl Delivery {
         store.caught_up(&nothing).await?;
         let mut any = !nothing.is_empty();
         for due in store.due_deliveries(self.activities.clock.now(), DUE_MAX).await? {
+            let Ok(room) = self.telling.clone().try_acquire_owned() else { break };
             let endpoint = (due.activity.community.clone(), due.endpoint.clone());
             if !self.lock().begin(&endpoint) {
                 continue;
@@ -109,9 +113,23 @@ impl Delivery {
                     }
                     Err(error) => tracing::error!(%error, "a delivery panicked; it is tried again"),
                 }
+                drop(room);
             });
         }
         Ok(any)
+    }
+
+    /// Begins nothing more, and waits until what is on its way has arrived, or has not. What is told and not yet written down is leased:
+    /// another host would wait for the lease to end.
+    pub(crate) async fn finish(&self, time_max: Duration) {
+        let posts = self.sending.acquire_many(post::SENDING_MAX as u32);
+        let tellings = self.telling.acquire_many(TELLINGS_MAX as u32);
+        let done = tokio::time::timeout(time_max, async { tokio::join!(posts, tellings) }).await;
+        if done.is_err() {
+            tracing::warn!("some messages were still on their way when the host had to end; they may go out twice");
+        }
+        self.sending.close();
+        self.telling.close();
     }
 
     /// Names of hosts that may be anywhere, and be spoken to without encryption.
@@ -125,11 +143,10 @@ impl Delivery {
 }
 
 impl UnderWay {
-    /// Makes room for a telling of an endpoint; false where there is none.
+    /// Counts a telling of an endpoint; false where there are enough of it.
     fn begin(&mut self, endpoint: &(Id, Id)) -> bool {
-        let all: usize = self.tellings.values().sum();
         let own = self.tellings.get(endpoint).copied().unwrap_or_default();
-        let room = all < TELLINGS_MAX && own < TELLINGS_PER_ENDPOINT_MAX;
+        let room = own < TELLINGS_PER_ENDPOINT_MAX;
         if room {
             self.tellings.insert(endpoint.clone(), own + 1);
         }

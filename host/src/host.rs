@@ -44,7 +44,7 @@ const CALLS: [f64; 9] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
 /// Connections that are still busy then are dropped: what they began is rolled back.
 const CLOSE_TIME_MAX: Duration = Duration::from_secs(1);
 
-/// Notices that are on their way at the end of a host are waited for.
+/// Messages and notices that are on their way at the end of a host are waited for.
 const POST_TIME_MAX: Duration = Duration::from_secs(5);
 
 const WATCH_POLL: Duration = Duration::from_secs(1);
@@ -111,7 +111,7 @@ impl Host {
     pub async fn stop(mut self) {
         let _ = self.stop.send(true);
         let _ = (&mut self.server).await;
-        self.delivery.finish_posts(POST_TIME_MAX).await;
+        self.delivery.finish(POST_TIME_MAX).await;
         let _ = tokio::time::timeout(CLOSE_TIME_MAX, self.store.close()).await;
     }
 }

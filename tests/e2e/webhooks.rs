@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    pin::pin,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
@@ -329,5 +330,28 @@ both! {
         assert_eq!([replay("a", 0).await, replay("a", 5_000_000).await, replay("none", 1).await], [422, 422, 404]);
         say(&host, "a", "2").await;
         receiver.wait_for(2).await;
+    }
+}
+
+both! {
+    /// What a host is telling when it stops, it tells to the end: the next host need not wait for its lease, nor tell it again.
+    async fn a_host_that_stops_finishes_what_it_is_telling(database) {
+        let receiver = Receiver::start(|number, _| if number == 0 { Reaction::Hold } else { Reaction::Answer(200) }).await;
+        let host = town(database).await;
+        hook(&host, json!({"url": receiver.url})).await;
+        say(&host, "a", "one").await;
+        receiver.wait_for(1).await;
+        let (clock, client) = (host.clock.clone(), host.client.clone());
+        let mut stopping = pin!(host.stop());
+        let deaf = eventually(async || client.try_send(Method::GET, "/healthz", "", None, None).await.is_err());
+        tokio::select! {
+            () = &mut stopping => panic!("it did not wait for the answer"),
+            () = deaf => receiver.release(),
+        }
+        stopping.await;
+        let host = TestHost::start_at(database, clock).await;
+        say(&host, "a", "two").await;
+        assert_eq!(subjects(&receiver.wait_for(2).await, "a"), ["one", "two"]);
+        host.stop().await;
     }
 }

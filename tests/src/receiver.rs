@@ -9,7 +9,7 @@ use axum::{
     routing::any,
 };
 use serde_json::Value;
-use tokio::{net::TcpListener, task::JoinHandle};
+use tokio::{net::TcpListener, sync::Semaphore, task::JoinHandle};
 
 /// One message, as it came in.
 #[derive(Debug, Clone)]
@@ -34,6 +34,8 @@ pub enum Reaction {
     Hang,
     /// It is heard, and the connection breaks.
     Break,
+    /// It is heard, and answered with 200 once the receiver is [released](Receiver::release).
+    Hold,
 }
 
 type React = Arc<dyn Fn(usize, &Message) -> Reaction + Send + Sync>;
@@ -41,12 +43,14 @@ type React = Arc<dyn Fn(usize, &Message) -> Reaction + Send + Sync>;
 pub struct Receiver {
     pub url: String,
     heard: Arc<Mutex<Vec<Message>>>,
+    gate: Arc<Semaphore>,
     server: JoinHandle<()>,
 }
 
 #[derive(Clone)]
 struct Shared {
     heard: Arc<Mutex<Vec<Message>>>,
+    gate: Arc<Semaphore>,
     react: React,
 }
 
@@ -56,10 +60,16 @@ impl Receiver {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("http://{}/hook", listener.local_addr().expect("an address"));
         let heard = Arc::new(Mutex::new(Vec::new()));
-        let shared = Shared { heard: heard.clone(), react: Arc::new(react) };
+        let gate = Arc::new(Semaphore::new(0));
+        let shared = Shared { heard: heard.clone(), gate: gate.clone(), react: Arc::new(react) };
         let router = Router::new().route("/{*path}", any(hear)).with_state(shared);
         let server = tokio::spawn(async move { axum::serve(listener, router).await.expect("it serves") });
-        Self { url, heard, server }
+        Self { url, heard, gate, server }
+    }
+
+    /// Answers what is on hold, and whatever will be.
+    pub fn release(&self) {
+        self.gate.close();
     }
 
     /// Everything that was said so far.
@@ -99,5 +109,9 @@ async fn hear(State(shared): State<Shared>, request: Request) -> StatusCode {
         Reaction::Answer(status) => StatusCode::from_u16(status).expect("a status"),
         Reaction::Hang => std::future::pending().await,
         Reaction::Break => panic!("the connection breaks"),
+        Reaction::Hold => {
+            let _ = shared.gate.acquire().await;
+            StatusCode::OK
+        }
     }
 }

@@ -294,7 +294,7 @@ impl RunningCall {
         let is_free = total.minor == 0;
         let order = Order {
             key,
-            member: member.id,
+            member: member.id.clone(),
             lines,
             total,
             // What costs nothing waits for nobody to pay it.

@@ -29,7 +29,7 @@ impl RunningCall {
         if let Some(bound) = self.reading_again()?.shared.inviters.get(id) {
             return Ok(Some(bound.clone()));
         }
-        Ok(self.member(id.as_str())?.and_then(|member| member.inviter))
+        Ok(self.member(id.as_str())?.and_then(|member| member.inviter.clone()))
     }
 
     /// Counts those who were bound in this batch, which the store does not know of yet.
@@ -57,7 +57,7 @@ impl RunningCall {
         let (Some(child), Some(parent)) = (self.member(invitee)?, self.member(inviter)?) else {
             return Ok(Err(BindError::UnknownMember));
         };
-        let (child, parent) = (child.id, parent.id);
+        let (child, parent) = (child.id.clone(), parent.id.clone());
         if child == parent {
             return Ok(Err(BindError::SelfInvitation));
         }

@@ -13,7 +13,7 @@ use crate::{
 };
 
 use super::{
-    RunningCall,
+    Call, RunningCall,
     quota::PAGE_ROWS_MAX,
     wit::{
         members::{self as wit, Host, Newness},
@@ -21,9 +21,9 @@ use super::{
     },
 };
 
-impl From<Member> for wit::Member {
-    fn from(member: Member) -> Self {
-        let mut tags = member.tags;
+impl From<&Member> for wit::Member {
+    fn from(member: &Member) -> Self {
+        let mut tags = member.tags.clone();
         tags.sort();
         Self {
             id: member.id.to_string(),
@@ -33,13 +33,13 @@ impl From<Member> for wit::Member {
                 MemberStatus::Suspended => wit::MemberStatus::Suspended,
                 MemberStatus::Closed => wit::MemberStatus::Closed,
             },
-            tier: member.tier,
+            tier: member.tier.clone(),
             tags,
             registered_at: member.registered_at,
             first_order_at: member.first_order_at,
-            time_zone: member.time_zone,
-            inviter: member.inviter.map(|inviter| inviter.to_string()),
-            channel: member.channel,
+            time_zone: member.time_zone.clone(),
+            inviter: member.inviter.as_ref().map(|inviter| inviter.to_string()),
+            channel: member.channel.clone(),
         }
     }
 }
@@ -55,8 +55,8 @@ pub(super) fn page_request(page: Page) -> PageRequest {
 impl RunningCall {
     /// What the community has decided.
     pub(super) fn rules(&mut self) -> wasmtime::Result<Arc<Rules>> {
-        let source = self.reading_again()?.source.clone();
-        let rules = source.wait(source.store.rules(&source.id.community));
+        let Call { shared, source, .. } = self.reading_again()?;
+        let rules = shared.rules(source);
         self.host(rules)
     }
 
@@ -122,7 +122,7 @@ impl RunningCall {
 impl Host for RunningCall {
     fn get(&mut self, member: String) -> wasmtime::Result<Option<wit::Member>> {
         self.reading()?;
-        let found: Option<wit::Member> = self.member(&member)?.map(Into::into);
+        let found: Option<wit::Member> = self.member(&member)?.map(|member| member.as_ref().into());
         self.reading_again()?.note("members.get", member, &found);
         Ok(found)
     }

@@ -70,7 +70,7 @@ impl RunningCall {
     /// The audience, where the community has it.
     fn audience(&mut self, audience: &Audience) -> wasmtime::Result<Option<(notice::Audience, Id)>> {
         Ok(match audience {
-            Audience::Member(id) => self.member(id)?.map(|member| (notice::Audience::Member, member.id)),
+            Audience::Member(id) => self.member(id)?.map(|member| (notice::Audience::Member, member.id.clone())),
             Audience::Group(id) => self.group(id)?.map(|group| (notice::Audience::Group, group.id)),
         })
     }

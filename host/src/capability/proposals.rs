@@ -46,7 +46,7 @@ impl RunningCall {
             id: id.clone(),
             kind,
             group: group.id,
-            member: member.id,
+            member: member.id.clone(),
             reason,
             evidence,
             activity: Some(call.activity.id.activity.clone()),

@@ -131,7 +131,7 @@ impl RunningCall {
         let hold = Hold {
             key,
             offer,
-            beneficiary: member.id,
+            beneficiary: member.id.clone(),
             cost,
             state: HoldState::Held,
             created_at: now,
@@ -160,7 +160,7 @@ impl RunningCall {
             return Ok(Err(HoldError::UnknownOffer));
         }
         let Some(source) = self.member(source)? else { return Ok(Err(HoldError::UnknownMember)) };
-        let mut above = source.id;
+        let mut above = source.id.clone();
         for _ in 0..COMMISSION_LEVELS {
             match self.inviter_of(&above)? {
                 Some(inviter) if inviter == *beneficiary => return Ok(Ok(())),

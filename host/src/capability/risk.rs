@@ -100,12 +100,12 @@ impl RunningCall {
         };
         let rules = self.rules()?;
         let now = self.reading_again()?.now;
-        let mut against = standing(&rules.risk, &who, other.as_ref(), now);
+        let mut against = standing(&rules.risk, &who, other.as_deref(), now);
         against.extend(self.velocity(&rules.risk, &who, action)?.map(|verdict| ("velocity", verdict)));
         against.retain(|(_, verdict)| *verdict != Verdict::Allow);
         let verdict = against.iter().map(|(_, verdict)| *verdict).max().unwrap_or(Verdict::Allow);
         let mut reasons: Vec<String> = against.into_iter().map(|(reason, _)| reason.into()).collect();
-        let mut clusters = who.clusters;
+        let mut clusters = who.clusters.clone();
         reasons.sort();
         clusters.sort();
         let verdict = match verdict {

@@ -144,10 +144,10 @@ impl RunningCall {
     }
 
     /// A member of the community. An id that is none names nobody.
-    pub(super) fn member(&mut self, id: &str) -> wasmtime::Result<Option<Member>> {
+    pub(super) fn member(&mut self, id: &str) -> wasmtime::Result<Option<Arc<Member>>> {
         let Ok(id) = Id::new(id) else { return Ok(None) };
-        let source = self.reading_again()?.source.clone();
-        let member = source.wait(source.store.member(&source.id.community, &id));
+        let Call { shared, source, .. } = self.reading_again()?;
+        let member = shared.member(source, &id);
         self.host(member)
     }
 

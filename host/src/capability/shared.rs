@@ -1,9 +1,11 @@
 //! What activities share, as one batch sees it: a budget, balances. The commit checks what the batch counted on.
 
+use std::sync::Arc;
+
 use imbl::HashMap;
 
 use crate::{
-    domain::{id::Id, stock::StockPool},
+    domain::{id::Id, member::Member, rules::Rules, stock::StockPool},
     effects::{Effects, PointAccount, PointMove},
     state::Source,
     store::{budgets::Budget, orders::Sku},
@@ -24,6 +26,8 @@ pub(crate) struct Shared {
     /// Reserved and sold.
     moved_stock: HashMap<Id, (i64, i64)>,
     skus: HashMap<Id, Option<Sku>>,
+    members: HashMap<Id, Option<Arc<Member>>>,
+    rules: Option<Arc<Rules>>,
     /// How long coupons of a template are valid.
     pub coupon_valid_ms: HashMap<Id, Option<i64>>,
     pub inviters: HashMap<Id, Id>,
@@ -125,6 +129,25 @@ impl Shared {
         let change = effects.stock.entry(id.clone()).or_default();
         change.reserved += reserved;
         change.sold += sold;
+    }
+
+    pub(crate) fn member(&mut self, source: &Source, id: &Id) -> anyhow::Result<Option<Arc<Member>>> {
+        if let Some(known) = self.members.get(id) {
+            return Ok(known.clone());
+        }
+        let member = source.wait(source.store.member(&source.id.community, id))?.map(Arc::new);
+        self.members.insert(id.clone(), member.clone());
+        Ok(member)
+    }
+
+    /// What the community has decided.
+    pub(crate) fn rules(&mut self, source: &Source) -> anyhow::Result<Arc<Rules>> {
+        if let Some(known) = &self.rules {
+            return Ok(known.clone());
+        }
+        let rules = source.wait(source.store.rules(&source.id.community))?;
+        self.rules = Some(rules.clone());
+        Ok(rules)
     }
 
     /// A thing that the shop sells, if it does.

@@ -113,14 +113,6 @@ impl Delivery {
         full.map(|(community, _)| community.clone()).take(CROWDED_MAX).collect()
     }
 
-    /// Waits until what is on its way has arrived, or has not.
-    pub(crate) async fn finish_posts(&self, time_max: Duration) {
-        let all = self.sending.acquire_many(SENDING_MAX as u32);
-        if tokio::time::timeout(time_max, all).await.is_err() {
-            tracing::warn!("some notices were still on their way when the host had to end; they may go out twice");
-        }
-    }
-
     /// Decides on a notice, and sends it where it is to go out.
     async fn look_at(&self, notice: &NoticeRow) -> anyhow::Result<()> {
         let store = &self.activities.store;
