@@ -40,7 +40,7 @@ enum Chore {
     },
     /// Measures; each result is one line of JSON, a ratio of two things run side by side.
     Bench {
-        /// Part of a bench's name: `sandbox-call`, `hot-activity`.
+        /// Part of a bench's name: `sandbox-call`, `plugins`, `plugins/vote`, `hot-activity`.
         name: Option<String>,
         /// Nothing but the lines of results.
         #[arg(long)]

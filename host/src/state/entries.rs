@@ -43,3 +43,40 @@ impl Entries {
         self.live.len() + self.gone.len()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// Whatever is written, deleted, forgotten and put back: each key is known as it was last, and a scan sees values alone.
+        #[test]
+        fn entries_are_a_map_of_what_was_last_known(
+            changes in prop::collection::vec((0u8..8, prop::option::of((any::<bool>(), 0i64..9))), 0..60),
+        ) {
+            let mut entries = Entries::default();
+            let mut model: BTreeMap<String, Written> = BTreeMap::new();
+            for (key, change) in changes {
+                let key = format!("k{key}");
+                let known = change.map(|(lives, version)| Written { value: lives.then(|| vec![7].into()), version });
+                let before = entries.set(key.as_str().into(), known.clone());
+                let expected = match known {
+                    Some(known) => model.insert(key, known),
+                    None => model.remove(&key),
+                };
+                prop_assert_eq!(before, expected);
+            }
+            for (key, known) in &model {
+                prop_assert_eq!(entries.get(key), Some(known));
+            }
+            let live: Vec<String> = entries.live().keys().map(|key| key.to_string()).collect();
+            let expected = model.iter().filter(|(_, known)| known.value.is_some());
+            prop_assert_eq!(live, expected.map(|(key, _)| key.clone()).collect::<Vec<_>>());
+            prop_assert_eq!(entries.len(), model.len());
+        }
+    }
+}
