@@ -7,7 +7,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -346,8 +346,12 @@ both! {
         let deaf = eventually(async || client.try_send(Method::GET, "/healthz", "", None, None).await.is_err());
         tokio::select! {
             () = &mut stopping => panic!("it did not wait for the answer"),
-            () = deaf => receiver.release(),
+            () = deaf => {}
         }
+        // Long enough for one that does not wait to end, and shorter than one that does has patience.
+        let too_soon = tokio::time::timeout(Duration::from_millis(1_500), &mut stopping).await;
+        assert!(too_soon.is_err(), "it did not wait for the answer");
+        receiver.release();
         stopping.await;
         let host = TestHost::start_at(database, clock).await;
         say(&host, "a", "two").await;
