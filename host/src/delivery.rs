@@ -54,6 +54,8 @@ pub(crate) struct Delivery {
     /// Room for tellings.
     telling: Arc<Semaphore>,
     under_way: Arc<Mutex<UnderWay>>,
+    /// True once the host is to end.
+    draining: watch::Receiver<bool>,
 }
 
 /// What is being told, and what turned out to be nothing.
@@ -77,12 +79,13 @@ impl Delivery {
         Ok(Self {
             activities,
             client,
-            live: Live::new(draining),
+            live: Live::new(draining.clone()),
             mailer,
             sending: Arc::new(Semaphore::new(post::SENDING_MAX)),
             sending_of: Arc::default(),
             telling: Arc::new(Semaphore::new(TELLINGS_MAX)),
             under_way: Arc::default(),
+            draining,
         })
     }
 

@@ -31,6 +31,9 @@ pub(crate) const WHOLE_ENTRIES_MAX: usize = 20_000;
 /// Beyond this many keys in memory, a state that is read key by key starts over. About 100 MB.
 const CACHED_ENTRIES_MAX: usize = 500_000;
 
+/// Rows of one page that a scan reads.
+const PAGE_ROWS_MAX: usize = 256;
+
 /// How often a state is loaded again because the activity moved on meanwhile.
 const LOAD_ATTEMPTS_MAX: u32 = 20;
 
@@ -53,10 +56,16 @@ pub(crate) struct State {
     /// True when a key that is not known does not exist.
     whole: bool,
     boards: OrdMap<Arc<str>, Board>,
-    /// Boards as they were read, for every state that came of the same load.
-    boards_read: Arc<Mutex<HashMap<Arc<str>, Board>>>,
+    read: Arc<Read>,
     records: Records,
     source: Arc<Source>,
+}
+
+/// What was read, for every state that came of the same load.
+struct Read {
+    /// The journal number of the load.
+    seq: i64,
+    boards: Mutex<HashMap<Arc<str>, Board>>,
 }
 
 /// What a place held before it was written. None: nothing was known of it.
@@ -114,7 +123,7 @@ impl State {
             entries,
             whole,
             boards: OrdMap::new(),
-            boards_read: Arc::default(),
+            read: Arc::new(Read { seq: head.seq, boards: Mutex::default() }),
             records,
             source,
         })
@@ -188,9 +197,12 @@ impl State {
     ) -> anyhow::Result<Vec<(Arc<str>, Entry)>> {
         let mut found = Vec::new();
         let mut after: Option<Arc<str>> = after.map(Into::into);
+        let mut page = limit;
         while found.len() < limit {
-            // The store's page may hold keys that this batch deleted, so pages are read until the wish is met.
-            let end = if self.whole { None } else { self.learn_page(prefix, after.as_deref(), limit)? };
+            // The store's page may hold keys that this batch deleted, so pages are read until the wish is met: ever larger ones, or each
+            // deleted key would be a reading.
+            let end = if self.whole { None } else { self.learn_page(prefix, after.as_deref(), page)? };
+            page = (page * 4).min(PAGE_ROWS_MAX);
             let from = after.as_deref().filter(|after| *after >= prefix).unwrap_or(prefix);
             for (key, written) in self.entries.live().range::<_, str>((Bound::Included(from), Bound::Unbounded)) {
                 let past_page = end.as_ref().is_some_and(|end| key > end);
@@ -243,14 +255,16 @@ impl State {
         }
         // Whoever else wants it waits here instead of reading it as well.
         source::waiting(|| {
-            let mut boards = self.boards_read.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut boards = self.read.boards.lock().unwrap_or_else(PoisonError::into_inner);
             if let Some(board) = boards.get(name) {
                 return Ok(board.clone());
             }
             let Source { store, runtime, id } = &*self.source;
             let mut board = Board::default();
             for row in runtime.block_on(store.board(id, name))? {
-                check(row.seq, self.head)?;
+                if row.seq > self.read.seq {
+                    return Err(Stale.into());
+                }
                 if let Some(score) = row.score {
                     board.put(row.key, score);
                 }

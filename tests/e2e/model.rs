@@ -98,7 +98,8 @@ fn step() -> impl Strategy<Value = Step> {
         3 => (key.clone(), prop_oneof![Just(Use::Reserve), Just(Use::Spend), Just(Use::Return)])
             .prop_map(|(key, what)| Step::Coupon(key, what)),
         2 => (0..4usize, 0..4usize).prop_map(|(member, inviter)| Step::Bind { member, inviter }),
-        1 => (0..1_000i64).prop_map(Step::Later),
+        // What is due at once rings whenever the host looks, which it does by itself.
+        1 => (1..1_000i64).prop_map(Step::Later),
         2 => (1..1_200i64).prop_map(Step::Pass),
     ]
 }

@@ -9,6 +9,10 @@ pub(crate) const EPOCH_TICK_MS: u64 = 10;
 /// 250 ms of wall time. What the host waits for its store is not the guest's, and comes on top.
 pub(crate) const EPOCH_TICKS: u64 = 25;
 
+/// Ten seconds of waiting for the store, in ticks: a board of millions can be read, and two thousand readings of a slow store do not
+/// hold a guest thread for minutes.
+pub(crate) const WAIT_TICKS_MAX: u64 = 1_000;
+
 /// Linear memory of one instance.
 pub(crate) const MEMORY_BYTES_MAX: usize = 32 << 20;
 

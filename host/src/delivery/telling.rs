@@ -29,7 +29,7 @@ use super::{
 /// Who tells has so long; then another host may. It is longer than [`TELLING_TIME_MAX`] and one answer together.
 const LEASE_MS: i64 = 60_000;
 
-/// Once it has told for so long, what has been told is written down; the rest comes in the next round.
+/// Once it has told for so long, what has been told is written down; the rest comes in the next round. So it is when the host is to end.
 const TELLING_TIME_MAX: Duration = Duration::from_secs(10);
 
 /// Pauses between attempts, in seconds: ten attempts over three days and three hours. Then the endpoint is switched off.
@@ -93,7 +93,7 @@ impl Delivery {
                     } else {
                         Cursor { seq: row.seq - 1, ordinal: row.ordinal }
                     };
-                    if begun.elapsed() > TELLING_TIME_MAX {
+                    if begun.elapsed() > TELLING_TIME_MAX || *self.draining.borrow() {
                         break;
                     }
                 }

@@ -1,12 +1,14 @@
 //! Calling a guest: a fresh store and instance for each call, dropped after it.
 
+use std::time::Duration;
+
 use wasmtime::{Store, StoreContextMut, Trap, UpdateDeadline};
 
 use crate::{
     capability::{
         Call, RunningCall, Trouble,
         bindings::fairground::activity::log::Level,
-        quota::{EPOCH_TICK_MS, EPOCH_TICKS, FUEL, HANDLES_MAX, HOSTCALL_BYTES_MAX},
+        quota::{EPOCH_TICK_MS, EPOCH_TICKS, FUEL, HANDLES_MAX, HOSTCALL_BYTES_MAX, WAIT_TICKS_MAX},
     },
     state::{Stale, waited},
 };
@@ -73,10 +75,15 @@ fn more_time() -> impl FnMut(StoreContextMut<'_, RunningCall>) -> wasmtime::Resu
     let begun = waited();
     let mut given = 0;
     move |_| {
-        let ticks = (waited() - begun).as_millis() as u64 / EPOCH_TICK_MS;
-        let more = ticks - std::mem::replace(&mut given, ticks);
+        let more = ticks_more(waited() - begun, &mut given);
         Ok(if more == 0 { UpdateDeadline::Interrupt } else { UpdateDeadline::Continue(more) })
     }
+}
+
+/// Ticks that a guest gets for what the host has waited, beyond those that it was given.
+fn ticks_more(waited: Duration, given: &mut u64) -> u64 {
+    let ticks = (waited.as_millis() as u64 / EPOCH_TICK_MS).min(WAIT_TICKS_MAX);
+    ticks - std::mem::replace(given, ticks)
 }
 
 fn fault(trouble: Option<Trouble>, error: &wasmtime::Error) -> Fault {
@@ -110,5 +117,21 @@ fn write_log(label: &str, lines: &[(Level, String)]) {
             Level::Warn => tracing::warn!(target: "plugin", plugin = label, "{line}"),
             Level::Error => tracing::error!(target: "plugin", plugin = label, "{line}"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_host_waits_is_given_back_once_and_not_for_ever() {
+        let mut given = 0;
+        let tick = Duration::from_millis(EPOCH_TICK_MS);
+        assert_eq!(ticks_more(tick * 30, &mut given), 30);
+        assert_eq!(ticks_more(tick * 30, &mut given), 0, "the guest has spun since");
+        assert_eq!(ticks_more(tick * 31, &mut given), 1);
+        assert_eq!(ticks_more(tick * 10_000, &mut given), WAIT_TICKS_MAX - 31);
+        assert_eq!(ticks_more(tick * 20_000, &mut given), 0);
     }
 }

@@ -19,7 +19,7 @@ use crate::{
 
 use super::{Source, State, Undo, check, put_back};
 
-/// By key.
+/// By key. A key that is not in it may be anywhere, unless all keys are known.
 type Known<R> = OrdMap<Arc<str>, Place<R>>;
 
 /// What is known of a key's place.
@@ -34,7 +34,7 @@ pub(super) enum Place<R> {
 #[derive(Clone, Default)]
 pub(super) struct Records {
     /// True when a key that is not known does not exist.
-    whole: bool,
+    all_keys_known: bool,
     holds: Known<Hold>,
     reservations: Known<Reservation>,
     orders: Known<Order>,
@@ -90,7 +90,7 @@ record!(Refund, refund, refunds, Refund);
 impl Records {
     /// Learns which keys there are: all of them.
     pub(super) fn all(keys: Vec<RecordKey>) -> Self {
-        let mut records = Self { whole: true, ..Self::default() };
+        let mut records = Self { all_keys_known: true, ..Self::default() };
         for RecordKey { kind, key, .. } in keys {
             match kind {
                 RecordKind::Hold => drop(records.holds.insert(key, Place::Unread)),
@@ -119,11 +119,11 @@ impl Records {
 impl State {
     /// The record of a key, if there is one.
     pub(crate) fn record<R: Record>(&mut self, key: &str) -> anyhow::Result<Option<R>> {
-        let whole = self.records.whole;
+        let all_keys_known = self.records.all_keys_known;
         match R::known(&mut self.records).get(key) {
             Some(Place::Read(record)) => return Ok(Some(record.clone())),
             Some(Place::Absent) => return Ok(None),
-            None if whole => return Ok(None),
+            None if all_keys_known => return Ok(None),
             Some(Place::Unread) | None => {}
         }
         let Source { store, id, .. } = &*self.source;

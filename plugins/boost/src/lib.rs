@@ -84,10 +84,10 @@ impl Activity for Boost {
         config.check(offers)
     }
 
-    fn on_timer(call: &mut Call<Config>, key: &str, _: i64, _: &str) -> Answer<()> {
+    fn on_timer(call: &mut Call<Config>, key: &str, due: i64, _: &str) -> Answer<()> {
         if DEADLINES.rings(key) {
             let (sessions, _) = batches(call);
-            for id in DEADLINES.take(call, sessions) {
+            for id in DEADLINES.take(call, sessions, due) {
                 if let Some(mut session) = Session::load(call, &id) {
                     session.end(call);
                 }
@@ -95,7 +95,7 @@ impl Activity for Boost {
         }
         if CLAIMS.rings(key) {
             let (sessions, _) = batches(call);
-            for id in CLAIMS.take(call, sessions) {
+            for id in CLAIMS.take(call, sessions, due) {
                 if let Some(mut session) = Session::load(call, &id) {
                     session.look(call);
                 }
@@ -103,11 +103,11 @@ impl Activity for Boost {
         }
         if FINAL.rings(key) {
             let (_, helps) = batches(call);
-            confirm(call, helps, false);
+            confirm(call, helps, Some(due));
         }
         if CLOSED.rings(key) {
             let (_, helps) = batches(call);
-            for member in CLOSED.take(call, 1) {
+            for member in CLOSED.take(call, 1, due) {
                 help::closed(call, &member, helps);
             }
         }
@@ -124,7 +124,7 @@ impl Activity for Boost {
     /// What nobody has reversed by now counts; then it is drawn, and what is open is over.
     fn settle(call: &mut Call<Config>, _: u32) -> Answer<bool> {
         let (sessions, helps) = batches(call);
-        if confirm(call, helps, true) > 0 || !draw::run(call) {
+        if confirm(call, helps, None) > 0 || !draw::run(call) {
             return Ok(false);
         }
         let open = Session::open_ones(call, sessions);
@@ -153,14 +153,18 @@ fn batches(call: &Call<Config>) -> (u32, u32) {
     (sessions.clamp(1, ENDED_AT_ONCE), (sessions / prizes).clamp(1, FINAL_AT_ONCE))
 }
 
-fn confirm(call: &mut Call<Config>, most: u32, is_over: bool) -> usize {
-    let due = if is_over { FINAL.take_all(call, most) } else { FINAL.take(call, most) };
-    for number in &due {
+/// Makes helps final that were so by an instant, or all of them.
+fn confirm(call: &mut Call<Config>, most: u32, by: Option<i64>) -> usize {
+    let helps = match by {
+        Some(due) => FINAL.take(call, most, due),
+        None => FINAL.take_all(call, most),
+    };
+    for number in &helps {
         if let Some(help) = number.parse().ok().and_then(|number| Help::load(call, number)) {
             help.confirm(call);
         }
     }
-    due.len()
+    helps.len()
 }
 
 fn start(call: &mut Call<Config>) -> Answer<SessionView> {

@@ -108,16 +108,16 @@ impl Activity for Coupon {
         config.check(offers)
     }
 
-    fn on_timer(call: &mut Call<Config>, key: &str, _: i64, _: &str) -> Answer<()> {
+    fn on_timer(call: &mut Call<Config>, key: &str, due: i64, _: &str) -> Answer<()> {
         if EXPIRY.rings(key) {
             let (told, _) = batches(call);
-            for invitee in EXPIRY.take(call, told) {
+            for invitee in EXPIRY.take(call, told, due) {
                 expire(call, &invitee);
             }
         }
         if UNPAID.rings(key) {
             let (_, paid) = batches(call);
-            for invitee in UNPAID.take(call, paid) {
+            for invitee in UNPAID.take(call, paid, due) {
                 try_again(call, &invitee);
             }
         }

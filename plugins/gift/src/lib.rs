@@ -80,9 +80,9 @@ impl Activity for Giving {
         config.check(offers)
     }
 
-    fn on_timer(call: &mut Call<Config>, key: &str, _: i64, _: &str) -> Answer<()> {
+    fn on_timer(call: &mut Call<Config>, key: &str, due: i64, _: &str) -> Answer<()> {
         if UNPAID.rings(key) {
-            for id in UNPAID.take(call, ENDED_AT_ONCE) {
+            for id in UNPAID.take(call, ENDED_AT_ONCE, due) {
                 if let Some(mut gift) = Gift::load(call, &id) {
                     gift.lapse(call);
                 }
@@ -90,7 +90,7 @@ impl Activity for Giving {
         }
         if UNCLAIMED.rings(key) {
             let most = EXPIRED_AT_ONCE.min(call.batch_of(2, "gift.returned"));
-            for name in UNCLAIMED.take(call, most) {
+            for name in UNCLAIMED.take(call, most, due) {
                 expire(call, &name);
             }
         }

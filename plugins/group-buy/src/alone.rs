@@ -70,8 +70,8 @@ pub(crate) fn buy(call: &mut Call<Config>, input: &OpenInput) -> Answer<Purchase
 }
 
 /// Closes what nobody paid in time, at most so many.
-pub(crate) fn close_due(call: &mut Call<Config>, most: u32) {
-    for order in UNPAID.take(call, most) {
+pub(crate) fn close_due(call: &mut Call<Config>, most: u32, due: i64) {
+    for order in UNPAID.take(call, most, due) {
         if let Some(mut bought) = call.load::<Purchase>(&key(&order)).filter(|bought| bought.state == State::Open) {
             bought.close(call);
         }
@@ -119,7 +119,7 @@ impl Purchase {
             self.state = State::Bought;
         }
         if self.state == State::Open {
-            call.count(&unpaid_key(&self.member), -1, 0, i64::MAX).expect("it was counted when it was opened");
+            self.leave_open(call);
             // Units that nobody came to for days may be somebody else's.
             let is_sold = call.commit_reservation(&self.unit_key()).is_ok();
             self.state = if is_sold { State::Bought } else { State::Closed };
@@ -140,6 +140,12 @@ impl Purchase {
         }
     }
 
+    /// It is paid, or closed.
+    fn leave_open(&self, call: &mut Call<Config>) {
+        UNPAID.remove(call, self.pay_by, &self.order);
+        call.count(&unpaid_key(&self.member), -1, 0, i64::MAX).expect("it was counted when it was opened");
+    }
+
     fn uncount(&self, call: &mut Call<Config>) {
         call.count("units", -i64::from(self.quantity), 0, i64::MAX).expect("they were counted when it was opened");
     }
@@ -147,7 +153,7 @@ impl Purchase {
     pub(crate) fn close(&mut self, call: &mut Call<Config>) {
         self.state = State::Closed;
         let _ = call.release_reservation(&self.unit_key());
-        call.count(&unpaid_key(&self.member), -1, 0, i64::MAX).expect("it was counted when it was opened");
+        self.leave_open(call);
         self.uncount(call);
         call.refund_beyond(&self.order, 0, "closed before all of it was paid");
         self.save(call);

@@ -220,8 +220,8 @@ impl Group {
 }
 
 /// Completes or fails groups whose deadline has come, at most so many.
-pub(crate) fn expire_due(call: &mut Call<Config>, most: u32) {
-    for id in FORMING.take(call, most) {
+pub(crate) fn expire_due(call: &mut Call<Config>, most: u32, due: i64) {
+    for id in FORMING.take(call, most, due) {
         if let Some(mut group) = Group::load(call, &id).filter(|group| group.state == State::Forming) {
             group.expire(call);
         }
@@ -229,8 +229,8 @@ pub(crate) fn expire_due(call: &mut Call<Config>, most: u32) {
 }
 
 /// Brings seats of groups that are over to their end.
-pub(crate) fn end_some(call: &mut Call<Config>, most: u32) {
-    for id in ENDING.take(call, most) {
+pub(crate) fn end_some(call: &mut Call<Config>, most: u32, due: i64) {
+    for id in ENDING.take(call, most, due) {
         if let Some(mut group) = Group::load(call, &id) {
             group.end_seats(call);
         }

@@ -19,8 +19,10 @@ use group::{Group, State};
 use joining::{JoinInput, OpenInput, SeatInput};
 use views::{GroupInput, GroupView, OpenGroupsInput};
 
-/// Groups, or orders of those who bought alone, that one call of settling ends: each with up to 25 seats.
+/// Groups that one call ends: each with as many seats as it can tell of.
 const ENDED_AT_ONCE: u32 = 1;
+
+/// Orders of those who bought alone that one call closes.
 const CLOSED_AT_ONCE: u32 = 25;
 
 /// Seats that lapse in one call: one may end its group.
@@ -95,15 +97,15 @@ impl Activity for GroupBuy {
         config.check()
     }
 
-    fn on_timer(call: &mut Call<Config>, key: &str, _: i64, _: &str) -> Answer<()> {
+    fn on_timer(call: &mut Call<Config>, key: &str, due: i64, _: &str) -> Answer<()> {
         if group::FORMING.rings(key) {
-            group::expire_due(call, ENDED_AT_ONCE);
+            group::expire_due(call, ENDED_AT_ONCE, due);
         } else if group::ENDING.rings(key) {
-            group::end_some(call, ENDED_AT_ONCE);
+            group::end_some(call, ENDED_AT_ONCE, due);
         } else if seat::UNPAID.rings(key) {
-            seat::lapse_due(call, LAPSED_AT_ONCE);
+            seat::lapse_due(call, LAPSED_AT_ONCE, due);
         } else if alone::UNPAID.rings(key) {
-            alone::close_due(call, CLOSED_AT_ONCE);
+            alone::close_due(call, CLOSED_AT_ONCE, due);
         }
         Ok(())
     }

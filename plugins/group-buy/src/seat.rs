@@ -288,8 +288,8 @@ struct Joined<'a> {
 }
 
 /// Gives up what nobody paid in time, at most so many.
-pub(crate) fn lapse_due(call: &mut Call<Config>, most: u32) {
-    for id in UNPAID.take(call, most) {
+pub(crate) fn lapse_due(call: &mut Call<Config>, most: u32, due: i64) {
+    for id in UNPAID.take(call, most, due) {
         if let Some(mut seat) = Seat::load(call, &id).filter(|seat| seat.state == State::Held)
             && let Some(mut group) = Group::load(call, &seat.group)
         {

@@ -417,3 +417,17 @@ fn money_counts_by_when_it_came() {
     town.pay_unheard_for("seat:g1.1", 2 * MINUTE).expect("heard");
     assert_eq!((group(&mut town, "g1")["paid"].clone(), kept(&mut town, "g1.1")), (json!(1), 800));
 }
+
+#[test]
+fn a_timer_that_rings_late_takes_nothing_before_its_time() {
+    let mut town = opened(json!({"late_payment": "refund"}));
+    let begun = town.world().now;
+    town.pass(5 * MINUTE);
+    join(&mut town, "bob").expect("a seat");
+    pay(&mut town, "g1.1");
+    // The plugin rested for half an hour. The timer is still that of the seat that was paid; bob's payment comes after it, and in time.
+    town.world().now += 30 * MINUTE;
+    town.run_timer("fg/due/seats", begun + 15 * MINUTE, "null");
+    town.pay_unheard_for("seat:g1.2", 17 * MINUTE).expect("heard");
+    assert_eq!((group(&mut town, "g1")["paid"].clone(), kept(&mut town, "g1.2")), (json!(2), 900));
+}

@@ -123,13 +123,13 @@ impl Activity for Leaderboard {
         Ok(())
     }
 
-    fn on_timer(call: &mut Call<Config>, key: &str, _: i64, _: &str) -> Answer<()> {
+    fn on_timer(call: &mut Call<Config>, key: &str, due: i64, _: &str) -> Answer<()> {
         if key == OPEN && Season::current(call).is_none_or(|season| season.state != State::Open) {
             let now = call.now();
             Season::open(call, now);
         }
         if STEPS.rings(key) {
-            for edition in STEPS.take(call, 1) {
+            for edition in STEPS.take(call, 1, due) {
                 if let Some(mut season) = edition.parse().ok().and_then(|edition| Season::load(call, edition)) {
                     season.step(call, false)?;
                 }
@@ -137,7 +137,7 @@ impl Activity for Leaderboard {
         }
         if DUELS.rings(key) {
             let most = DUELS_AT_ONCE.min(call.batch_of(1, "leaderboard.duel-ended") / 2).max(1);
-            for id in DUELS.take(call, most) {
+            for id in DUELS.take(call, most, due) {
                 if let Some(mut duel) = duel::load(call, &id) {
                     duel.decide(call, false);
                 }

@@ -124,17 +124,17 @@ impl Activity for Swap {
         Ok(())
     }
 
-    fn on_timer(call: &mut Call<Config>, key: &str, _: i64, _: &str) -> Answer<()> {
+    fn on_timer(call: &mut Call<Config>, key: &str, due: i64, _: &str) -> Answer<()> {
         if key == circles::SEARCH {
             circles::search(call);
         }
         if EXPIRY.rings(key) {
-            for number in EXPIRY.take(call, 50) {
+            for number in EXPIRY.take(call, 50, due) {
                 listing::expire(call, &number);
             }
         }
         if DEADLINES.rings(key) {
-            for id in DEADLINES.take(call, ENDED_AT_ONCE) {
+            for id in DEADLINES.take(call, ENDED_AT_ONCE, due) {
                 if let Some(mut trade) = Trade::load(call, &id) {
                     trade.ring(call, false);
                 }

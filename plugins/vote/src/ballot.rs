@@ -300,8 +300,8 @@ pub(crate) fn left(call: &mut Call<Config>, member: &str) {
 }
 
 /// Goes on where one call was not enough.
-pub(crate) fn void_more(call: &mut Call<Config>) {
-    for member in VOIDS.take(call, 1) {
+pub(crate) fn void_more(call: &mut Call<Config>, due: i64) {
+    for member in VOIDS.take(call, 1, due) {
         left(call, &member);
     }
 }

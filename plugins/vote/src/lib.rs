@@ -89,7 +89,7 @@ impl Activity for Vote {
         match key {
             NEXT => edition::on_next(call, due),
             REWARD => drop(edition::reward(call)),
-            _ if ballot::VOIDS.rings(key) => ballot::void_more(call),
+            _ if ballot::VOIDS.rings(key) => ballot::void_more(call, due),
             _ => edition::on_deadline(call, key),
         }
         Ok(())

@@ -72,7 +72,7 @@ pub trait Activity: Sized + 'static {
 /// A timer of the activity's, or of what the SDK keeps for it.
 pub(crate) fn ring<A: Activity>(call: &mut Call<A::Config>, key: &str, due: i64, payload: &str) -> Answer<()> {
     if A::REWARDS && rewarding::QUEUE.rings(key) {
-        call.give_due(false);
+        call.give_due(Some(due));
         return Ok(());
     }
     A::on_timer(call, key, due, payload)
@@ -80,7 +80,7 @@ pub(crate) fn ring<A: Activity>(call: &mut Call<A::Config>, key: &str, due: i64,
 
 /// A step of settling: first what waits is given, then it is the activity's turn.
 pub(crate) fn settle<A: Activity>(call: &mut Call<A::Config>, batch: u32) -> Answer<bool> {
-    Ok((!A::REWARDS || call.give_due(true)) && A::settle(call, batch)?)
+    Ok((!A::REWARDS || call.give_due(None)) && A::settle(call, batch)?)
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

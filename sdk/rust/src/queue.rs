@@ -32,7 +32,7 @@ impl Queue<'_> {
         let head = call.scan::<String>(&self.prefix(), None, 1);
         call.save(&self.place(due, name), &name);
         if head.first().is_none_or(|(first, _)| due < self.instant(first)) {
-            self.look(call, Some(due));
+            self.ring_at(call, Some(due));
         }
     }
 
@@ -41,10 +41,12 @@ impl Queue<'_> {
         call.delete(&self.place(due, name));
     }
 
-    /// Takes out what is due, the oldest first, at most so many of them, and sets the timer for what comes next.
-    pub fn take<C>(self, call: &mut Call<C>, most: u32) -> Vec<String> {
-        let now = call.now();
-        self.take_until(call, most, now)
+    /// Takes out what was due when the timer was, the oldest first, at most so many, and sets the timer for what comes next. What became
+    /// due since then rings by itself: what else has happened meanwhile is heard in between, in the order of time.
+    ///
+    /// The timer may also ring for something that was [removed](Self::remove); then nothing comes out.
+    pub fn take<C>(self, call: &mut Call<C>, most: u32, due: i64) -> Vec<String> {
+        self.take_until(call, most, due)
     }
 
     /// Takes out the first, due or not: for an activity that is over.
@@ -62,12 +64,12 @@ impl Queue<'_> {
             call.delete(&place);
             names.push(name);
         }
-        self.look(call, next);
+        self.ring_at(call, next);
         names
     }
 
     /// Where no timer can be set now, because ten thousand are pending, the next head or the settlement sees to it.
-    fn look<C>(self, call: &mut Call<C>, next: Option<i64>) {
+    fn ring_at<C>(self, call: &mut Call<C>, next: Option<i64>) {
         if let Some(due) = next {
             let within = call.now().saturating_add(HORIZON_MS);
             let _ = call.set_timer(&self.timer(), due.min(within));

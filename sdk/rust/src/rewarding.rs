@@ -109,9 +109,12 @@ impl<C> Call<C> {
         self.release(key, reason) || self.revoke(key, reason)
     }
 
-    /// Gives what is due, or all that waits where the activity is over; true where nothing is left of it.
-    pub(crate) fn give_due(&mut self, is_over: bool) -> bool {
-        let due = if is_over { QUEUE.take_all(self, GIVEN_AT_ONCE) } else { QUEUE.take(self, GIVEN_AT_ONCE) };
+    /// Gives what was due by an instant, or all that waits; true where nothing is left of it.
+    pub(crate) fn give_due(&mut self, by: Option<i64>) -> bool {
+        let due = match by {
+            Some(due) => QUEUE.take(self, GIVEN_AT_ONCE, due),
+            None => QUEUE.take_all(self, GIVEN_AT_ONCE),
+        };
         for key in &due {
             // What was taken back meanwhile is not given.
             self.capture(key);

@@ -85,9 +85,9 @@ impl Activity for Fair {
             .emits(&["fair.due"])
     }
 
-    fn on_timer(call: &mut Call<Config>, key: &str, _: i64, _: &str) -> Answer<()> {
+    fn on_timer(call: &mut Call<Config>, key: &str, due: i64, _: &str) -> Answer<()> {
         if QUEUE.rings(key) {
-            for name in QUEUE.take(call, 3) {
+            for name in QUEUE.take(call, 3, due) {
                 call.emit("fair.due", &name, &());
             }
         }
