@@ -17,7 +17,7 @@ use fairground_tests::{
 };
 use serde_json::json;
 
-use crate::{Measured, load};
+use crate::{Measured, load, median};
 
 const WARM_UP: Duration = Duration::from_secs(2);
 const TIME: Duration = Duration::from_secs(6);
@@ -53,11 +53,6 @@ pub(crate) async fn measure(name: &str, database: &str, quiet: bool) -> anyhow::
     }
     let (bench, goal) = if is_plain { ("hot-activity/plain", "≥ 8") } else { ("hot-activity/limit", "≥ 0.25") };
     Ok(Measured { bench: bench.into(), ours: median(ours), peer: median(peers), unit: "actions/s", goal })
-}
-
-fn median(mut rates: Vec<f64>) -> f64 {
-    rates.sort_by(f64::total_cmp);
-    rates[rates.len() / 2]
 }
 
 async fn open(kind: &str) -> anyhow::Result<Database> {

@@ -52,6 +52,11 @@ impl Measured {
     }
 }
 
+pub(crate) fn median(mut numbers: Vec<f64>) -> f64 {
+    numbers.sort_by(f64::total_cmp);
+    numbers[numbers.len() / 2]
+}
+
 fn main() -> anyhow::Result<()> {
     let bench = Bench::parse();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;

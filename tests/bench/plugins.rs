@@ -7,7 +7,7 @@ use fairground::bench::Step;
 use fairground_tests::component;
 use serde_json::{Value, json};
 
-use crate::{Measured, stage::Stage};
+use crate::{Measured, median, stage::Stage};
 
 const FEW: u32 = 100;
 const MANY: u32 = 10_000;
@@ -49,16 +49,12 @@ fn help(member: u32, started: &Value) -> Step {
     action("help", member, &json!({"session": started["session"]}))
 }
 
-fn points(points: u32) -> Value {
-    json!({"title": "Points", "kind": "points", "account": "points", "points": points, "unit_cost_micro": 1})
-}
-
 fn scenario(plugin: &'static str, config: Value, offers: Value, does: fn(u32, &Value) -> Step) -> Scenario {
     Scenario { plugin, config, offers, grows: does, commonest: does, later: 0, again: false }
 }
 
 fn one() -> Value {
-    json!({"one": points(1)})
+    json!({"one": {"title": "A point", "kind": "points", "account": "points", "points": 1, "unit_cost_micro": 1}})
 }
 
 /// Members help one another.
@@ -116,7 +112,7 @@ fn selling() -> Vec<Scenario> {
                 if member.is_multiple_of(COMPANY) {
                     return action("open", member, &json!({"sku": "mug"}));
                 }
-                action("join", member, &json!({"sku": "mug", "group": opened["group"]["id"]}))
+                action("join", member, &json!({"sku": "mug", "group": opened["group"]["group"]}))
             },
         ),
         Scenario {
@@ -214,11 +210,6 @@ impl Scenario {
         }
         Ok(Cost { us: rounds.into_iter().fold(f64::INFINITY, f64::min), fuel })
     }
-}
-
-fn median(mut numbers: Vec<f64>) -> f64 {
-    numbers.sort_by(f64::total_cmp);
-    numbers[numbers.len() / 2]
 }
 
 /// All plugins, or those that have this in their name.

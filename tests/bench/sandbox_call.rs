@@ -3,10 +3,7 @@
 //! The bare loop has the same engine settings and the least that a host can do: keys in a map, no checks, no quotas, no
 //! snapshots, no effects.
 
-use std::{
-    collections::HashMap,
-    time::{Duration, Instant},
-};
+use std::{collections::HashMap, time::Instant};
 
 use anyhow::Context;
 use fairground::bench::Step;
@@ -17,7 +14,7 @@ use wasmtime::{
     component::{Component, HasSelf, Linker},
 };
 
-use crate::{Measured, stage::Stage};
+use crate::{Measured, median, stage::Stage};
 
 const CONFIG: &str = r#"{"title":"bench","one_line_benefit":"x","zone":"Asia/Shanghai","risk":null}"#;
 const CALLS: u32 = 2_000;
@@ -153,10 +150,6 @@ pub(crate) fn measure() -> anyhow::Result<Measured> {
         our_times.push(time(|| stage.sandbox.ask(&step).map(drop)).context("ours")?);
         bare_times.push(time(|| bare.call().map(drop)).context("the bare loop")?);
     }
-    let median = |mut times: Vec<Duration>| {
-        times.sort();
-        times[times.len() / 2].as_secs_f64() * 1e6 / f64::from(CALLS)
-    };
     Ok(Measured {
         bench: "sandbox-call".into(),
         ours: median(our_times),
@@ -166,10 +159,11 @@ pub(crate) fn measure() -> anyhow::Result<Measured> {
     })
 }
 
-fn time(mut call: impl FnMut() -> anyhow::Result<()>) -> anyhow::Result<Duration> {
+/// Microseconds of one call.
+fn time(mut call: impl FnMut() -> anyhow::Result<()>) -> anyhow::Result<f64> {
     let begun = Instant::now();
     for _ in 0..CALLS {
         call()?;
     }
-    Ok(begun.elapsed())
+    Ok(begun.elapsed().as_secs_f64() * 1e6 / f64::from(CALLS))
 }

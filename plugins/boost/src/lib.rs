@@ -9,7 +9,7 @@ mod session;
 mod tests;
 mod views;
 
-use fairground_sdk::{Block, HostEvent, Nothing, conflict, platform, prelude::*};
+use fairground_sdk::{Block, HostEvent, Nothing, Queue, conflict, platform, prelude::*};
 
 use config::{Config, Mode};
 use help::{CLOSED, FINAL, Help};
@@ -103,7 +103,7 @@ impl Activity for Boost {
         }
         if FINAL.rings(key) {
             let (_, helps) = batches(call);
-            confirm(call, helps, Some(due));
+            confirm(call, helps, due);
         }
         if CLOSED.rings(key) {
             let (_, helps) = batches(call);
@@ -124,7 +124,7 @@ impl Activity for Boost {
     /// What nobody has reversed by now counts; then it is drawn, and what is open is over.
     fn settle(call: &mut Call<Config>, _: u32) -> Answer<bool> {
         let (sessions, helps) = batches(call);
-        if confirm(call, helps, None) > 0 || !draw::run(call) {
+        if confirm(call, helps, Queue::ALL) > 0 || !draw::run(call) {
             return Ok(false);
         }
         let open = Session::open_ones(call, sessions);
@@ -153,12 +153,9 @@ fn batches(call: &Call<Config>) -> (u32, u32) {
     (sessions.clamp(1, ENDED_AT_ONCE), (sessions / prizes).clamp(1, FINAL_AT_ONCE))
 }
 
-/// Makes helps final that were so by an instant, or all of them.
-fn confirm(call: &mut Call<Config>, most: u32, by: Option<i64>) -> usize {
-    let helps = match by {
-        Some(due) => FINAL.take(call, most, due),
-        None => FINAL.take_all(call, most),
-    };
+/// Makes helps final whose time has come by an instant.
+fn confirm(call: &mut Call<Config>, most: u32, by: i64) -> usize {
+    let helps = FINAL.take(call, most, by);
     for number in &helps {
         if let Some(help) = number.parse().ok().and_then(|number| Help::load(call, number)) {
             help.confirm(call);

@@ -9,7 +9,8 @@ mod tests;
 mod views;
 
 use fairground_sdk::{
-    Block, HostEvent, NotBound, Nothing, conflict, limit_reached, not_allowed, platform, platform::Qualify, prelude::*,
+    Block, HostEvent, NotBound, Nothing, Queue, conflict, limit_reached, not_allowed, platform, platform::Qualify,
+    prelude::*,
 };
 
 use config::{Attribution, Config, Giveaway};
@@ -159,7 +160,7 @@ impl Activity for Coupon {
     /// What has not counted expires; what waits for a budget is tried once more, and then rejected.
     fn settle(call: &mut Call<Config>, _: u32) -> Answer<bool> {
         let (told, paid) = batches(call);
-        let open = EXPIRY.take_all(call, told);
+        let open = EXPIRY.take(call, told, Queue::ALL);
         for invitee in &open {
             if let Some(mut referral) = Referral::load(call, invitee)
                 && referral.state == State::Bound
@@ -170,7 +171,7 @@ impl Activity for Coupon {
         if !open.is_empty() {
             return Ok(false);
         }
-        let unpaid = UNPAID.take_all(call, paid);
+        let unpaid = UNPAID.take(call, paid, Queue::ALL);
         for invitee in &unpaid {
             try_again(call, invitee);
             if let Some(mut referral) = Referral::load(call, invitee)

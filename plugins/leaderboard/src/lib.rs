@@ -9,7 +9,9 @@ mod season;
 mod tests;
 mod views;
 
-use fairground_sdk::{Block, HostEvent, Nothing, StopReason, conflict, expired, not_found, platform, prelude::*};
+use fairground_sdk::{
+    Block, HostEvent, Nothing, Queue, StopReason, conflict, expired, not_found, platform, prelude::*,
+};
 
 use config::Config;
 use duel::{DUELS, DuelInput};
@@ -159,7 +161,7 @@ impl Activity for Leaderboard {
     /// Duels end as they stand; then each season is made final and paid, the oldest first.
     fn settle(call: &mut Call<Config>, _: u32) -> Answer<bool> {
         let most = DUELS_AT_ONCE.min(call.batch_of(1, "leaderboard.duel-ended") / 2).max(1);
-        let open = DUELS.take_all(call, most);
+        let open = DUELS.take(call, most, Queue::ALL);
         for id in &open {
             if let Some(mut duel) = duel::load(call, id) {
                 duel.decide(call, true);

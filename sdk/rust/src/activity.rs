@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{Answer, Blueprint, Call, HostEvent, Offers, call::is_time_zone, rewarding};
+use crate::{Answer, Blueprint, Call, HostEvent, Offers, Queue, call::is_time_zone, rewarding};
 
 /// A kind of activity. All functions are associated ones: nothing survives a call but what is written to the host.
 pub trait Activity: Sized + 'static {
@@ -72,7 +72,7 @@ pub trait Activity: Sized + 'static {
 /// A timer of the activity's, or of what the SDK keeps for it.
 pub(crate) fn ring<A: Activity>(call: &mut Call<A::Config>, key: &str, due: i64, payload: &str) -> Answer<()> {
     if A::REWARDS && rewarding::QUEUE.rings(key) {
-        call.give_due(Some(due));
+        call.give_due(due);
         return Ok(());
     }
     A::on_timer(call, key, due, payload)
@@ -80,7 +80,7 @@ pub(crate) fn ring<A: Activity>(call: &mut Call<A::Config>, key: &str, due: i64,
 
 /// A step of settling: first what waits is given, then it is the activity's turn.
 pub(crate) fn settle<A: Activity>(call: &mut Call<A::Config>, batch: u32) -> Answer<bool> {
-    Ok((!A::REWARDS || call.give_due(None)) && A::settle(call, batch)?)
+    Ok((!A::REWARDS || call.give_due(Queue::ALL)) && A::settle(call, batch)?)
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -41,22 +41,16 @@ impl Queue<'_> {
         call.delete(&self.place(due, name));
     }
 
-    /// Takes out what was due when the timer was, the oldest first, at most so many, and sets the timer for what comes next. What became
-    /// due since then rings by itself: what else has happened meanwhile is heard in between, in the order of time.
+    /// An instant by which everything is due: for an activity that is over.
+    pub const ALL: i64 = i64::MAX;
+
+    /// Takes out what is due by an instant, the oldest first, at most so many, and sets the timer for what comes next.
     ///
-    /// The timer may also ring for something that was [removed](Self::remove); then nothing comes out.
-    pub fn take<C>(self, call: &mut Call<C>, most: u32, due: i64) -> Vec<String> {
-        self.take_until(call, most, due)
-    }
-
-    /// Takes out the first, due or not: for an activity that is over.
-    pub fn take_all<C>(self, call: &mut Call<C>, most: u32) -> Vec<String> {
-        self.take_until(call, most, i64::MAX)
-    }
-
-    fn take_until<C>(self, call: &mut Call<C>, most: u32, until: i64) -> Vec<String> {
+    /// The instant is the timer's own `due`. What became due since then rings by itself: what else has happened meanwhile is heard in
+    /// between, in the order of time. The timer may also ring for something that was [removed](Self::remove); then nothing comes out.
+    pub fn take<C>(self, call: &mut Call<C>, most: u32, by: i64) -> Vec<String> {
         let waiting = call.scan::<String>(&self.prefix(), None, most.saturating_add(1));
-        let is_due = |place: &str| self.instant(place) <= until;
+        let is_due = |place: &str| self.instant(place) <= by;
         let due = waiting.iter().take(most as usize).take_while(|(place, _)| is_due(place)).count();
         let next = waiting.get(due).map(|(place, _)| self.instant(place));
         let mut names = Vec::with_capacity(due);

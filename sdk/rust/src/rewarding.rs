@@ -109,12 +109,9 @@ impl<C> Call<C> {
         self.release(key, reason) || self.revoke(key, reason)
     }
 
-    /// Gives what was due by an instant, or all that waits; true where nothing is left of it.
-    pub(crate) fn give_due(&mut self, by: Option<i64>) -> bool {
-        let due = match by {
-            Some(due) => QUEUE.take(self, GIVEN_AT_ONCE, due),
-            None => QUEUE.take_all(self, GIVEN_AT_ONCE),
-        };
+    /// Gives what is due by an instant; true where nothing is left of it.
+    pub(crate) fn give_due(&mut self, by: i64) -> bool {
+        let due = QUEUE.take(self, GIVEN_AT_ONCE, by);
         for key in &due {
             // What was taken back meanwhile is not given.
             self.capture(key);
