@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{Activity, Answer, Call, invalid};
+use crate::{Activity, Answer, Call, invalid, json};
 
 type Run<C> = Box<dyn Fn(&mut Call<C>, &str) -> Answer<String>>;
 
@@ -131,8 +131,7 @@ where
         schemas: crate::schemas::shapes::<I, O>,
         run: Box::new(move |call, input| {
             // The host has checked the schema; what a schema cannot say is said here.
-            let input =
-                serde_json::from_str(input).map_err(|error| invalid("common.invalid-input", error.to_string()))?;
+            let input = json::read(input).map_err(|error| invalid("common.invalid-input", error.to_string()))?;
             let output = run(call, input)?;
             Ok(serde_json::to_string(&output).expect("an output is JSON"))
         }),

@@ -63,7 +63,7 @@ impl<C> Call<C> {
     }
 
     pub fn save<T: Serialize>(&mut self, key: &str, value: &T) {
-        host::put(key, serde_json::to_vec(value).expect("state is JSON"));
+        host::put(key, postcard::to_allocvec(value).expect("postcard can write all that derives `Serialize`"));
     }
 
     /// True where there was something to delete.
@@ -209,10 +209,13 @@ impl<C> Call<C> {
     }
 }
 
-/// What this activity has stored. Read as a text, like all JSON here: a second kind of reader would be a second parser in each guest.
-fn stored<T: DeserializeOwned>(bytes: &[u8]) -> T {
-    let text = std::str::from_utf8(bytes).expect("state is JSON");
-    serde_json::from_str(text).expect("it was stored by this activity; see STATE_VERSION")
+/// What this activity has stored: postcard, which has fields by their position. Its readers are a third of those of JSON, and faster; in
+/// return a type that is stored cannot change its shape without `migrate`.
+pub(crate) fn stored<T: DeserializeOwned>(bytes: &[u8]) -> T {
+    match postcard::take_from_bytes(bytes) {
+        Ok((value, [])) => value,
+        _ => panic!("it was stored by this activity in another shape; see STATE_VERSION"),
+    }
 }
 
 /// A hold that was refused, as a problem with a common code.

@@ -7,6 +7,7 @@ use crate::{
     Activity, Answer, Call, HostEvent, Section, StopReason,
     activity::{ring, settle},
     blueprint::{Function, run},
+    json,
     problem::{Kind, Problem},
     schemas::{Schemas, Shapes},
 };
@@ -26,7 +27,7 @@ pub struct Adapter<A>(PhantomData<A>);
 fn call<A: Activity>(context: wit::ActivityContext) -> Call<A::Config> {
     Call {
         activity: context.activity,
-        config: serde_json::from_str(&context.config).expect("the host keeps configs that fit the schema"),
+        config: json::read(&context.config).expect("the host keeps configs that fit the schema"),
         actor: String::new(),
         by_operator: false,
         currency: context.currency,
@@ -68,7 +69,7 @@ fn take(shapes: &mut BTreeMap<String, Shapes>, name: &str) -> (String, String) {
     let Some(Shapes { input, output }) = shapes.remove(name) else {
         panic!("schemas.json does not know {name}: run `cargo test`, which writes it, and build again")
     };
-    (Box::<str>::from(input).into(), Box::<str>::from(output).into())
+    (input.0, output.0)
 }
 
 fn action<C>(function: Function<C>, shapes: &mut BTreeMap<String, Shapes>) -> wit::ActionSpec {
@@ -95,13 +96,13 @@ impl<A: WithSchemas> wit::Guest for Adapter<A> {
     fn describe() -> wit::Manifest {
         let blueprint = A::blueprint();
         let Schemas { config, mut actions, mut queries } =
-            serde_json::from_str(A::SCHEMAS).expect("schemas.json is as the SDK's test writes it");
+            json::read(A::SCHEMAS).expect("schemas.json is as the SDK's test writes it");
         wit::Manifest {
             name: A::NAME.into(),
             version: A::VERSION.into(),
             title: A::TITLE.into(),
             description: A::DESCRIPTION.into(),
-            config_schema: Box::<str>::from(config).into(),
+            config_schema: config.0,
             actions: blueprint.actions.into_iter().map(|function| action(function, &mut actions)).collect(),
             queries: blueprint.queries.into_iter().map(|function| query(function, &mut queries)).collect(),
             emits: words(blueprint.emits),
@@ -115,8 +116,8 @@ impl<A: WithSchemas> wit::Guest for Adapter<A> {
         let issue = |pointer: String, code: &str, message| wit::ConfigIssue { pointer, code: code.into(), message };
         let currency = offers.first().map_or_else(|| "XXX".to_owned(), |offer| offer.cost.currency.clone());
         let offers = offers.into_iter().map(|offer| (offer.name, offer.cost.minor)).collect();
-        let config = serde_json::from_str(&config)
-            .map_err(|error| vec![issue(String::new(), "config.shape", error.to_string())])?;
+        let config =
+            json::read(&config).map_err(|error| vec![issue(String::new(), "config.shape", error.to_string())])?;
         match A::check(&config, &offers) {
             Ok(report) => Ok(wit::ConfigReport {
                 max_liability: report.max_liability.map(|minor| Money { minor, currency }),

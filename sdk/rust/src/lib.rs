@@ -20,6 +20,7 @@ mod codes;
 mod cuts;
 mod day;
 mod helping;
+mod json;
 pub mod lottery;
 mod page;
 mod people;
@@ -124,7 +125,7 @@ pub fn unless_never(at: i64) -> Option<i64> {
 
 /// What a JSON text says, where it fits.
 pub fn from_json<T: serde::de::DeserializeOwned>(text: &str) -> Option<T> {
-    serde_json::from_str(text).ok()
+    json::read(text).ok()
 }
 
 /// An action or a query without input.

@@ -2,10 +2,12 @@
 //!
 //! The subject of each event is the member. Topics that are none of these are the platform's own.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{HostEvent, Issues, from_json};
+use crate::{HostEvent, Issues, from_json, json::Raw};
 
 /// The member has registered.
 pub const REGISTERED: &str = "member.registered";
@@ -161,11 +163,8 @@ impl Filter {
 
 /// A field at the top of a payload: a text as it is, anything else as JSON writes it.
 pub fn payload_field(payload: &str, field: &str) -> Option<String> {
-    type Fields<'a> = std::collections::BTreeMap<String, serde_json::Value>;
-    match from_json::<Fields<'_>>(payload)?.remove(field)? {
-        serde_json::Value::String(text) => Some(text),
-        other => Some(other.to_string()),
-    }
+    let Raw(value) = from_json::<BTreeMap<String, Raw>>(payload)?.remove(field)?;
+    if value.starts_with('"') { from_json(&value) } else { Some(value) }
 }
 
 impl HostEvent {

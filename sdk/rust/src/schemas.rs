@@ -5,14 +5,14 @@
 
 use std::collections::BTreeMap;
 
+use crate::json::Raw;
 use serde::Deserialize;
-use serde_json::value::RawValue;
 
 /// The file, as a component reads it.
 #[derive(Deserialize)]
 #[cfg_attr(not(target_arch = "wasm32"), derive(serde::Serialize))]
 pub(crate) struct Schemas {
-    pub config: Box<RawValue>,
+    pub config: Raw,
     /// By name.
     pub actions: BTreeMap<String, Shapes>,
     pub queries: BTreeMap<String, Shapes>,
@@ -22,8 +22,8 @@ pub(crate) struct Schemas {
 #[derive(Deserialize)]
 #[cfg_attr(not(target_arch = "wasm32"), derive(serde::Serialize))]
 pub(crate) struct Shapes {
-    pub input: Box<RawValue>,
-    pub output: Box<RawValue>,
+    pub input: Raw,
+    pub output: Raw,
 }
 
 #[cfg(not(target_arch = "wasm32"))]
@@ -36,9 +36,10 @@ mod native {
     use std::{fs, path::Path};
 
     use schemars::{JsonSchema, generate::SchemaSettings};
-    use serde_json::{Value, json, value::to_raw_value};
+    use serde::{Serialize, Serializer};
+    use serde_json::{Value, json};
 
-    use super::{Schemas, Shapes};
+    use super::{Raw, Schemas, Shapes};
     use crate::{Activity, blueprint::Function};
 
     pub(crate) fn shapes<I: JsonSchema, O: JsonSchema>() -> Shapes {
@@ -49,8 +50,15 @@ mod native {
         SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<T>().to_value()
     }
 
-    fn raw(schema: &Value) -> Box<serde_json::value::RawValue> {
-        to_raw_value(schema).expect("a schema is JSON")
+    fn raw(schema: &Value) -> Raw {
+        Raw(schema.to_string())
+    }
+
+    impl Serialize for Raw {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            let value: Value = serde_json::from_str(&self.0).map_err(serde::ser::Error::custom)?;
+            value.serialize(serializer)
+        }
     }
 
     /// Objects down to here are written a field a line, so that a change is a line; what is deeper stands in one line, because every byte

@@ -21,6 +21,7 @@ use crate::{
     StopReason,
     activity::{ring, settle},
     blueprint::{Function, run},
+    call::stored,
     conflict, expired,
 };
 
@@ -371,6 +372,12 @@ impl<A: Activity> Town<A> {
         audiences
             .filter_map(|audience| if let Audience::Member(member) = audience { Some(member.clone()) } else { None })
             .collect()
+    }
+
+    /// What the activity has stored under keys that start so, in the order of the keys.
+    pub fn entries<T: DeserializeOwned>(&self, prefix: &str) -> Vec<T> {
+        let rows = self.world.entries.iter().filter(|(key, _)| key.starts_with(prefix));
+        rows.map(|(_, bytes)| stored(bytes)).collect()
     }
 
     /// Everything else there is to see or to set up: members, points, the budget.

@@ -1,6 +1,6 @@
 //! Stock and orders, as a call has them.
 
-use crate::{Call, HostEvent, Line, NotTraded, Order, OrderNews, Reservation, host};
+use crate::{Call, HostEvent, Line, NotTraded, Order, OrderNews, Reservation, from_json, host};
 
 /// Topics that the shop speaks of. An activity that listens hears them of its own orders.
 pub const ORDER_TOPICS: [&str; 4] = ["order.paid", "order.closed", "order.refunded", "order.refund-refused"];
@@ -120,6 +120,6 @@ impl OrderNews {
 impl HostEvent {
     /// What the shop says, where it is the shop that speaks.
     pub fn order_news(&self) -> Option<OrderNews> {
-        ORDER_TOPICS.contains(&self.topic.as_str()).then(|| serde_json::from_str(&self.payload).ok())?
+        ORDER_TOPICS.contains(&self.topic.as_str()).then(|| from_json(&self.payload))?
     }
 }

@@ -20,11 +20,6 @@ use crate::{
 
 const HOUR: u64 = 3_600_000;
 
-fn all<T: serde::de::DeserializeOwned>(town: &mut Town<Boost>, prefix: &str) -> Vec<T> {
-    let rows = town.world().entries.iter().filter(|(key, _)| key.starts_with(prefix));
-    rows.map(|(_, value)| serde_json::from_slice(value).expect("as it was stored")).collect()
-}
-
 impl Storm for Boost {
     fn configs() -> BoxedStrategy<Value> {
         let mode = prop_oneof![
@@ -84,7 +79,7 @@ impl Storm for Boost {
         let (a_day, window) =
             (town.config()["helps_per_member_day"].clone(), town.config()["reciprocal_window_ms"].clone());
         let (a_day, window) = (a_day.as_u64().expect("a number"), window.as_i64().expect("a number"));
-        let helps: Vec<Help> = all(town, "no/");
+        let helps: Vec<Help> = town.entries("no/");
         // Days of Shanghai begin at 16:00 UTC.
         let day = |at: i64| (at + 8 * 3_600_000) / 86_400_000;
         let mut days = BTreeMap::<(&str, i64), u64>::new();
@@ -101,10 +96,10 @@ impl Storm for Boost {
 
     /// G11, and H6.
     fn settled(town: &mut Town<Self>) {
-        let sessions: Vec<Session> = all(town, "session/");
+        let sessions: Vec<Session> = town.entries("session/");
         let is_open = |session: &&Session| matches!(session.state, State::Open | State::Reached);
         assert_eq!(sessions.iter().find(is_open), None, "G11");
-        let helps: Vec<Help> = all(town, "no/");
+        let helps: Vec<Help> = town.entries("no/");
         assert!(helps.iter().all(|help| help.stage != Stage::Pending), "G11: {helps:?}");
         if let Some(wanted) = town.config()["mode"]["weighted-draw"]["winners"].as_u64() {
             let drawn = town.events().into_iter().filter(|(topic, _)| topic == "boost.drawn").map(|(_, id)| id);

@@ -17,11 +17,6 @@ use crate::{
 
 const HOUR: u64 = 3_600_000;
 
-fn gifts(town: &mut Town<Giving>) -> Vec<Gift> {
-    let rows = town.world().entries.iter().filter(|(key, _)| key.starts_with("gift/"));
-    rows.map(|(_, value)| serde_json::from_slice(value).expect("as it was stored")).collect()
-}
-
 impl Storm for Giving {
     fn configs() -> BoxedStrategy<Value> {
         let recipient = prop_oneof![Just("own"), Just("friend"), Just("either")];
@@ -116,11 +111,11 @@ impl Storm for Giving {
             };
             gift.shares.iter().filter(|share| !is_gone(share.state)).map(|share| share.units).sum()
         };
-        let expected: u32 = gifts(town).iter().map(units).sum();
+        let expected: u32 = town.entries::<Gift>("gift/").iter().map(units).sum();
         assert_eq!(there, expected as usize, "F1");
         let mode = town.config()["mode"]["buy-x-get-y"].clone();
         let number = |field: &str| u32::try_from(mode[field].as_u64().unwrap_or(0)).expect("small");
-        for gift in gifts(town) {
+        for gift in town.entries::<Gift>("gift/") {
             let order = town.world().orders[&gift.order()].clone();
             let sum: i64 = order.lines.iter().map(|line| i64::from(line.quantity) * line.unit_price).sum();
             assert_eq!((sum, order.total), (order.total, gift.total.max(order.total)), "F6");
@@ -139,7 +134,7 @@ impl Storm for Giving {
 
     /// G11 and G12.
     fn settled(town: &mut Town<Self>) {
-        for gift in gifts(town) {
+        for gift in town.entries::<Gift>("gift/") {
             assert_ne!(gift.state, State::Ordered, "G11: {gift:?}");
             let is_open = gift.shares.iter().any(|share| share.state == ShareState::Offered);
             assert!(!is_open, "G11: {gift:?}");

@@ -19,11 +19,6 @@ use crate::{
 
 const HOUR: i64 = 3_600_000;
 
-fn seasons(town: &mut Town<Leaderboard>) -> Vec<Season> {
-    let rows = town.world().entries.iter().filter(|(key, _)| key.starts_with("season/"));
-    rows.map(|(_, value)| serde_json::from_slice(value).expect("as it was stored")).collect()
-}
-
 impl Storm for Leaderboard {
     fn configs() -> BoxedStrategy<Value> {
         let season = prop_oneof![
@@ -120,7 +115,7 @@ impl Storm for Leaderboard {
 
     /// L3, and L4: what is hashed is the board, and a season's prizes are each one's once.
     fn holds(town: &mut Town<Self>) {
-        for season in seasons(town).into_iter().filter(|season| season.state == State::Frozen) {
+        for season in town.entries::<Season>("season/").into_iter().filter(|season| season.state == State::Frozen) {
             let again: Value = town.ask("m0", "season-result", json!({"edition": season.edition})).expect("a season");
             assert_eq!(again["hash"], season.hash.as_str(), "L3");
             assert_eq!(season.hash, hash_of(town, &season), "L3");
@@ -137,7 +132,7 @@ impl Storm for Leaderboard {
 
     /// G11, L8: all points are there again, and every season is settled.
     fn settled(town: &mut Town<Self>) {
-        assert!(seasons(town).iter().all(|season| season.state == State::Settled), "G11");
+        assert!(town.entries::<Season>("season/").iter().all(|season| season.state == State::Settled), "G11");
         let points: u64 = town.world().points.values().sum();
         assert_eq!(points, 7 * 12, "L8");
     }

@@ -14,11 +14,6 @@ const HOUR: u64 = 3_600_000;
 /// Of each member.
 const POINTS: u64 = 40;
 
-fn trades(town: &mut Town<Swap>) -> Vec<Trade> {
-    let rows = town.world().entries.iter().filter(|(key, _)| key.starts_with("trade/"));
-    rows.map(|(_, value)| serde_json::from_slice(value).expect("as it was stored")).collect()
-}
-
 impl Storm for Swap {
     fn configs() -> BoxedStrategy<Value> {
         let matching = prop_oneof![
@@ -94,7 +89,8 @@ impl Storm for Swap {
         let has: u64 = town.world().points.values().sum();
         let taken = town.world().taken.get("points").copied().unwrap_or_default();
         assert_eq!(has + taken, 7 * POINTS, "S4, S5");
-        let in_trades: u64 = trades(town)
+        let in_trades: u64 = town
+            .entries::<Trade>("trade/")
             .iter()
             .map(|trade| {
                 let deposits = trade.legs.iter().filter(|leg| leg.is_deposited).count() as u64 * 10;
@@ -106,7 +102,7 @@ impl Storm for Swap {
 
     /// S7.
     fn settled(town: &mut Town<Self>) {
-        assert_eq!(trades(town).iter().find(|trade| trade.is_open()), None, "S7");
+        assert_eq!(town.entries::<Trade>("trade/").iter().find(|trade| trade.is_open()), None, "S7");
         assert_eq!(town.world().taken.get("points").copied().unwrap_or_default(), 0, "S4");
     }
 }

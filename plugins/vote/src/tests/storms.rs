@@ -108,8 +108,7 @@ impl Storm for Vote {
 
     /// G11.
     fn settled(town: &mut Town<Self>) {
-        for (_, entry) in town.world().entries.iter().filter(|(key, _)| key.starts_with("edition/")) {
-            let edition: Edition = serde_json::from_slice(entry).expect("an edition");
+        for edition in town.entries::<Edition>("edition/") {
             assert_eq!(edition.state, State::Declared, "G11");
         }
     }
