@@ -78,6 +78,32 @@ mod native {
         }
     }
 
+    /// Whether something is a number that need not be an integer: guests do not read those.
+    fn has_floats(schema: &Value) -> bool {
+        match schema {
+            Value::Object(fields) => {
+                let is_number = |kind: &Value| {
+                    kind == "number" || kind.as_array().is_some_and(|kinds| kinds.contains(&json!("number")))
+                };
+                fields.get("type").is_some_and(is_number) || fields.values().any(has_floats)
+            }
+            Value::Array(items) => items.iter().any(has_floats),
+            _ => false,
+        }
+    }
+
+    #[cfg(test)]
+    #[test]
+    fn a_float_is_found_wherever_it_is() {
+        #[derive(JsonSchema)]
+        struct Deep {
+            #[allow(dead_code, reason = "only its shape is looked at")]
+            list: Vec<Option<f32>>,
+        }
+        assert!(has_floats(&schema::<Deep>()) && has_floats(&schema::<f64>()));
+        assert!(!has_floats(&schema::<Vec<Option<i64>>>()));
+    }
+
     /// Sees to it that `schemas.json` in the crate's folder says what the code says: writes it where there is none; where it says something
     /// else, writes it anew and panics.
     /// The config of `template.json` is the config's example.
@@ -97,6 +123,10 @@ mod native {
             queries: functions(blueprint.queries),
         };
         let value = serde_json::to_value(&schemas).expect("schemas are JSON");
+        assert!(
+            !has_floats(&value),
+            "a number with a fraction: count in a smaller unit instead (minor units, basis points, ms)"
+        );
         let text = lines(&value, 0) + "\n";
         let path = folder.join("schemas.json");
         let before = fs::read_to_string(&path).ok();
