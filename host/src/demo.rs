@@ -54,8 +54,9 @@ const BOOST: &str = include_str!("../../plugins/boost/template.json");
 const GIFT: &str = include_str!("../../plugins/gift/template.json");
 const LEADERBOARD: &str = include_str!("../../plugins/leaderboard/template.json");
 const SWAP: &str = include_str!("../../plugins/swap/template.json");
-const TEMPLATES: [&str; 11] =
-    [CHECK_IN, BARGAIN, GROUP_BUY, FLASH_SALE, WHEEL, COUPON, VOTE, BOOST, GIFT, LEADERBOARD, SWAP];
+const POINTS_CARD: &str = include_str!("../../plugins/points-card/template.json");
+const TEMPLATES: [&str; 12] =
+    [CHECK_IN, BARGAIN, GROUP_BUY, FLASH_SALE, WHEEL, COUPON, VOTE, BOOST, GIFT, LEADERBOARD, SWAP, POINTS_CARD];
 
 /// What the demo shop sells: id, title, price and how many, also as a stock pool.
 const GOODS: [(&str, &str, i64, i64); 2] = [("teapot", "A teapot", 12_800, 20), ("tea", "A tin of tea", 6_000, 60)];
@@ -237,6 +238,10 @@ fn what_to_try(address: SocketAddr, app_key: &str) -> String {
         "# ann buys tea for two friends; once it is paid she makes a link for each".into(),
         act("ANN", "tea-for-a-friend", "send", "{}"),
         ask("ANN", "tea-for-a-friend", "mine"),
+        "# ann gets a card that her purchases fill; cat has 18 points on hers, and takes a cup of tea for ten".into(),
+        act("ANN", "tea-card", "open", "{}"),
+        format!("CAT={}", token("cat")),
+        act("CAT", "tea-card", "redeem", r#"{"offer":"cup"}"#),
         "# ann wants to be reminded from tomorrow on; what comes is in her inbox".into(),
         act("ANN", "daily", "remind", r#"{"on":true}"#),
         format!("curl -s {home}/members/ann/inbox -H \"Authorization: Bearer $ANN\"; echo"),

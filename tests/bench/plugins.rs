@@ -162,6 +162,19 @@ fn playing() -> Vec<Scenario> {
             one(),
             |member, _| action("vote", member, &json!({"choices": [(["a", "b", "c"][member as usize % 3])]})),
         ),
+        Scenario {
+            plugin: "points-card",
+            config: json!({"gifts": [{"points": 20, "offer": "one"}], "expire_ms": 7_776_000_000_u64}),
+            offers: one(),
+            grows: |member, _| action("open", member, &json!({})),
+            commonest: |member, _| Step::Event {
+                topic: "member.bought".into(),
+                subject: format!("m{member}"),
+                payload: json!({"order": format!("o{member}"), "sku": "tea", "total_minor": 1_000}).to_string(),
+            },
+            later: 0,
+            again: true,
+        },
         scenario(
             "wheel",
             json!({

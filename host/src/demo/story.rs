@@ -27,6 +27,8 @@ fn deeds() -> Vec<(&'static str, &'static str, &'static str, Value)> {
         ("eve", "water-the-tree", "start", json!({})),
         ("fay", "water-the-tree", "help", json!({"session": "1-eve"})),
         ("fay", "tea-for-a-friend", "send", json!({})),
+        ("cat", "tea-card", "open", json!({})),
+        ("dan", "tea-card", "open", json!({})),
         ("cat", "swap-shelf", "list", thing("A blue teapot", "kitchen", "books")),
         ("dan", "swap-shelf", "list", thing("The Classic of Tea", "books", "kitchen")),
         ("dan", "swap-shelf", "offer", json!({"mine": ["l2"], "theirs": ["l1"]})),
@@ -35,6 +37,9 @@ fn deeds() -> Vec<(&'static str, &'static str, &'static str, Value)> {
 
 /// Who drank how much tea: the platform tells it.
 const CUPS: [(&str, u32); 4] = [("cat", 3), ("dan", 5), ("eve", 2), ("fay", 5)];
+
+/// Who bought for how much elsewhere, in minor units: the platform tells it too.
+const BOUGHT: [(&str, i64); 2] = [("cat", 18_800), ("dan", 6_000)];
 
 /// Tells the story, once in the life of a database.
 pub(super) async fn tell(activities: &Activities, community: &Id) -> anyhow::Result<()> {
@@ -53,9 +58,14 @@ pub(super) async fn tell(activities: &Activities, community: &Id) -> anyhow::Res
             code = answer["code"].clone();
         }
     }
-    for (member, cups) in CUPS {
-        let payload = serde_json::value::to_raw_value(&json!({"cups": cups}))?;
-        let event = (Id::new(&format!("cups-{member}"))?, "tea.drunk".to_owned(), Id::new(member)?);
+    let cups = CUPS.map(|(member, cups)| (member, "tea.drunk", json!({"cups": cups})));
+    let bought = BOUGHT.map(|(member, total)| {
+        let purchase = json!({"order": format!("elsewhere-{member}"), "sku": "tea", "total_minor": total});
+        (member, "member.bought", purchase)
+    });
+    for (member, topic, payload) in cups.into_iter().chain(bought) {
+        let payload = serde_json::value::to_raw_value(&payload)?;
+        let event = (Id::new(&format!("{topic}-{member}"))?, topic.to_owned(), Id::new(member)?);
         activities.hear_platform(community, event, payload, activities.clock.now()).await?;
     }
     Ok(())

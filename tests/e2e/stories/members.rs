@@ -52,6 +52,40 @@ both! {
 }
 
 both! {
+    async fn a_card_is_filled_by_purchases_and_pays_in_gifts(database) {
+        let story = Story::begin(database, &["ann", "bob"], 1, "points-card").await;
+        story.budget(1_000).await;
+        let card = json!({
+            "earn": {"per-amount": {"minor": 1_000}}, "expire_ms": 12 * DAY,
+            "gifts": [{"points": 5, "offer": "five"}, {"points": 9, "offer": "ten", "stock": 1}],
+        });
+        story.host.begin(activity("card", "points-card", card)).await;
+        for member in ["ann", "bob"] {
+            story.act(member, "card", "open", json!({})).await.ok();
+        }
+        for (member, order) in [("ann", "o1"), ("ann", "o2"), ("bob", "o3")] {
+            story.tell("member.bought", member, json!({"order": order, "sku": "tea", "total_minor": 9_999})).await;
+        }
+        eventually(async || story.ask("card", "stats").await["earned"] == 27).await;
+        story.act("ann", "card", "redeem", json!({"offer": "ten"})).await.ok();
+        assert_eq!(story.act("bob", "card", "redeem", json!({"offer": "ten"})).await.problem(), (409, "common.stock-exhausted"));
+        let story = story.restarted().await;
+        // What was spent is owed, and comes off what is bought next.
+        story.tell("member.returned", "ann", json!({"order": "o1", "sku": "tea"})).await;
+        story.tell("member.returned", "ann", json!({"order": "o2", "sku": "tea"})).await;
+        eventually(async || story.ask("card", "stats").await["reversed"] == 9).await;
+        story.tell("member.bought", "ann", json!({"order": "o4", "sku": "tea", "total_minor": 14_000})).await;
+        eventually(async || story.ask("card", "stats").await["earned"] == 41).await;
+        story.act("ann", "card", "redeem", json!({"offer": "five"})).await.ok();
+        assert_eq!(story.act("ann", "card", "redeem", json!({"offer": "five"})).await.problem(), (409, "points-card.not-enough-points"));
+        story.host.pass(13 * DAY).await;
+        eventually(async || story.ask("card", "stats").await["expired"] == 9).await;
+        assert_eq!((story.points("ann").await, story.points("bob").await), (15, 0));
+        story.settled("card").await;
+    }
+}
+
+both! {
     /// Regression 43, with two hundred: one code is left.
     async fn the_last_code_goes_to_one_of_two_hundred(database) {
         let names: Vec<String> = (0..200).map(|number| format!("m{number}")).collect();
