@@ -55,6 +55,8 @@ mod model;
 mod news;
 #[path = "e2e/notices.rs"]
 mod notices;
+#[path = "e2e/pilots.rs"]
+mod pilots;
 #[path = "e2e/plugins.rs"]
 mod plugins;
 #[path = "e2e/purse.rs"]

@@ -9,6 +9,7 @@ mod creation;
 mod exchange;
 mod hearing;
 mod lifecycle;
+mod pilot;
 mod reception;
 mod runner;
 mod timers;

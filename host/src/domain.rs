@@ -22,6 +22,7 @@ pub(crate) mod order;
 pub(crate) mod plugin;
 pub(crate) mod proposal;
 pub(crate) mod refusal;
+pub(crate) mod rollout;
 pub(crate) mod rules;
 pub(crate) mod shipment;
 pub(crate) mod stock;

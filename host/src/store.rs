@@ -26,6 +26,7 @@ pub(crate) mod notices;
 pub(crate) mod orders;
 pub(crate) mod outbox;
 mod payables;
+mod pilots;
 pub(crate) mod plugins;
 pub(crate) mod points;
 pub(crate) mod preferences;

@@ -47,6 +47,49 @@ both! {
 }
 
 both! {
+    async fn an_activity_that_waits_for_what_is_open_takes_no_more_actions(database) {
+        let host = TestHost::start(database).await;
+        mischief(&host, json!({"ends_at": BEGINNING + 5_000, "drain_ms": 60_000})).await;
+        control(&host, "start").await;
+        host.act("ann", "m", "later", "1", json!({"ms": 30_000})).await.ok();
+        host.pass(5_000).await;
+        assert_eq!(state(&host, "m").await, "ending");
+        assert_eq!(host.act("ann", "m", "count", "2", json!({})).await.problem(), (409, "common.ended"));
+        assert_eq!((control(&host, "pause").await, control(&host, "resume").await), (409, 409));
+        assert_eq!(host.ask("m", "rung").await.ok(), 0);
+        host.pass(30_000).await;
+        assert_eq!(host.ask("m", "rung").await.ok(), 1, "its timers ring");
+        assert_eq!(state(&host, "m").await, "ending");
+        host.pass(30_000).await;
+        assert_eq!(state(&host, "m").await, "settled");
+        let names: Vec<_> = host.journal("m").await.iter().filter(|call| call["kind"] == "stop").map(|call| call["name"].clone()).collect();
+        assert_eq!(names, ["drain", "end"]);
+
+        // An operator need not wait; and a host that was away over all of it does not begin to.
+        for (id, deed) in [("n", Some("stop")), ("o", None)] {
+            host.begin(json!({"id": id, "plugin": "mischief", "config": {}, "ends_at": host.clock.now() + 1_000, "drain_ms": 60_000})).await;
+            host.pass(if deed.is_some() { 1_000 } else { 61_000 }).await;
+            if let Some(deed) = deed {
+                assert_eq!(state(&host, id).await, "ending");
+                host.post(&format!("{HOME}/activities/{id}/{deed}"), json!({})).await.ok();
+                host.pass(0).await;
+            }
+            assert_eq!(state(&host, id).await, "settled");
+        }
+        let now = host.clock.now();
+        for (ends_at, drain_ms, code) in [
+            (json!(null), 1, "activity.endless"),
+            (json!(now + 1_000), -1, "activity.drains-too-long"),
+            (json!(now + 1_000), 2_592_000_001_i64, "activity.drains-too-long"),
+        ] {
+            let wish = json!({"plugin": "mischief", "config": {}, "ends_at": ends_at, "drain_ms": drain_ms});
+            let refused = host.post(&format!("{HOME}/activities"), wish).await;
+            assert_eq!((refused.status.as_u16(), &refused.body["errors"][0]["code"]), (422, &json!(code)));
+        }
+    }
+}
+
+both! {
     async fn what_an_operator_may_do_depends_on_the_state(database) {
         let host = TestHost::start(database).await;
         mischief(&host, json!({})).await;

@@ -198,7 +198,8 @@ impl Batch {
         let Self { activity, from, state, journal, effects, failed_timers, heard, changed, answers, .. } = self;
         let mut state = state.expect("no call is running");
         state.keep();
-        let part = (!journal.is_empty()).then(|| Part {
+        let is_written = !journal.is_empty() || state.head.faults != from.faults;
+        let part = is_written.then(|| Part {
             id: activity.id.clone(),
             budget: activity.budget.clone(),
             from,
@@ -218,7 +219,7 @@ impl Batch {
         self.state.as_mut().expect("no call is running")
     }
 
-    pub(super) fn or_fault(&self, answer: Result<Answer, Fault>) -> Result<Answer, Again> {
+    pub(super) fn or_fault(&mut self, answer: Result<Answer, Fault>) -> Result<Answer, Again> {
         match answer {
             Ok(answer) => Ok(answer),
             Err(Fault::Stale(_)) => Err(Again),
@@ -233,7 +234,8 @@ impl Batch {
         }
     }
 
-    pub(super) fn count_failure(&self, why: &str) {
+    pub(super) fn count_failure(&mut self, why: &str) {
+        self.state_mut().head.faults += 1;
         let plugin = &self.plugin;
         metrics::counter!("fairground_plugin_faults_total", "plugin" => plugin.label.clone()).increment(1);
         tracing::warn!(plugin = plugin.label, activity = %self.activity.id.activity, why, "a plugin failed");

@@ -14,6 +14,7 @@ use crate::{
         id::Id,
         offer::{OFFERS_MAX, OfferKind, Offers},
         plugin::{Plugin, PluginState},
+        rollout::{Pilot, Rollout},
     },
     sandbox::{catalog::Loaded, guest::Fault},
 };
@@ -23,7 +24,13 @@ use super::Activities;
 /// The longest activity: a year and a day.
 pub(crate) const DURATION_MS_MAX: i64 = 366 * 86_400_000;
 
+/// 30 days: longer than anybody has to pay.
+const DRAIN_MS_MAX: i64 = 30 * 86_400_000;
+
 const GROUPS_MAX: usize = 100;
+
+/// The whole, in basis points.
+const BPS_MAX: u32 = 10_000;
 
 /// What an operator asks for.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
@@ -39,12 +46,20 @@ pub(crate) struct Creation {
     /// As the plugin's config schema says.
     #[schema(value_type = Object)]
     pub config: Value,
+    /// Whom it is for; after its pilot, where it has one.
     #[serde(default)]
     pub scope: Scope,
+    /// How it is tried in a few groups first.
+    pub rollout: Option<Pilot>,
     /// UTC milliseconds; started at once by `start` where it is left out.
     pub starts_at: Option<i64>,
     /// UTC milliseconds; at most 366 days after it starts.
     pub ends_at: Option<i64>,
+    /// How long it waits after its end, in milliseconds, for what is open: payments and deadlines still count, and no actions are taken. At
+    /// most 30 days; 0 settles it at its end.
+    #[serde(default)]
+    #[schema(minimum = 0, maximum = 2_592_000_000_i64)]
+    pub drain_ms: i64,
     /// The budget that its rewards come from.
     #[schema(value_type = Option<String>)]
     pub budget: Option<Id>,
@@ -94,7 +109,8 @@ impl Activities {
     pub(crate) async fn create(&self, community: &Community, wish: Creation) -> Result<(Activity, Head), CreateError> {
         let now = self.clock.now();
         check_frame(&wish, now)?;
-        self.check_scope(community, &wish.scope).await?;
+        self.check_scope(community, "/scope/groups", &wish.scope).await?;
+        self.check_pilot(community, &wish).await?;
         let plugin = self.choose(&wish).await?;
         let loaded = self.catalog.load(&plugin.name, &plugin.version).await?.context("the plugin was just found")?;
         check_schema(&loaded, &wish.config)?;
@@ -111,38 +127,67 @@ impl Activities {
             version: plugin.version,
             config,
             config_version: 1,
-            scope: wish.scope,
+            scope: wish.rollout.as_ref().map_or(wish.scope.clone(), |pilot| Scope::Groups(pilot.pilot.clone())),
+            rollout: wish.rollout.map(|pilot| Rollout { pilot, to: wish.scope }),
             offers: wish.offers,
             budget: wish.budget,
             currency: community.currency,
             starts_at: wish.starts_at,
             ends_at: wish.ends_at,
+            drain_ms: wish.drain_ms,
             seed,
             report,
             created_at: now,
         };
-        let head = Head { seq: 0, lifecycle: Lifecycle::Validated, started_at: 0, now, stored_bytes: 0 };
+        let head = Head { seq: 0, lifecycle: Lifecycle::Validated, started_at: 0, now, stored_bytes: 0, faults: 0 };
         if !self.store.insert_activity(&activity, &head).await? {
             return Err(CreateError::Taken);
         }
         Ok((activity, head))
     }
 
-    pub(crate) async fn check_scope(&self, community: &Community, scope: &Scope) -> Result<(), CreateError> {
+    /// `pointer` is where the groups stand in what was asked for.
+    pub(crate) async fn check_scope(
+        &self,
+        community: &Community,
+        pointer: &str,
+        scope: &Scope,
+    ) -> Result<(), CreateError> {
         let Scope::Groups(groups) = scope else { return Ok(()) };
         if groups.is_empty() || groups.len() > GROUPS_MAX {
-            return invalid("/scope/groups", "scope.count", format!("1 to {GROUPS_MAX} groups"));
+            return invalid(pointer, "scope.count", format!("1 to {GROUPS_MAX} groups"));
         }
         for (index, group) in groups.iter().enumerate() {
             if self.store.group(&community.id, group).await?.is_none() {
                 return invalid(
-                    &format!("/scope/groups/{index}"),
+                    &format!("{pointer}/{index}"),
                     "scope.unknown-group",
                     format!("there is no group {group:?}"),
                 );
             }
         }
         Ok(())
+    }
+
+    async fn check_pilot(&self, community: &Community, wish: &Creation) -> Result<(), CreateError> {
+        let Some(pilot) = &wish.rollout else { return Ok(()) };
+        let tried = Scope::Groups(pilot.pilot.clone());
+        self.check_scope(community, "/rollout/pilot", &tried).await?;
+        if !tried.is_within(&wish.scope) || wish.scope.is_within(&tried) {
+            return invalid("/rollout/pilot", "rollout.scope", "a pilot is for some of those whom the activity is for");
+        }
+        let times = 60_000..=DURATION_MS_MAX;
+        let bounds = [
+            ("/rollout/min_run_ms", times.contains(&pilot.min_run_ms)),
+            ("/rollout/window_ms", times.contains(&pilot.window_ms)),
+            ("/rollout/max_error_bps", pilot.max_error_bps <= BPS_MAX),
+            ("/rollout/min_conversion_bps", pilot.min_conversion_bps <= BPS_MAX),
+            ("/rollout/max_cac_minor", pilot.max_cac_minor.is_none_or(|most| most >= 0)),
+        ];
+        match bounds.into_iter().find(|(_, holds)| !holds) {
+            Some((pointer, _)) => invalid(pointer, "rollout.bounds", "a minute to 366 days, and at most 10000 bps"),
+            None => Ok(()),
+        }
     }
 
     /// What offers are made of must be there: stock pools and coupon templates.
@@ -259,6 +304,10 @@ fn check_frame(wish: &Creation, now: i64) -> Result<(), CreateError> {
         }
         Some(end) if end - start > DURATION_MS_MAX => {
             invalid("/ends_at", "activity.too-long", "it lasts more than 366 days")
+        }
+        None if wish.drain_ms > 0 => invalid("/drain_ms", "activity.endless", "it has no end to wait after"),
+        _ if !(0..=DRAIN_MS_MAX).contains(&wish.drain_ms) => {
+            invalid("/drain_ms", "activity.drains-too-long", "it waits for at most 30 days")
         }
         _ if start.saturating_sub(now) > DURATION_MS_MAX => {
             invalid("/starts_at", "activity.too-far", "it starts in more than 366 days")

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::{
     capability::{bindings::exports::fairground::activity::guest::StopReason, purse::CLAIM_TIMER},
     domain::{
-        activity::{Change, Lifecycle},
+        activity::{Activity, Change, Lifecycle},
         journal::{CallKind, Outcome},
         json::Json,
         refusal::{Refusal, RefusalKind},
@@ -16,7 +16,7 @@ use crate::{
 
 use super::{
     batch::{Batch, Entry, Prepare},
-    timers::{END_TIMER, SETTLE_TIMER, START_TIMER, promise, set_timer},
+    timers::{END_TIMER, REVIEW_TIMER, SETTLE_TIMER, START_TIMER, promise, set_timer},
     work::{Answer, Control},
 };
 
@@ -45,7 +45,7 @@ impl Batch {
             (Control::Resume, Lifecycle::Paused) => {
                 self.host_call(entry(CallKind::Resume, "resume"), Lifecycle::Running, &|_, _| ())
             }
-            (Control::Stop, Lifecycle::Running | Lifecycle::Paused) => {
+            (Control::Stop, Lifecycle::Running | Lifecycle::Paused | Lifecycle::Ending) => {
                 self.stop(entry(CallKind::Stop, "stop"), StopReason::Stopped, &|_, _| ())
             }
             (Control::Stop, Lifecycle::Validated | Lifecycle::Scheduled) => {
@@ -60,6 +60,9 @@ impl Batch {
                 if !self.activity.scope.is_within(scope) {
                     let message = "It is for others already: a scope grows, and never shrinks.";
                     return Ok(Answer::Rejected(Refusal::new(RefusalKind::Conflict, "scope.not-wider", message)));
+                }
+                if let Some(refusal) = self.refuse_expansion(scope)? {
+                    return Ok(Answer::Rejected(refusal));
                 }
                 let input = Json::of(scope);
                 let entry =
@@ -107,8 +110,23 @@ impl Batch {
                 let timer = Timer::once(end, "null");
                 self.set_timer(END_TIMER, Some(timer));
             }
+            let review = self.first_review();
+            self.set_timer(REVIEW_TIMER, review);
         }
         Ok(answer)
+    }
+
+    /// Its time is over: first what is open may come to its end, where the activity waits for that.
+    pub(super) fn end(&mut self, fired: Prepare<'_>) -> Result<Answer, Fault> {
+        let Activity { ends_at, drain_ms, .. } = *self.activity;
+        let last = ends_at.unwrap_or(self.now).saturating_add(drain_ms);
+        let is_drained = self.state().head.lifecycle == Lifecycle::Ending || self.now >= last;
+        if is_drained {
+            return self.stop(Entry::own(CallKind::Stop, "end", "null"), StopReason::Ended, fired);
+        }
+        self.host_call(Entry::own(CallKind::Stop, "drain", "null"), Lifecycle::Ending, &|state, effects| {
+            set_timer(state, effects, END_TIMER, Some(Timer::once(last, "null")));
+        })
     }
 
     /// Ends the activity; a plugin that refuses or fails cannot keep it open.

@@ -377,7 +377,7 @@ impl Runner {
     /// Reads the state anew where another host has moved it on.
     async fn catch_up(&mut self) -> anyhow::Result<()> {
         let head = self.source.store.head(&self.activity.id).await?;
-        if head == self.state.head {
+        if head.seq == self.state.head.seq {
             return Ok(());
         }
         let state = State::load(self.source.clone()).await?;

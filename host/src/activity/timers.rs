@@ -5,7 +5,6 @@ use std::{sync::Arc, time::Instant};
 use crate::{
     capability::{
         Call,
-        bindings::exports::fairground::activity::guest::StopReason,
         commerce::{ORDER_TIMER, RESERVATION_TIMER},
         purse::{CLAIM_TIMER, HOLD_TIMER},
     },
@@ -26,6 +25,7 @@ use super::{
 /// The host's own timers begin with a character that no plugin's key has.
 pub(super) const START_TIMER: &str = "\0start";
 pub(super) const END_TIMER: &str = "\0end";
+pub(super) const REVIEW_TIMER: &str = "\0review";
 pub(super) const SETTLE_TIMER: &str = "\0settle";
 
 /// What ends a thing that was promised for a time; false where it has ended already.
@@ -86,7 +86,8 @@ impl Batch {
         let fired: Prepare<'_> = &|state, effects| set_timer(state, effects, key, again.clone());
         match key {
             START_TIMER => self.start(Entry::own(CallKind::Start, "start", "null"), fired),
-            END_TIMER => self.stop(Entry::own(CallKind::Stop, "end", "null"), StopReason::Ended, fired),
+            END_TIMER => self.end(fired),
+            REVIEW_TIMER => self.review(fired),
             SETTLE_TIMER => self.settle(&timer.payload, fired),
             _ => match promise(key) {
                 Some((name, expire, kept)) => self.expire(name, expire, kept, fired),

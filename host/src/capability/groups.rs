@@ -123,12 +123,14 @@ impl Host for RunningCall {
             Scope::Groups(groups) => groups.iter().any(|open| open.as_str() == group),
         };
         let lifecycle = call.state.head.lifecycle;
+        let is_tried = call.activity.open_pilot().is_some();
         let exists = self.group(&group)?.is_some();
         let stage = match lifecycle {
             _ if !open || !exists => RolloutStage::None,
             Lifecycle::Ending | Lifecycle::Settling | Lifecycle::Settled | Lifecycle::Cancelled => {
                 RolloutStage::Stopped
             }
+            _ if is_tried => RolloutStage::Pilot,
             _ => RolloutStage::General,
         };
         self.reading_again()?.note("groups.stage", group, stage);

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{id::Id, money::Currency, offer::Offers};
+use super::{id::Id, money::Currency, offer::Offers, rollout::Rollout};
 
 /// `draft → validated` happens within creation; the rest is driven by operators and by the clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -13,6 +13,7 @@ pub(crate) enum Lifecycle {
     Scheduled,
     Running,
     Paused,
+    /// It takes no more actions, and waits for what is open: payments and deadlines.
     Ending,
     Settling,
     Settled,
@@ -77,17 +78,29 @@ pub(crate) struct Activity {
     pub version: String,
     pub config: String,
     pub config_version: i64,
+    /// Who may take part now.
     pub scope: Scope,
+    /// How it was tried before it is for more.
+    pub rollout: Option<Rollout>,
     pub offers: Offers,
     pub budget: Option<Id>,
     pub currency: Currency,
     pub starts_at: Option<i64>,
     pub ends_at: Option<i64>,
+    /// How long after its end it waits for what is open, in milliseconds.
+    pub drain_ms: i64,
     /// 32 bytes, secret until the activity is settled.
     pub seed: [u8; 32],
     /// What `check-config` said.
     pub report: ConfigReport,
     pub created_at: i64,
+}
+
+impl Activity {
+    /// The pilot that is not over: the activity is not for all yet whom it is to be for.
+    pub(crate) fn open_pilot(&self) -> Option<&Rollout> {
+        self.rollout.as_ref().filter(|rollout| !rollout.to.is_within(&self.scope))
+    }
 }
 
 /// Where an activity is: the one row that every commit moves.
@@ -102,6 +115,8 @@ pub(crate) struct Head {
     pub now: i64,
     /// Bytes of its entries' keys and values.
     pub stored_bytes: i64,
+    /// Calls that its plugin failed at.
+    pub faults: i64,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]

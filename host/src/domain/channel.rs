@@ -45,6 +45,20 @@ pub(crate) struct Cac {
     pub shown: String,
 }
 
+impl Channel {
+    /// What was booked for it, and given to those who came over it.
+    pub(crate) fn spent_minor(&self) -> i64 {
+        self.cost_minor.saturating_add(self.rewards_minor)
+    }
+}
+
+impl Cac {
+    /// None where nobody came.
+    pub(crate) fn of(minor: i64, acquired: i64, currency: Currency) -> Option<Self> {
+        (acquired > 0).then(|| Self { minor, acquired, shown: shown(minor, acquired, currency.decimals()) })
+    }
+}
+
 /// Adds up what was told, in order.
 #[derive(Debug, Default)]
 pub(crate) struct Growth {
@@ -78,10 +92,8 @@ impl Growth {
                 channel.rewards_minor = channel.rewards_minor.saturating_add(*minor);
             }
         }
-        for channel in self.channels.values_mut().filter(|channel| channel.acquired > 0) {
-            let minor = channel.cost_minor.saturating_add(channel.rewards_minor);
-            let shown = shown(minor, channel.acquired, currency.decimals());
-            channel.cac = Some(Cac { minor, acquired: channel.acquired, shown });
+        for channel in self.channels.values_mut() {
+            channel.cac = Cac::of(channel.spent_minor(), channel.acquired, currency);
         }
         self.channels
     }

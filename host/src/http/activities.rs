@@ -14,6 +14,7 @@ use crate::{
         id::Id,
         journal::Outcome,
         offer::{OfferKind, Offers},
+        rollout::{Gate, Rollout},
     },
     store::{journal::JournalEntry, outbox::OutboxRow},
 };
@@ -42,13 +43,18 @@ pub(crate) struct ActivityView {
     #[schema(value_type = Object)]
     config: Box<RawValue>,
     config_version: i64,
+    /// Who may take part now.
     scope: Scope,
+    /// How it is tried, or was, and whom it is for after that.
+    rollout: Option<Rollout>,
     #[schema(value_type = Object)]
     offers: Offers,
     #[schema(value_type = Option<String>)]
     budget: Option<Id>,
     starts_at: Option<i64>,
     ends_at: Option<i64>,
+    /// How long after its end it waits for what is open, in milliseconds.
+    drain_ms: i64,
     /// UTC milliseconds; null before the start.
     started_at: Option<i64>,
     created_at: i64,
@@ -59,7 +65,7 @@ pub(crate) struct ActivityView {
 
 fn view((activity, head): (Activity, Head)) -> Result<ActivityView, Problem> {
     let random_commitment = commitment(&activity);
-    let Activity { id, plugin, version, config, config_version, scope, offers, budget, .. } = activity;
+    let Activity { id, plugin, version, config, config_version, scope, rollout, offers, budget, .. } = activity;
     Ok(ActivityView {
         id: id.activity,
         community: id.community,
@@ -70,10 +76,12 @@ fn view((activity, head): (Activity, Head)) -> Result<ActivityView, Problem> {
         config: RawValue::from_string(config).map_err(anyhow::Error::from)?,
         config_version,
         scope,
+        rollout,
         offers,
         budget,
         starts_at: activity.starts_at,
         ends_at: activity.ends_at,
+        drain_ms: activity.drain_ms,
         started_at: (head.started_at != 0).then_some(head.started_at),
         created_at: activity.created_at,
         report: activity.report,
@@ -266,11 +274,25 @@ pub(crate) async fn expand(
     Body(Expansion { scope }): Body<Expansion>,
 ) -> Result<Json<ActivityView>, Problem> {
     let home = communities::find(&app, &path.community).await?;
-    match app.activities.check_scope(&home, &scope).await {
+    match app.activities.check_scope(&home, "/scope/groups", &scope).await {
         Ok(()) => control(&app, &principal, path, Control::Expand(scope)).await,
         Err(CreateError::Invalid(issues)) => Err(Problem::invalid(issues)),
         Err(error) => Err(anyhow::anyhow!("a scope cannot be looked at: {error:?}").into()),
     }
+}
+
+/// How the gate between its pilot and all others stands: what the pilot has shown, and what is in the way.
+#[utoipa::path(get, path = "/v1/communities/{community}/activities/{activity}/rollout", tag = "activities", params(ActivityPath),
+    responses((status = 200, body = Gate)))]
+pub(crate) async fn rollout(
+    State(app): State<App>,
+    principal: Principal,
+    Ids(path): Ids<ActivityPath>,
+) -> Result<Json<Gate>, Problem> {
+    let (activity, head) = find(&app, &path.id()).await?;
+    rights::allow(&app, &principal, &activity.id.community, Right::Publish, &activity.scope).await?;
+    let gate = app.activities.gate(&activity, &head).await?;
+    gate.map(Json).ok_or_else(|| Problem::not_found("rollout"))
 }
 
 /// Every answered call in order, newest last.

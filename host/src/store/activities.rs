@@ -14,7 +14,7 @@ use super::{
     columns::{Columns, json, word},
 };
 
-const ACTIVITIES: &str = "SELECT activities.*, communities.currency, seq, lifecycle, started_at, now, stored_bytes
+const ACTIVITIES: &str = "SELECT activities.*, communities.currency, seq, lifecycle, started_at, now, stored_bytes, faults
      FROM activities
      JOIN communities ON communities.id = activities.community
      JOIN activity_heads ON activity_heads.community = activities.community AND activity_heads.activity = activities.id";
@@ -26,8 +26,8 @@ impl Store {
         let ActivityId { community, activity: id } = &activity.id;
         let inserted = sqlx::query(
             "INSERT INTO activities (community, id, plugin, version, config, config_version, scope, offers, budget, starts_at,
-                ends_at, seed, report, created_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) ON CONFLICT (community, id) DO NOTHING",
+                ends_at, seed, report, created_at, rollout, drain_ms)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) ON CONFLICT (community, id) DO NOTHING",
         )
         .bind(community.as_str())
         .bind(id.as_str())
@@ -43,6 +43,8 @@ impl Store {
         .bind(hex(&activity.seed))
         .bind(json(&activity.report))
         .bind(activity.created_at)
+        .bind(json(&activity.rollout))
+        .bind(activity.drain_ms)
         .execute(&mut *tx)
         .await?
         .rows_affected();
@@ -127,6 +129,7 @@ fn read_head(row: &AnyRow) -> anyhow::Result<Head> {
         started_at: row.int("started_at")?,
         now: row.int("now")?,
         stored_bytes: row.int("stored_bytes")?,
+        faults: row.int("faults")?,
     })
 }
 
@@ -145,6 +148,8 @@ fn read(row: &AnyRow) -> anyhow::Result<(Activity, Head)> {
         ends_at: row.int_or_none("ends_at")?,
         seed: unhex(&row.text("seed")?).context("column seed")?,
         report: row.json("report")?,
+        rollout: row.json("rollout")?,
+        drain_ms: row.int("drain_ms")?,
         created_at: row.int("created_at")?,
     };
     Ok((activity, read_head(row)?))

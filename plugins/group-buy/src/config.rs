@@ -23,10 +23,15 @@ fairground_sdk::config! {
         #[schemars(length(max = TIERS_MAX))]
         pub tiers: Vec<Tier>,
         /// # Group lasts 成團時限
-        /// 15 minutes to 7 days, and never beyond the activity's end. 十五分鐘至七天，不超過活動結束。
+        /// 15 minutes to 7 days, and never beyond the activity's end and its grace. 十五分鐘至七天，不超過活動結束與寬限。
         #[serde(default = "one_day")]
         #[schemars(range(min = 900_000, max = 604_800_000), extend("x-unit" = "ms"))]
         pub group_ttl_ms: u64,
+        /// # Grace 寬限
+        /// How long after the activity's end groups may still be paid for; set the activity's `drain_ms` as long. 活動結束後仍可付款成團的時間；活動的 drain_ms 應不短於此。
+        #[serde(default)]
+        #[schemars(range(max = 604_800_000), extend("x-unit" = "ms"))]
+        pub grace_ms: u64,
         /// # Time to pay 付款時限
         /// How long a seat is kept unpaid. 座位保留多久待付款。
         #[serde(default = "quarter")]
@@ -251,7 +256,9 @@ impl Config {
         let pays = self.pay_window_ms <= self.group_ttl_ms;
         issues.expect(pays, "/pay_window_ms", "invalid-config", "Nobody can pay longer than the group lasts.");
         // It gives nothing from a budget: what it pays back was paid for its orders.
-        issues.or(Report { max_liability: Some(0), disclosures: self.disclosures(), warnings: Vec::new() })
+        let drains = "Groups last beyond the activity's end: set its drain_ms to grace_ms at least.".to_owned();
+        let warnings = if self.grace_ms > 0 { vec![drains] } else { Vec::new() };
+        issues.or(Report { max_liability: Some(0), disclosures: self.disclosures(), warnings })
     }
 
     fn disclosures(&self) -> Vec<String> {

@@ -92,7 +92,7 @@ impl Group {
             leader_price: sku.leader_price.unwrap_or(sku.group_price),
             sku: sku.sku,
             tiers: config.tiers.clone(),
-            deadline: deadline.min(call.ends_at.unwrap_or(i64::MAX)),
+            deadline: call.ends_at.map_or(deadline, |end| deadline.min(end.saturating_add_unsigned(config.grace_ms))),
             held: 0,
             paid: 0,
             seats: 0,

@@ -51,6 +51,31 @@ both! {
 }
 
 both! {
+    async fn a_seat_that_was_taken_in_time_is_paid_for_in_the_grace(database) {
+        let story = Story::begin(database, &["ann", "bob", "cat"], 9, "group-buy").await;
+        let mut wish = group_buy(json!({"size": 2, "grace_ms": 20 * MINUTE}));
+        wish["ends_at"] = json!(BEGINNING + 30 * MINUTE);
+        wish["drain_ms"] = json!(20 * MINUTE);
+        story.host.begin(wish).await;
+        story.host.pass(25 * MINUTE).await;
+        story.act("ann", "g", "open", json!({"sku": "mug"})).await.ok();
+        story.act("bob", "g", "join", json!({"sku": "mug", "group": "g1"})).await.ok();
+        story.act("cat", "g", "open", json!({"sku": "mug"})).await.ok();
+        story.host.pass(10 * MINUTE).await;
+        let story = story.restarted().await;
+        assert_eq!(story.act("bob", "g", "join", json!({"sku": "mug", "group": "g2"})).await.problem(), (409, "common.ended"));
+        for seat in ["g1.1", "g1.2", "g2.1"] {
+            story.counter("g", &format!("seat:{seat}"), "pay").await;
+        }
+        eventually(async || story.ask("g", "group?group=g1").await["group"]["state"] == "full").await;
+        story.host.pass(15 * MINUTE).await;
+        eventually(async || story.host.get(&format!("{HOME}/activities/g")).await.ok()["state"] == "settled").await;
+        eventually(async || story.order("cat", "g", "seat:g2.1").await.2 == 9_000).await;
+        assert_eq!((story.order("ann", "g", "seat:g1.1").await.2, story.pool().await), (0, (json!(0), json!(2))));
+    }
+}
+
+both! {
     async fn a_group_that_fails_pays_everybody_back(database) {
         let story = Story::begin(database, &["ann", "bob", "cat"], 9, "group-buy").await;
         story.host.begin(group_buy(json!({"size": 3}))).await;
