@@ -1,3 +1,5 @@
+//! It reads what `serde_json` reads, but for floats and structs that are lists.
+
 use std::collections::BTreeMap;
 
 use proptest::{collection, prelude::*, sample};
