@@ -12,7 +12,7 @@ mod views;
 use fairground_sdk::{Block, HostEvent, Nothing, ORDER_TOPICS, conflict, limit_reached, prelude::*};
 
 use config::Config;
-use session::{Session, State};
+use session::{DEADLINES, Session, State};
 use views::{HelpersInput, SessionInput, SessionView};
 
 struct Bargain;
@@ -68,7 +68,6 @@ impl Activity for Bargain {
                 "bargain.order-window-passed",
                 "bargain.new-helper-only",
                 "bargain.infeasible-range",
-                "bargain.too-many-sessions",
             ])
     }
 
@@ -77,11 +76,13 @@ impl Activity for Bargain {
     }
 
     /// A deadline has passed: of the cutting, or of the time to order.
-    fn on_timer(call: &mut Call<Config>, key: &str, _: i64, _: &str) -> Answer<()> {
-        if let Some(session) = key.strip_prefix("session:").and_then(|id| Session::load(call, id))
-            && call.now() >= session.deadline
-        {
-            end(call, session);
+    fn on_timer(call: &mut Call<Config>, key: &str, due: i64, _: &str) -> Answer<()> {
+        if DEADLINES.rings(key) {
+            for id in DEADLINES.take(call, ended_at_once(call), due) {
+                if let Some(session) = Session::load(call, &id).filter(|session| call.now() >= session.deadline) {
+                    end(call, session);
+                }
+            }
         }
         Ok(())
     }
@@ -100,7 +101,7 @@ impl Activity for Bargain {
 
     /// Closes what is still open, a few sessions at a time.
     fn settle(call: &mut Call<Config>, _: u32) -> Answer<bool> {
-        let most = call.batch_of(3, "bargain.lapsed").min(call.batch_of(3, "bargain.expired"));
+        let most = ended_at_once(call);
         let open = Session::open_ones(call, most);
         let is_last = open.len() < most as usize;
         for session in open {
@@ -119,6 +120,11 @@ impl Activity for Bargain {
 }
 
 fairground_sdk::activity!(Bargain);
+
+/// Sessions that one call can end: each closes its order, pays it back, and is told of.
+fn ended_at_once(call: &Call<Config>) -> u32 {
+    call.batch_of(3, "bargain.lapsed").min(call.batch_of(3, "bargain.expired"))
+}
 
 fn start(call: &mut Call<Config>) -> Answer<SessionView> {
     let standing = call.take_part(None, "bargain.start")?;

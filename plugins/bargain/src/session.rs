@@ -1,11 +1,14 @@
 //! Sessions: one price on its way down, and the order at its end.
 
-use fairground_sdk::{conflict, expired, limit_reached, not_allowed, not_found, prelude::*};
+use fairground_sdk::{Queue, conflict, expired, not_allowed, not_found, prelude::*};
 
 use crate::{
     config::{Config, StockHold},
     order,
 };
+
+/// Sessions by their deadlines.
+pub(crate) const DEADLINES: Queue<'static> = Queue("deadlines");
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -39,13 +42,10 @@ pub(crate) struct Session {
     pub deadline: i64,
     pub state: State,
     /// How many orders were opened from it.
-    #[serde(default)]
     pub orders: u32,
     /// The key of the unit that is set aside for it.
-    #[serde(default)]
     pub unit: Option<String>,
     /// The number of the order that was paid.
-    #[serde(default)]
     pub bought_with: Option<u32>,
 }
 
@@ -83,10 +83,7 @@ impl Session {
         if call.config.stock_hold == StockHold::Start {
             order::reserve(call, &mut session)?;
         }
-        if !call.set_timer(&session.timer(), session.deadline) {
-            let full = "Too many sessions are open; try later.";
-            return Err(limit_reached("bargain.too-many-sessions", full).retryable());
-        }
+        DEADLINES.put(call, session.deadline, &session.id);
         for counter in ["sessions", "open"] {
             call.count(&format!("{counter}/{owner}"), 1, 0, i64::MAX).expect("the limit was checked");
         }
@@ -141,18 +138,16 @@ impl Session {
     pub(crate) fn settle_price(&mut self, call: &mut Call<Config>, state: State) {
         self.state = state;
         let until = call.now().saturating_add_unsigned(call.config.order_window_ms);
+        DEADLINES.remove(call, self.deadline, &self.id);
         self.deadline = until.min(call.ends_at.unwrap_or(i64::MAX));
-        if !call.set_timer(&self.timer(), self.deadline) {
-            // The timer of its cutting was its own, so there is room for this one.
-            call.log("no timer could be set for a settled price");
-        }
+        DEADLINES.put(call, self.deadline, &self.id);
         self.save(call);
     }
 
     /// Ends the session in this state. What was set aside for it is put back, unless it is bought.
     pub(crate) fn close(&mut self, call: &mut Call<Config>, state: State) {
         self.state = state;
-        call.cancel_timer(&self.timer());
+        DEADLINES.remove(call, self.deadline, &self.id);
         if call.delete(&self.open_key()) {
             call.count(&format!("open/{}", self.owner), -1, 0, i64::MAX).expect("it was counted when it began");
         }
@@ -170,10 +165,6 @@ impl Session {
         let owner = self.owner.clone();
         call.tell(topic, &owner, &[("session", self.id.clone())]);
         self.save(call);
-    }
-
-    pub(crate) fn timer(&self) -> String {
-        format!("session:{}", self.id)
     }
 
     fn open_key(&self) -> String {

@@ -165,7 +165,8 @@ fn a_session_expires_at_its_deadline_and_not_before() {
     assert_eq!(session(&mut town, "1-ann")["state"], "expired");
     assert_eq!(code(help(&mut town, "cat", "1-ann")), "bargain.session-over");
     let before = session(&mut town, "1-ann");
-    town.run_timer("session:1-ann", 0, "null");
+    let now = town.now();
+    town.run_timer("fg/due/deadlines", now, "null");
     assert_eq!(session(&mut town, "1-ann"), before, "a timer that comes twice changes nothing");
 }
 
@@ -353,4 +354,18 @@ fn money_that_comes_after_all_went_back_goes_back_too() {
     town.pay("order:1:1-ann").expect("heard");
     town.shop_catches_up();
     assert_eq!(town.world().orders["order:1:1-ann"].state, OrderState::Refunded);
+}
+
+#[test]
+fn one_timer_serves_however_many_sessions() {
+    let mut town = town(fixed(5), json!({}));
+    for owner in ["ann", "bob", "cat"] {
+        town.act(owner, "start", json!({})).expect("a session");
+        town.pass(1);
+    }
+    assert_eq!(town.world().timers_pending(), 1);
+    town.act("ann", "cancel", json!({"session": "1-ann"})).expect("cancelled");
+    town.pass(DAY);
+    let states = ["1-ann", "1-bob", "1-cat"].map(|id| session(&mut town, id)["state"].clone());
+    assert_eq!(states, ["cancelled", "expired", "expired"]);
 }

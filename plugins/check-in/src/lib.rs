@@ -21,8 +21,8 @@ use config::{Config, Cycle, ProofRule, Review, Then, ZonePolicy};
 use entry::{Entry, How, Proof, Standing};
 use freeze::{cover_gap, freeze};
 use record::Record;
-use remind::{remind, ring};
-use review::{approve, ops_review, pending_key, review_timer};
+use remind::remind;
+use review::{approve, ops_review};
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -139,7 +139,6 @@ impl Activity for CheckIn {
                 "checkin.too-soon",
                 "checkin.place-code-wrong",
                 "checkin.cycle-finished",
-                "checkin.reminders-full",
             ])
     }
 
@@ -147,14 +146,11 @@ impl Activity for CheckIn {
         config.check(offers)
     }
 
-    fn on_timer(call: &mut Call<Config>, key: &str, _: i64, _: &str) -> Answer<()> {
-        if let Some(member) = key.strip_prefix("remind:") {
-            return ring(call, member);
-        }
-        if let Some((day, member)) = key.strip_prefix("review:").and_then(|rest| rest.split_once(':'))
-            && let Ok(day) = day.parse()
-        {
-            approve(call, member, day);
+    fn on_timer(call: &mut Call<Config>, key: &str, due: i64, _: &str) -> Answer<()> {
+        if remind::REMINDERS.rings(key) {
+            remind::ring(call, due);
+        } else if review::WAITING.rings(key) {
+            review::ring(call, due);
         }
         Ok(())
     }
@@ -357,11 +353,8 @@ fn finish(call: &mut Call<Config>, record: Record, mut entry: Entry, member: &st
     entry.prizes = given.keys;
     if let Some(within_ms) = hold_for {
         entry.standing = Standing::Pending;
-        let when = call.now().saturating_add_unsigned(within_ms);
-        if !call.set_timer(&review_timer(member, day), when) {
-            return Err(limit_reached("common.busy", "Too much waits for review; try later.").retryable());
-        }
-        call.save(&pending_key(member, day), &day);
+        let until = call.now().saturating_add_unsigned(within_ms);
+        review::wait(call, member, day, until);
     }
     post(call, member, day, &entry);
     entry.save(call, member, day);

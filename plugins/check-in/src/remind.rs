@@ -1,21 +1,39 @@
 //! Reminders, for members who wish them.
 
-use fairground_sdk::{Audience, Notice, limit_reached, prelude::*};
+use fairground_sdk::{Audience, Notice, Queue, prelude::*};
 
 use crate::{config::Config, record::Record, zone_of};
+
+/// Members by when they are reminded next.
+pub(crate) const REMINDERS: Queue<'static> = Queue("reminders");
+
+/// Members that one call reminds.
+const REMINDED_AT_ONCE: u32 = 50;
 
 /// Answers when the next reminder comes.
 pub(crate) fn remind(call: &mut Call<Config>, on: bool) -> Answer<Option<i64>> {
     let member = call.actor.clone();
-    if !on {
-        call.cancel_timer(&remind_timer(&member));
-        return Ok(None);
+    let key = next_key(&member);
+    if let Some(before) = call.load::<i64>(&key) {
+        REMINDERS.remove(call, before, &member);
+        call.delete(&key);
     }
-    let when = next_reminder(call, &member);
-    if !call.set_timer(&remind_timer(&member), when) {
-        return Err(limit_reached("checkin.reminders-full", "Too many members are reminded already."));
+    Ok(on.then(|| plan(call, &member)))
+}
+
+/// Reminds those whose time has come.
+pub(crate) fn ring(call: &mut Call<Config>, due: i64) {
+    for member in REMINDERS.take(call, REMINDED_AT_ONCE, due) {
+        remind_one(call, &member);
+        plan(call, &member);
     }
-    Ok(Some(when))
+}
+
+fn plan(call: &mut Call<Config>, member: &str) -> i64 {
+    let when = next_reminder(call, member);
+    call.save(&next_key(member), &when);
+    REMINDERS.put(call, when, member);
+    when
 }
 
 fn next_reminder(call: &Call<Config>, member: &str) -> i64 {
@@ -25,7 +43,7 @@ fn next_reminder(call: &Call<Config>, member: &str) -> i64 {
     if at > call.now() { at } else { call.day_start(call.add_days(today, 1), &zone, call.config.remind_minute) }
 }
 
-pub(crate) fn ring(call: &mut Call<Config>, member: &str) -> Answer<()> {
+fn remind_one(call: &mut Call<Config>, member: &str) {
     let record = Record::load(call, member);
     let zone = zone_of(call, record.as_ref(), member);
     let today = call.day(call.now(), &zone, call.config.day_starts_minute);
@@ -38,12 +56,8 @@ pub(crate) fn ring(call: &mut Call<Config>, member: &str) -> Answer<()> {
         };
         call.notify(&notice);
     }
-    let next = next_reminder(call, member);
-    // A timer that just rang has left its place free.
-    let _ = call.set_timer(&remind_timer(member), next);
-    Ok(())
 }
 
-fn remind_timer(member: &str) -> String {
-    format!("remind:{member}")
+fn next_key(member: &str) -> String {
+    format!("reminder/{member}")
 }

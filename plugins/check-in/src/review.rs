@@ -1,6 +1,6 @@
 //! Review: a day that a moderator must see counts at once; its prizes wait.
 
-use fairground_sdk::{conflict, not_found, prelude::*};
+use fairground_sdk::{Queue, conflict, not_found, prelude::*};
 
 use crate::{
     config::Config,
@@ -8,6 +8,29 @@ use crate::{
     post, prizes,
     record::Record,
 };
+
+/// Days by when they are approved where nobody has looked at them. One that was decided stays until then, and does nothing.
+pub(crate) const WAITING: Queue<'static> = Queue("reviews");
+
+/// Days that one call approves; each gives what it earned, and a call may give 100.
+const APPROVED_AT_ONCE: u32 = 20;
+
+/// Sets a day aside for a moderator until an instant.
+pub(crate) fn wait(call: &mut Call<Config>, member: &str, day: Day, until: i64) {
+    WAITING.put(call, until, &format!("{day}:{member}"));
+    call.save(&pending_key(member, day), &day);
+}
+
+/// Approves what nobody has looked at in time.
+pub(crate) fn ring(call: &mut Call<Config>, due: i64) {
+    for name in WAITING.take(call, APPROVED_AT_ONCE, due) {
+        if let Some((day, member)) = name.split_once(':')
+            && let Ok(day) = day.parse()
+        {
+            approve(call, member, day);
+        }
+    }
+}
 
 /// A moderator has looked at a day.
 pub(crate) fn ops_review(call: &mut Call<Config>, member: &str, day: Day, ok: bool) -> Answer<Standing> {
@@ -59,12 +82,7 @@ fn reject(call: &mut Call<Config>, member: &str, day: Day) {
 }
 
 fn decided(call: &mut Call<Config>, member: &str, day: Day) {
-    call.cancel_timer(&review_timer(member, day));
     call.delete(&pending_key(member, day));
-}
-
-pub(crate) fn review_timer(member: &str, day: Day) -> String {
-    format!("review:{day}:{member}")
 }
 
 pub(crate) fn pending_key(member: &str, day: Day) -> String {

@@ -322,11 +322,14 @@ fn who_hops_between_zones_waits() {
 #[test]
 fn who_wishes_is_reminded_on_days_not_checked() {
     let mut town = town(json!({"remind_minute": 1_260}));
-    town.act("ann", "remind", json!({"on": true})).expect("a time");
+    for _ in 0..2 {
+        town.act("ann", "remind", json!({"on": true})).expect("a time");
+    }
     town.act("bob", "remind", json!({"on": true})).expect("a time");
     check_in(&mut town, "bob");
     town.pass(2 * HOUR);
     assert_eq!(town.notified().into_iter().collect::<Vec<_>>(), ["ann"]);
+    assert_eq!(town.world().notices.len(), 1, "who wishes it twice is reminded once");
     town.act("bob", "remind", json!({"on": false})).expect("no more");
     town.pass(DAY);
     assert_eq!(town.notified().into_iter().collect::<Vec<_>>(), ["ann"]);

@@ -14,7 +14,7 @@ use fairground_sdk::{
 };
 
 use config::{Config, Mode, Release};
-use reservation::{Reservation, State};
+use reservation::{Reservation, State, UNPAID};
 use views::{ReserveInput, Reserved};
 
 /// Set when the activity takes no more actions.
@@ -24,6 +24,12 @@ pub(crate) const OVER: &str = "over";
 pub(crate) const HORIZON_MS: i64 = 399 * 86_400_000;
 
 const WARM_UP: &str = "warm-up";
+
+/// What a reservation that lapses tells: its order is closed and paid back, and it is over.
+const MESSAGES: u32 = 3;
+
+/// Each that lapses may call the next who waits, by a timer; a call may set 16.
+const LAPSED_AT_ONCE: u32 = 10;
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -84,12 +90,14 @@ impl Activity for FlashSale {
         Ok(())
     }
 
-    fn on_timer(call: &mut Call<Config>, key: &str, _: i64, _: &str) -> Answer<()> {
-        match key.split_once(':') {
-            Some(("pay", id)) => {
-                lapse(call, id);
-                Ok(())
+    fn on_timer(call: &mut Call<Config>, key: &str, due: i64, _: &str) -> Answer<()> {
+        if UNPAID.rings(key) {
+            let most = call.batch_of(MESSAGES, "flash-sale.lapsed").min(LAPSED_AT_ONCE);
+            for id in UNPAID.take(call, most, due) {
+                lapse(call, &id);
             }
+        }
+        match key.split_once(':') {
             Some(("serve", item)) => item.parse().map_or(Ok(()), |item| waiting::serve(call, item)),
             _ if key == draw::TIMER => draw::run(call),
             _ if key == WARM_UP => {

@@ -1,8 +1,11 @@
 //! Reservations: units set aside with an order, and then sold, given back or paid back.
 
-use fairground_sdk::{Kind, Line, NotTraded, OrderNews, conflict, limit_reached, not_found, prelude::*};
+use fairground_sdk::{Kind, Line, NotTraded, OrderNews, Queue, conflict, limit_reached, not_found, prelude::*};
 
 use crate::config::{Config, Item, LatePayment};
+
+/// Reservations by when they must be paid for.
+pub(crate) const UNPAID: Queue<'static> = Queue("unpaid");
 
 /// More than anybody reserves.
 const NUMBERS_MAX: i64 = 9_999_999_999;
@@ -71,9 +74,7 @@ impl Reservation {
         let window = (made.pay_by - call.now()).unsigned_abs();
         let not_sold = |_| not_found("common.not-found", "The shop does not have this good.");
         call.open_order(&made.order(), member, &[line], window).map_err(not_sold)?;
-        if !call.set_timer(&made.timer(), made.pay_by) {
-            return Err(limit_reached("flash.too-fast", "Too much is going on; try again.").retryable());
-        }
+        UNPAID.put(call, made.pay_by, &made.id);
         call.save(&made.open_key(), &made.id);
         // The newest first.
         call.save(&format!("mine/{member}/{:010}", NUMBERS_MAX - number), &made.id);
@@ -195,7 +196,7 @@ impl Reservation {
 
     fn close(&mut self, call: &mut Call<Config>, state: State, topic: &str) {
         self.state = state;
-        call.cancel_timer(&self.timer());
+        UNPAID.remove(call, self.pay_by, &self.id);
         call.delete(&self.open_key());
         call.emit(topic, &self.id, &*self);
         let member = self.member.clone();
@@ -205,10 +206,6 @@ impl Reservation {
 
     fn save(&self, call: &mut Call<Config>) {
         call.save(&format!("reservation/{}", self.id), self);
-    }
-
-    fn timer(&self) -> String {
-        format!("pay:{}", self.id)
     }
 
     fn open_key(&self) -> String {

@@ -245,14 +245,18 @@ impl World {
             .collect()
     }
 
+    /// Timers of the activity's that have not rung.
+    pub fn timers_pending(&self) -> usize {
+        self.timers.keys().filter(|key| !key.starts_with('\0')).count()
+    }
+
     pub(crate) fn schedule(&mut self, key: &str, when: i64, payload: &str) -> bool {
         self.writing();
         Self::key(key);
         self.quota.timer();
         assert!(payload.len() <= TIMER_PAYLOAD_BYTES_MAX, "a timer's payload is at most 4 KiB");
         assert!(when <= self.now.saturating_add(HORIZON_MS), "a timer is due within 400 days");
-        let pending = self.timers.keys().filter(|key| !key.starts_with('\0')).count();
-        let room = pending < TIMERS_PENDING_MAX || self.timers.contains_key(key);
+        let room = self.timers_pending() < TIMERS_PENDING_MAX || self.timers.contains_key(key);
         if room {
             self.timers.insert(key.into(), (when, payload.into()));
             self.calendars.remove(key);
