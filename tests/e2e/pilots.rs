@@ -176,6 +176,35 @@ both! {
 }
 
 both! {
+    /// A scope never shrinks, whoever widens it.
+    async fn who_was_let_in_by_hand_stays_in(database) {
+        let trial = Trial::begin(database, 150, true).await;
+        for group in ["g2", "g3"] {
+            trial.host.put(&format!("{HOME}/groups/{group}"), json!({"name": "x"})).await.ok();
+        }
+        let mut wish = activity(150, true);
+        wish["id"] = json!("n");
+        wish["scope"] = json!({"groups": ["g0", "g1", "g2"]});
+        wish["rollout"]["min_participants"] = json!(1);
+        wish["rollout"]["max_cac_minor"] = json!(null);
+        trial.host.begin(wish).await;
+        let path = format!("{HOME}/activities/n");
+        trial.host.act("m0", "n", "count", "1", json!({})).await.ok();
+        trial.host.pass(HOUR).await;
+        trial.host.act("m1", "n", "count", "1", json!({})).await.ok();
+        trial.host.post(&format!("{path}/pause"), json!({})).await.ok();
+        trial.host.pass(HOUR).await;
+        trial.host.post(&format!("{path}/resume"), json!({})).await.ok();
+        let by_hand = json!({"groups": ["g0", "g1", "g3"]});
+        assert_eq!(trial.host.post(&format!("{path}/expand"), json!({"scope": by_hand})).await.ok()["scope"], by_hand);
+        trial.host.act("m2", "n", "count", "1", json!({})).await.ok();
+        trial.host.pass(HOUR).await;
+        let all = json!({"groups": ["g0", "g1", "g3", "g2"]});
+        eventually(async || trial.host.get(&path).await.ok()["scope"] == all).await;
+    }
+}
+
+both! {
     async fn what_is_wrong_in_a_pilot_is_said(database) {
         let trial = Trial::begin(database, 150, false).await;
         let path = format!("{HOME}/activities");

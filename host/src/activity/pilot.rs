@@ -77,9 +77,11 @@ impl Batch {
         let expands = gate.passed && rollout.pilot.auto_expand;
         self.apply(fired);
         let answer = Json::of(&gate);
-        let input = Json::of(&rollout.to);
+        // Somebody may have expanded it to others meanwhile.
+        let wider = activity.scope.with(&rollout.to);
+        let input = Json::of(&wider);
         let answered = if expands {
-            self.changed = Some(Change::Scope(rollout.to.clone()));
+            self.changed = Some(Change::Scope(wider));
             self.journal(entry("expand", input.as_str()), Outcome::Ok, answer.clone(), "[]".into())
         } else {
             let next = self.next_review(&rollout.pilot);

@@ -41,6 +41,17 @@ pub(crate) enum Scope {
 }
 
 impl Scope {
+    /// For all whom one of the two is for.
+    pub(crate) fn with(&self, other: &Self) -> Self {
+        match (self, other) {
+            (Self::All, _) | (_, Self::All) => Self::All,
+            (Self::Groups(own), Self::Groups(others)) => {
+                let more = others.iter().filter(|group| !own.contains(group));
+                Self::Groups(own.iter().chain(more).cloned().collect())
+            }
+        }
+    }
+
     /// Whether everybody who may take part in this may take part in `wider`.
     pub(crate) fn is_within(&self, wider: &Self) -> bool {
         match (self, wider) {

@@ -153,13 +153,13 @@ fn move_heads(script: &mut Script, parts: &[&Part], or_fail: OrFail) {
     const OR_FAIL: Rows = Rows {
         text:
             "UPDATE activity_heads SET seq = CASE seq WHEN rows.column3 THEN rows.column4 END, lifecycle = rows.column5,
-                 started_at = rows.column6, now = rows.column7, stored_bytes = rows.column8, faults = rows.column9
+                 started_at = rows.column6, now = rows.column7, stored_bytes = rows.column8, faults = activity_heads.faults + rows.column9
                FROM {rows} WHERE community = rows.column1 AND activity = rows.column2",
         columns: COLUMNS,
     };
     const WHERE_POSSIBLE: Rows = Rows {
         text: "UPDATE activity_heads SET seq = rows.column4, lifecycle = rows.column5, started_at = rows.column6,
-                 now = rows.column7, stored_bytes = rows.column8, faults = rows.column9
+                 now = rows.column7, stored_bytes = rows.column8, faults = activity_heads.faults + rows.column9
                FROM {rows} WHERE community = rows.column1 AND activity = rows.column2 AND seq = rows.column3
                RETURNING community, activity",
         columns: COLUMNS,
@@ -176,7 +176,8 @@ fn move_heads(script: &mut Script, parts: &[&Part], or_fail: OrFail) {
         values.int(part.to.started_at);
         values.int(part.to.now);
         values.int(part.to.stored_bytes);
-        values.int(part.to.faults);
+        // By how much: another host may have counted some as well.
+        values.int(part.to.faults - part.from.faults);
     });
 }
 

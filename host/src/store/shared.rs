@@ -20,7 +20,7 @@ pub(super) async fn change_shared(tx: &mut Transaction, part: &Part) -> anyhow::
     sqlx::query("ROLLBACK TO SAVEPOINT part").execute(&mut **tx).await?;
     sqlx::query("RELEASE SAVEPOINT part").execute(&mut **tx).await?;
     sqlx::query(
-        "UPDATE activity_heads SET seq = $3, lifecycle = $4, started_at = $5, now = $6, stored_bytes = $7, faults = $8
+        "UPDATE activity_heads SET seq = $3, lifecycle = $4, started_at = $5, now = $6, stored_bytes = $7, faults = faults - $8
          WHERE community = $1 AND activity = $2",
     )
     .bind(part.id.community.as_str())
@@ -30,7 +30,7 @@ pub(super) async fn change_shared(tx: &mut Transaction, part: &Part) -> anyhow::
     .bind(part.from.started_at)
     .bind(part.from.now)
     .bind(part.from.stored_bytes)
-    .bind(part.from.faults)
+    .bind(part.to.faults - part.from.faults)
     .execute(&mut **tx)
     .await?;
     Ok(false)

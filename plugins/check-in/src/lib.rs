@@ -170,9 +170,9 @@ impl Activity for CheckIn {
     /// What nobody has looked at is approved: a member does not lose what a moderator left lying.
     fn settle(call: &mut Call<Config>, _: u32) -> Answer<bool> {
         const PAGE: u32 = 50;
-        let pending = call.scan::<Day>("pending/", None, PAGE);
+        let pending = call.scan::<review::Pending>("pending/", None, PAGE);
         let finished = pending.len() < PAGE as usize;
-        for (key, day) in pending {
+        for (key, review::Pending { day, .. }) in pending {
             let member = key.rsplit('/').next().unwrap_or_default().to_owned();
             approve(call, &member, day);
         }

@@ -23,8 +23,11 @@ pub(crate) fn remind(call: &mut Call<Config>, on: bool) -> Answer<Option<i64>> {
 
 /// Reminds those whose time has come.
 pub(crate) fn ring(call: &mut Call<Config>, due: i64) {
+    let has_ended = call.ends_at.is_some_and(|end| call.now() >= end);
     for member in REMINDERS.take(call, REMINDED_AT_ONCE, due) {
-        remind_one(call, &member);
+        if !has_ended {
+            remind_one(call, &member);
+        }
         plan(call, &member);
     }
 }

@@ -9,16 +9,27 @@ use crate::{
     record::Record,
 };
 
-/// Days by when they are approved where nobody has looked at them. One that was decided stays until then, and does nothing.
+/// Days by when they are approved where nobody has looked at them.
 pub(crate) const WAITING: Queue<'static> = Queue("reviews");
 
-/// Days that one call approves; each gives what it earned, and a call may give 100.
+/// Days that one call approves: each gives all that it earned.
 const APPROVED_AT_ONCE: u32 = 20;
+
+/// A day that a moderator is to look at.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(crate) struct Pending {
+    pub day: Day,
+    until: i64,
+}
 
 /// Sets a day aside for a moderator until an instant.
 pub(crate) fn wait(call: &mut Call<Config>, member: &str, day: Day, until: i64) {
-    WAITING.put(call, until, &format!("{day}:{member}"));
-    call.save(&pending_key(member, day), &day);
+    WAITING.put(call, until, &place(member, day));
+    call.save(&pending_key(member, day), &Pending { day, until });
+}
+
+fn place(member: &str, day: Day) -> String {
+    format!("{day}:{member}")
 }
 
 /// Approves what nobody has looked at in time.
@@ -82,7 +93,12 @@ fn reject(call: &mut Call<Config>, member: &str, day: Day) {
 }
 
 fn decided(call: &mut Call<Config>, member: &str, day: Day) {
-    call.delete(&pending_key(member, day));
+    let key = pending_key(member, day);
+    if let Some(pending) = call.load::<Pending>(&key) {
+        // The same day may be sent in again, and waits anew.
+        WAITING.remove(call, pending.until, &place(member, day));
+        call.delete(&key);
+    }
 }
 
 pub(crate) fn pending_key(member: &str, day: Day) -> String {

@@ -3,7 +3,7 @@
 //! Points lie in lots by when they expire, at most [`LOTS`] of them: a lot takes what is earned within a share of the points' life, and lasts
 //! until the last of it may go. So however often somebody buys, a card is a handful of entries.
 
-use fairground_sdk::{Queue, Standing, conflict, prelude::*, unless_exhausted};
+use fairground_sdk::{Queue, Standing, conflict, prelude::*};
 
 use crate::config::{Config, Giving};
 
@@ -123,18 +123,27 @@ impl Card {
         due
     }
 
-    /// A purchase was paid back. What was spent of it is owed; what has expired is gone, and nobody asks for it.
-    pub(crate) fn reverse(&mut self, call: &mut Call<Config>, order: &str, points: u64, due: i64) {
-        if due <= call.now() {
-            return;
+    /// What a purchase was worth is taken back; answers how much there was. What has expired of its lot is gone, and nobody asks for it;
+    /// what was spent is owed.
+    pub(crate) fn reverse(&mut self, call: &mut Call<Config>, points: u64, due: i64) -> u64 {
+        let gone_key = gone(&self.member, due);
+        let expired = call.load::<u64>(&gone_key).unwrap_or_default();
+        let forgiven = expired.min(points);
+        if forgiven > 0 {
+            call.save(&gone_key, &(expired - forgiven));
         }
-        let taken = self.balance().min(points);
-        self.take(call, taken);
+        let asked = points - forgiven;
+        let taken = self.balance().min(asked);
+        self.take(call, taken, Some(due));
         self.reversed += taken;
-        self.owed += points - taken;
+        self.owed += asked - taken;
         count(call, "reversed", taken);
-        call.emit("points-card.reversed", &self.member, &Told { order, points: taken, balance: self.balance() });
-        call.tell("points-card.reversed", &self.member, &[("points", taken.to_string())]);
+        taken
+    }
+
+    pub(crate) fn tell_reversed(&self, call: &mut Call<Config>, order: &str, points: u64) {
+        call.emit("points-card.reversed", &self.member, &Told { order, points, balance: self.balance() });
+        call.tell("points-card.reversed", &self.member, &[("points", points.to_string())]);
     }
 
     /// Pays with points.
@@ -144,22 +153,27 @@ impl Card {
             let refused = conflict("points-card.not-enough-points", "You have too few points.");
             return Err(refused.with("needed", points).with("balance", balance));
         }
-        self.take(call, points);
+        self.take(call, points, None);
         self.spent += points;
         count(call, "spent", points);
         Ok(())
     }
 
-    /// Off the lots, the oldest first.
-    fn take(&self, call: &mut Call<Config>, points: u64) {
+    /// Off the lots: off one of them first where that is named, and then the oldest first.
+    fn take(&self, call: &mut Call<Config>, points: u64, first: Option<i64>) {
         let mut missing = points;
-        for (due, left) in self.lots(call) {
+        let mut lots = self.lots(call);
+        lots.sort_by_key(|(due, _)| Some(*due) != first);
+        for (due, left) in lots {
+            if missing == 0 {
+                break;
+            }
             let taken = left.min(missing);
             missing -= taken;
             if taken == left {
                 // Its place in the queue stays, and finds nothing.
                 call.delete(&lot(&self.member, due));
-            } else if taken > 0 {
+            } else {
                 call.save(&lot(&self.member, due), &(left - taken));
             }
         }
@@ -171,6 +185,7 @@ impl Card {
         let mut points = 0;
         for (due, left) in self.lots(call).into_iter().take_while(|(due, _)| *due <= by) {
             call.delete(&lot(&self.member, due));
+            call.save(&gone(&self.member, due), &left);
             points += left;
         }
         if points > 0 {
@@ -182,9 +197,9 @@ impl Card {
     }
 
     /// Gives what is reached, and puts back what still waits and is reached no longer. What was given stays.
-    pub(crate) fn weigh(&mut self, call: &mut Call<Config>) -> Answer<()> {
+    pub(crate) fn weigh(&mut self, call: &mut Call<Config>) {
         if call.config.giving != Giving::Reach {
-            return Ok(());
+            return;
         }
         let standing = Standing { is_under_review: self.is_under_review };
         // What has expired was there when the gift was reached.
@@ -193,7 +208,8 @@ impl Card {
             let Reached { tries, is_given } = self.reached[at];
             if balance >= gift.points.into() && !is_given && has_stock(call, at) {
                 let key = self.gift_key(at, tries);
-                if unless_exhausted(call.reward(&key, &gift.offer, &self.member, standing))?.is_some() {
+                // One that cannot be given now is looked at again with the next purchase, which counts all the same.
+                if call.reward(&key, &gift.offer, &self.member, standing).is_ok() {
                     self.reached[at].is_given = true;
                     use_stock(call, at, 1);
                     tell_gift(call, &self.member, &gift.offer, 0);
@@ -206,7 +222,6 @@ impl Card {
                 use_stock(call, at, -1);
             }
         }
-        Ok(())
     }
 
     pub(crate) fn gift_key(&self, at: usize, tries: u32) -> String {
@@ -262,6 +277,11 @@ fn lasts_until(call: &Call<Config>, at: i64) -> i64 {
 
 fn key(member: &str) -> String {
     format!("card/{member}")
+}
+
+/// What has expired of a lot, and was not asked back.
+fn gone(member: &str, due: i64) -> String {
+    format!("gone/{member}/{due:015}")
 }
 
 fn lots(member: &str) -> String {

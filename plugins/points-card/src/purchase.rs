@@ -4,8 +4,8 @@ use fairground_sdk::{HostEvent, bounded, platform, prelude::*};
 
 use crate::{card::Card, config::Config};
 
-/// Goods of one order that are told apart.
-const LINES_MAX: usize = 100;
+/// Goods of one order that count: one call takes all of them back, each off several lots.
+const LINES_MAX: usize = 20;
 
 /// An order that was heard of.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,8 +44,11 @@ pub(crate) fn hear(call: &mut Call<Config>, event: &HostEvent) -> Answer<()> {
             call.config.points_for(purchase.total_minor)
         };
         if points > 0 && order.takes(&purchase.sku) {
-            let due = card.earn(call, &purchase.order, points, event.at);
+            // A platform's clock may be ahead.
+            let due = card.earn(call, &purchase.order, points, event.at.min(call.now()));
             order.lines.push(Line { sku: purchase.sku, points, due, is_returned: false });
+            // What is heard very late has expired.
+            card.expire(call, call.now());
         }
     } else {
         order.give_back(call, &mut card, (&purchase.order, &purchase.sku));
@@ -53,7 +56,7 @@ pub(crate) fn hear(call: &mut Call<Config>, event: &HostEvent) -> Answer<()> {
     if order != before {
         call.save(&key, &order);
     }
-    card.weigh(call)?;
+    card.weigh(call);
     card.save(call);
     Ok(())
 }
@@ -66,9 +69,13 @@ impl Order {
 
     /// These goods are paid back, or all of them where they are not named.
     fn give_back(&mut self, call: &mut Call<Config>, card: &mut Card, (order, sku): (&str, &str)) {
+        let mut taken = None;
         for line in self.lines.iter_mut().filter(|line| !line.is_returned && (sku.is_empty() || line.sku == sku)) {
-            card.reverse(call, order, line.points, line.due);
+            *taken.get_or_insert(0) += card.reverse(call, line.points, line.due);
             line.is_returned = true;
+        }
+        if let Some(points) = taken {
+            card.tell_reversed(call, order, points);
         }
         if sku.is_empty() {
             self.is_returned = true;

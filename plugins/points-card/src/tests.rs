@@ -172,6 +172,41 @@ fn points_expire_the_oldest_first_and_are_spent_in_that_order() {
 }
 
 #[test]
+fn what_was_spent_is_owed_also_when_its_time_is_over() {
+    let mut town = town(json!({"expire_ms": 12 * DAY}));
+    bought(&mut town, "ann", "o1", 10_000);
+    redeem(&mut town, "ann", "cup").expect("a gift");
+    town.pass(20 * DAY);
+    returned(&mut town, "ann", "o1");
+    assert_eq!(card(&mut town, "ann")["owed"], 10);
+    // A return takes its own points first, so that those of another purchase expire as they were to.
+    let mut town = unstarted(json!({"expire_ms": 12 * DAY})).started();
+    open(&mut town, "bob");
+    bought(&mut town, "bob", "o1", 10_000);
+    town.pass(5 * DAY);
+    bought(&mut town, "bob", "o2", 10_000);
+    returned(&mut town, "bob", "o2");
+    town.pass(9 * DAY);
+    assert_eq!(card(&mut town, "bob")["expired"], 10);
+    returned(&mut town, "bob", "o1");
+    let view = card(&mut town, "bob");
+    assert_eq!((&view["balance"], &view["owed"], &view["reversed"]), (&json!(0), &json!(0), &json!(10)));
+}
+
+#[test]
+fn a_large_order_is_paid_back_in_one_call() {
+    let mut town = town(json!({"notices": [{"event": "points-card.reversed", "template": "x"}]}));
+    let at = town.now();
+    for number in 0..25 {
+        let line = json!({"order": "o1", "sku": format!("s{number}"), "total_minor": 2_000});
+        hear_at(&mut town, at + number, "member.bought", "ann", line);
+    }
+    assert_eq!(balance(&mut town, "ann"), 40, "twenty goods count");
+    hear_at(&mut town, at, "member.returned", "ann", json!({"order": "o1"}));
+    assert_eq!((balance(&mut town, "ann"), town.world().notices.len()), (0, 1), "told once");
+}
+
+#[test]
 fn points_last_as_long_as_was_said_and_a_twelfth_longer_at_most() {
     let mut town = town(json!({"expire_ms": 12 * DAY}));
     for hours in 0..300 {

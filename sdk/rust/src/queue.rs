@@ -31,8 +31,10 @@ impl Queue<'_> {
         assert!(name.len() <= NAME_BYTES_MAX, "a name in a queue has at most {NAME_BYTES_MAX} bytes");
         let head = call.scan::<String>(&self.prefix(), None, 1);
         call.save(&self.place(due, name), &name);
-        if head.first().is_none_or(|(first, _)| due < self.instant(first)) {
-            self.ring_at(call, Some(due));
+        match head.first().map(|(first, _)| self.instant(first)) {
+            Some(first) if first <= due && first > call.now() => {}
+            // Also where the head is overdue: its timer may have come to nothing.
+            first => self.ring_at(call, Some(first.map_or(due, |first| first.min(due)))),
         }
     }
 
@@ -47,7 +49,8 @@ impl Queue<'_> {
     /// Takes out what is due by an instant, the oldest first, at most so many, and sets the timer for what comes next.
     ///
     /// The instant is the timer's own `due`. What became due since then rings by itself: what else has happened meanwhile is heard in
-    /// between, in the order of time. The timer may also ring for something that was [removed](Self::remove); then nothing comes out.
+    /// between, in the order of time. What takes must not refuse afterwards: the timer is gone then, and what was taken is back without it.
+    /// The timer may also ring for something that was [removed](Self::remove); then nothing comes out.
     pub fn take<C>(self, call: &mut Call<C>, most: u32, by: i64) -> Vec<String> {
         let waiting = call.scan::<String>(&self.prefix(), None, most.saturating_add(1));
         let is_due = |place: &str| self.instant(place) <= by;
