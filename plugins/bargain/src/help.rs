@@ -1,7 +1,7 @@
 //! Helping: who may, and what it takes off the price.
 
 use fairground_sdk::{
-    HelpLimit, Helps, bounded, bps_of, conflict, limit_reached, not_allowed, prelude::*, unless_exhausted,
+    HelpLimit, Helps, Queue, bounded, bps_of, conflict, limit_reached, not_allowed, prelude::*, unless_exhausted,
 };
 
 use crate::{
@@ -9,6 +9,11 @@ use crate::{
     session::{Session, State},
     views::{self, SessionView},
 };
+
+/// Helpers whose accounts are closed, and who have more rewards than one call takes back.
+pub(crate) const CLOSED: Queue<'static> = Queue("closed");
+
+const TAKEN_BACK_AT_ONCE: u32 = 50;
 
 /// What the price was cut by.
 #[derive(Serialize, Deserialize, JsonSchema)]
@@ -53,12 +58,33 @@ pub(crate) fn help(call: &mut Call<Config>, id: &str) -> Answer<Cut> {
     let amount = cut(call, &mut session, &helper, is_new);
     let is_rewarded = match call.config.helper_offer.clone() {
         Some(offer) => {
-            let key = format!("help:{id}:{helper}");
-            unless_exhausted(call.reward(&key, &offer, &helper, standing))?.is_some()
+            let key = bounded(format!("help:{id}:{helper}"));
+            let given = unless_exhausted(call.reward(&key, &offer, &helper, standing))?;
+            if given.is_some() {
+                call.save(&bounded(format!("{}{id}", rewards_of(&helper))), &key);
+            }
+            given.is_some()
         }
         None => false,
     };
     Ok(Cut { amount, is_rewarded, session: views::session(call, &session) })
+}
+
+/// A helper's account is closed: their cuts stay, since a price does not rise again; their rewards are taken back.
+pub(crate) fn closed(call: &mut Call<Config>, helper: &str) {
+    let rewards = call.scan::<String>(&rewards_of(helper), None, TAKEN_BACK_AT_ONCE);
+    if rewards.len() == TAKEN_BACK_AT_ONCE as usize {
+        let now = call.now();
+        CLOSED.put(call, now, helper);
+    }
+    for (place, key) in rewards {
+        call.take_back(&key, "the account was closed");
+        call.delete(&place);
+    }
+}
+
+fn rewards_of(helper: &str) -> String {
+    format!("rewarded/{helper}/")
 }
 
 /// Why a member cannot help, as far as can be told without the risk rules.

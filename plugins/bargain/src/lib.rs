@@ -9,11 +9,14 @@ mod session;
 mod tests;
 mod views;
 
-use fairground_sdk::{Block, HostEvent, Nothing, ORDER_TOPICS, conflict, limit_reached, prelude::*};
+use fairground_sdk::{Block, HostEvent, Nothing, ORDER_TOPICS, conflict, limit_reached, platform, prelude::*};
 
 use config::Config;
 use session::{DEADLINES, Session, State};
 use views::{HelpersInput, SessionInput, SessionView};
+
+/// Its orders, and accounts that are closed.
+const HEARD: [&str; 5] = [ORDER_TOPICS[0], ORDER_TOPICS[1], ORDER_TOPICS[2], ORDER_TOPICS[3], platform::CLOSED];
 
 struct Bargain;
 
@@ -53,7 +56,7 @@ impl Activity for Bargain {
                 "bargain.expired",
                 "bargain.cancelled",
             ])
-            .listens(&ORDER_TOPICS)
+            .listens(&HEARD)
             .codes(&[
                 "bargain.session-exists",
                 "bargain.session-limit",
@@ -84,10 +87,18 @@ impl Activity for Bargain {
                 }
             }
         }
+        if help::CLOSED.rings(key) {
+            for helper in help::CLOSED.take(call, 1, due) {
+                help::closed(call, &helper);
+            }
+        }
         Ok(())
     }
 
     fn on_event(call: &mut Call<Config>, event: &HostEvent) -> Answer<()> {
+        if event.topic == platform::CLOSED {
+            help::closed(call, &event.subject);
+        }
         if let Some(news) = event.order_news() {
             match event.topic.as_str() {
                 "order.paid" => order::paid(call, &news, event.at),

@@ -1,6 +1,6 @@
 //! The rules played.
 
-use fairground_sdk::{Answer, MemberStatus, OrderState, town::Town};
+use fairground_sdk::{Answer, HostEvent, MemberStatus, OrderState, town::Town};
 use serde_json::{Value, json};
 
 use crate::Bargain;
@@ -215,6 +215,24 @@ fn helpers_get_their_offer_once_and_only_within_the_budget() {
     assert_eq!(town.rewards_of("bob"), ["thanks"]);
     let cut = help(&mut town, "cat", "1-ann").expect("the budget caps rewards, and not the bargain");
     assert_eq!((cut["is_rewarded"].as_bool(), town.rewards_of("cat").len()), (Some(false), 0));
+}
+
+/// §4.2: the cut stays, and the reward goes.
+#[test]
+fn a_helper_whose_account_is_closed_keeps_no_reward() {
+    let config = config(fixed(5), json!({"helper_offer": "thanks", "helps_per_member_day": 0}));
+    let mut town = Town::<Bargain>::new(config).offer("thanks", 1).budget(1_000).started();
+    for owner in 0..60 {
+        town.act(&format!("m{owner}"), "start", json!({})).expect("a session");
+        help(&mut town, "bob", &format!("1-m{owner}")).expect("a cut");
+    }
+    assert_eq!(town.rewards_of("bob").len(), 60);
+    let price = session(&mut town, "1-m7")["current"].clone();
+    let (topic, at) = ("member.closed".to_owned(), town.now());
+    let closed = HostEvent { id: "c".into(), topic, subject: "bob".into(), payload: "null".into(), at };
+    town.hear(&closed).expect("heard");
+    town.pass(1);
+    assert_eq!((town.rewards_of("bob").len(), &session(&mut town, "1-m7")["current"]), (0, &price));
 }
 
 #[test]

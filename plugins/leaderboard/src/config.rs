@@ -296,7 +296,7 @@ impl Config {
         let subjects = if self.subject == Subject::Group { crate::scoring::GROUPS_MAX } else { 1 };
         let rules = self.notices.iter().filter(|rule| rule.event == "leaderboard.overtaken").count();
         let is_bounded =
-            self.metrics.iter().all(|metric| of_topic(&metric.topic) * subjects * (1 + rules) <= MESSAGES_MAX);
+            self.metrics.iter().all(|metric| of_topic(&metric.topic) * subjects * (2 + rules) <= MESSAGES_MAX);
         expect(is_bounded, "/metrics", "One event scores by too many: fewer metrics of a topic, or fewer notices.");
         if let Calendar::Custom { seasons } = &self.season {
             let lasts = seasons.iter().all(|season| season.starts_at < season.ends_at);

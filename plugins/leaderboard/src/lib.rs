@@ -93,6 +93,7 @@ impl Activity for Leaderboard {
                 "leaderboard.season-opened",
                 "leaderboard.scored",
                 "leaderboard.adjusted",
+                "leaderboard.overtaken",
                 "leaderboard.season-frozen",
                 "leaderboard.disputed",
                 "leaderboard.prize",

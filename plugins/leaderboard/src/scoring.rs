@@ -193,6 +193,14 @@ fn points(metric: &Metric, payload: &str) -> i64 {
     value.saturating_mul(i64::from(metric.weight)).clamp(-POINTS_MAX, POINTS_MAX)
 }
 
+/// What `leaderboard.overtaken` tells.
+#[derive(Serialize)]
+struct Overtaken<'a> {
+    by: &'a str,
+    /// Where they are now.
+    rank: u64,
+}
+
 impl Record {
     pub(crate) fn load(call: &Call<Config>, season: &Season, subject: &str, day: Day) -> Self {
         let metrics = call.config.metrics.len();
@@ -225,20 +233,22 @@ impl Record {
         call.save(&key(season, subject), self);
         let rank = call.rank(&board, subject).map_or(0, |ranked| ranked.rank);
         if before.is_some_and(|before| rank < before.rank) {
-            overtaken(call, &board, rank + 1);
+            overtaken(call, &board, (subject, rank + 1));
         }
         Scored { subject: subject.into(), delta, score, rank }
     }
 }
 
 /// Tells whoever is behind now, among those that are listed.
-fn overtaken(call: &mut Call<Config>, board: &str, rank: u64) {
+fn overtaken(call: &mut Call<Config>, board: &str, (by, rank): (&str, u64)) {
     if rank > u64::from(call.config.visibility.top) {
         return;
     }
-    let behind = call.ranks(board, rank, 1);
-    if let Some(behind) = behind.first().filter(|_| call.config.subject == Subject::Member) {
-        call.tell("leaderboard.overtaken", &behind.key, &[("rank", rank.to_string())]);
+    if let Some(behind) = call.ranks(board, rank, 1).into_iter().next() {
+        call.emit("leaderboard.overtaken", &behind.key, &Overtaken { by, rank });
+        if call.config.subject == Subject::Member {
+            call.tell("leaderboard.overtaken", &behind.key, &[("rank", rank.to_string())]);
+        }
     }
 }
 
