@@ -61,7 +61,8 @@ const TEMPLATES: [&str; 12] =
 /// What the demo shop sells: id, title, price and how many, also as a stock pool.
 const GOODS: [(&str, &str, i64, i64); 2] = [("teapot", "A teapot", 12_800, 20), ("tea", "A tin of tea", 6_000, 60)];
 
-pub(crate) async fn set_up(activities: &Activities, address: SocketAddr) -> anyhow::Result<()> {
+/// Answers what to try, ready to paste.
+pub(crate) async fn set_up(activities: &Activities, address: SocketAddr) -> anyhow::Result<String> {
     let community = id(COMMUNITY)?;
     if activities.store.community(&community).await?.is_none() {
         people(activities, &community).await?;
@@ -72,8 +73,7 @@ pub(crate) async fn set_up(activities: &Activities, address: SocketAddr) -> anyh
     }
     story::tell(activities, &community).await?;
     let app_key = app_key(activities, &community).await?;
-    println!("{}", what_to_try(address, &app_key));
-    Ok(())
+    Ok(what_to_try(address, &app_key))
 }
 
 fn id(text: &str) -> anyhow::Result<Id> {

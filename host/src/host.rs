@@ -63,14 +63,14 @@ pub struct Host {
 }
 
 impl Host {
-    /// Opens the database and the sandbox and listens. What a person should read is printed to standard output.
-    pub async fn start(config: Serve, clock: Clock) -> anyhow::Result<Self> {
+    /// Opens the database and the sandbox and listens. `say` gets what a person should read.
+    pub async fn start(config: Serve, clock: Clock, say: fn(&str)) -> anyhow::Result<Self> {
         let store = Store::open(&config.database).await?;
         let sandbox = Sandbox::new().context("cannot start the sandbox")?;
         let catalog = Catalog::new(sandbox, Artifacts::open(&config.artifacts)?, store.clone());
         let activities = Activities::new(store.clone(), catalog, clock.clone());
         let identity = Identity::new(store.clone(), clock.clone()).await?;
-        keep_operator_key(&store, config.operator_key.as_deref(), clock.now()).await?;
+        keep_operator_key(&store, config.operator_key.as_deref(), clock.now(), say).await?;
 
         let listener =
             TcpListener::bind(config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
@@ -89,7 +89,7 @@ impl Host {
         tokio::spawn(poll_deliveries(delivery.clone(), draining.clone()));
         tokio::spawn(poll_notices(delivery.clone(), draining.clone()));
         tokio::spawn(fold_metrics(recorder(), draining.clone()));
-        println!("fairground listens on http://{address}");
+        say(&format!("fairground listens on http://{address}"));
 
         if let Some(folder) = config.watch {
             let mut watch = Watch::new(folder, activities.clone());
@@ -97,7 +97,7 @@ impl Host {
             tokio::spawn(poll_folder(watch, draining));
         }
         if config.demo {
-            demo::set_up(&activities, address).await.context("cannot set up the demo")?;
+            say(&demo::set_up(&activities, address).await.context("cannot set up the demo")?);
         }
         Ok(Self { address, activities, delivery, store, stop, server })
     }
@@ -209,7 +209,7 @@ async fn poll_folder(mut watch: Watch, draining: watch::Receiver<bool>) {
 }
 
 /// The key that was set, or a fresh one where there is none: without a key nobody could make the next.
-async fn keep_operator_key(store: &Store, given: Option<&str>, now: i64) -> anyhow::Result<()> {
+async fn keep_operator_key(store: &Store, given: Option<&str>, now: i64, say: fn(&str)) -> anyhow::Result<()> {
     let (fresh, made_up) = http::make_key(KeyKind::Operator, None, None, now);
     if let Some(secret) = given {
         ensure!(
@@ -225,7 +225,7 @@ async fn keep_operator_key(store: &Store, given: Option<&str>, now: i64) -> anyh
         store.insert_key(&key, &http::secret_hash(secret)).await?;
     } else if !store.has_operator_key().await? {
         store.insert_key(&fresh, &http::secret_hash(&made_up)).await?;
-        println!("operator key, shown this once: {made_up}");
+        say(&format!("operator key, shown this once: {made_up}"));
     }
     Ok(())
 }

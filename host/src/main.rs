@@ -59,7 +59,7 @@ fn alone<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> 
 
 async fn run(serve: Serve) -> anyhow::Result<()> {
     let mut terminated = signal(SignalKind::terminate())?;
-    let host = Host::start(serve, Clock::system()).await?;
+    let host = Host::start(serve, Clock::system(), |words| println!("{words}")).await?;
     tokio::select! {
         _ = terminated.recv() => {}
         interrupted = tokio::signal::ctrl_c() => interrupted?,

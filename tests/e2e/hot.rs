@@ -73,7 +73,7 @@ both! {
         std::fs::write(folder.path().join("mischief.wasm"), component("mischief")).expect("written");
         std::fs::write(folder.path().join("broken.wasm"), b"nothing").expect("written");
         let serve = fairground::Serve { watch: Some(folder.path().into()), ..fairground_tests::host::settings(database) };
-        let host = fairground::Host::start(serve, fairground::Clock::system()).await.expect("starts");
+        let host = fairground::Host::start(serve, fairground::Clock::system(), |_| ()).await.expect("starts");
         let base = format!("http://{}", host.address);
         let client = fairground_tests::client::Client::new(base, fairground_tests::host::OPERATOR_KEY).await;
         client.settle(&["ann"]).await;

@@ -52,7 +52,7 @@ impl TestHost {
     }
 
     pub async fn start_with(settings: Serve, clock: Clock) -> Self {
-        let host = Host::start(settings, clock.clone()).await.expect("the host starts");
+        let host = Host::start(settings, clock.clone(), |_| ()).await.expect("the host starts");
         let client = Client::new(format!("http://{}", host.address), OPERATOR_KEY).await;
         Self { client, clock, host }
     }

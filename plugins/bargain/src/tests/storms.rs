@@ -1,7 +1,7 @@
 //! Random stories: G1 to G16 and B1 to B10 hold after every step.
 
 use fairground_sdk::{
-    OrderState,
+    HostEvent, OrderState,
     town::{
         Town,
         storm::{Dice, Storm, storm},
@@ -54,6 +54,11 @@ impl Storm for Bargain {
             4 => ("cancel", json!({"session": dice.id(&own)})),
             _ => ("help", json!({"session": dice.id(&sessions)})),
         }
+    }
+
+    fn news(town: &Town<Self>, dice: &mut Dice) -> Option<HostEvent> {
+        let (topic, at) = ("member.closed".to_owned(), town.now());
+        Some(HostEvent { id: format!("closed-{at}"), topic, subject: dice.member(), payload: "null".into(), at })
     }
 
     /// B8: what is sold is what was bought; G4: what came to nothing is paid back.
