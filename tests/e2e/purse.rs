@@ -257,13 +257,39 @@ both! {
         let app = host.app.clone();
         let send = async |path: String, body: Value| host.send(Method::POST, &format!("{HOME}/coupons/{path}"), &app, Some(&body), None).await;
         // Worked example 6, and 5 for the lines.
-        let quote = async |lines: Value, coupons: Value| send("quote".into(), json!({"member": "bob", "lines_minor": lines, "coupons": coupons})).await;
-        assert_eq!(quote(json!([10_000]), json!([ten, tenth])).await.ok()["total_minor"], 8_500);
-        assert_eq!(quote(json!([333, 333, 334]), json!([tenth])).await.ok()["line_discounts_minor"], json!([33, 33, 34]));
-        assert_eq!(quote(json!([4_999]), json!([ten])).await.problem(), (409, "coupon.spend-too-little"));
-        assert_eq!(quote(json!([10_000]), json!([ten, ten])).await.problem(), (409, "coupon.wrong-state"));
+        let quote = async |lines: &[i64], coupons: Value| {
+            let lines: Vec<Value> = lines.iter().map(|minor| json!({"sku": "tea", "minor": minor})).collect();
+            send("quote".into(), json!({"member": "bob", "lines": lines, "shipping_minor": 300, "coupons": coupons})).await
+        };
+        assert_eq!(quote(&[10_000], json!([ten, tenth])).await.ok()["total_minor"], 8_500 + 300);
+        assert_eq!(quote(&[333, 333, 334], json!([tenth])).await.ok()["line_discounts_minor"], json!([33, 33, 34]));
+        assert_eq!(quote(&[4_999], json!([ten])).await.problem(), (409, "coupon.spend-too-little"));
+        assert_eq!(quote(&[10_000], json!([ten, ten])).await.problem(), (409, "coupon.wrong-state"));
 
-        let thief = json!({"member": "eve", "lines_minor": [10_000], "coupons": [ten]});
+        // Coupons follow their templates: what they count on, and which go together.
+        let plain = json!({"title": "x", "discount": {"kind": "percent", "off_bps": 1_000, "off_minor_max": 500}});
+        for (field, value, code) in [
+            ("counts_on", json!({"goods": ["film"]}), "coupon.scope"),
+            ("exclusive", json!(true), "coupon.stack-conflict"),
+        ] {
+            let mut terms = plain.clone();
+            terms[field] = value;
+            host.put(&format!("{HOME}/coupon-templates/tenth"), terms).await.ok();
+            assert_eq!(quote(&[10_000], json!([ten, tenth])).await.problem(), (409, code));
+        }
+        let mut shipped = plain.clone();
+        shipped["counts_on"] = json!("shipping");
+        host.put(&format!("{HOME}/coupon-templates/tenth"), shipped).await.ok();
+        let quoted = quote(&[10_000], json!([tenth, ten])).await.ok();
+        assert_eq!((&quoted["total_minor"], &quoted["shipping_discount_minor"]), (&json!(9_270), &json!(30)));
+        assert_eq!(quoted["coupons"], json!([{"coupon": ten, "off_minor": 1_000}, {"coupon": tenth, "off_minor": 30}]));
+        for (terms, fine) in [(json!({"goods": []}), false), (json!("order"), true)] {
+            let mut wish = plain.clone();
+            wish["counts_on"] = terms;
+            assert_eq!(host.put(&format!("{HOME}/coupon-templates/tenth"), wish).await.status.is_success(), fine);
+        }
+
+        let thief = json!({"member": "eve", "lines": [{"sku": "tea", "minor": 10_000}], "coupons": [ten]});
         assert_eq!(send("quote".into(), thief).await.problem(), (409, "coupon.not-owner"));
         let thief = json!({"member": "eve", "order": "o1"});
         assert_eq!(send(format!("{ten}/reserve"), thief).await.problem(), (409, "coupon.not-owner"));
@@ -285,7 +311,7 @@ both! {
         assert_eq!(step("use", "o1").await, (200, "used".into()));
         assert_eq!(step("return", "o2").await, (409, "coupon.used".into()));
         assert_eq!(step("reserve", "o2").await, (409, "coupon.used".into()));
-        assert_eq!(quote(json!([10_000]), json!([ten])).await.problem(), (409, "coupon.used"));
+        assert_eq!(quote(&[10_000], json!([ten])).await.problem(), (409, "coupon.used"));
         assert_eq!(step("return", "o1").await, (200, "revoked".into()), "what was taken back meanwhile is not given back");
         assert_eq!(step("reserve", "o3").await, (409, "coupon.wrong-state".into()));
 

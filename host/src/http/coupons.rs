@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::domain::{
-    coupon::{Coupon, CouponState, CouponTerms, Discount, WHOLE_BPS, split, stack},
+    coupon::{BasketLine, CountsOn, Coupon, CouponState, CouponTerms, Discount, Unfit, WHOLE_BPS, price},
     id::Id,
     money::MINOR_MAX,
 };
@@ -21,6 +21,11 @@ use super::{
 
 /// A coupon lasts no longer than ten years.
 const VALID_MS_MAX: i64 = 3_653 * 86_400_000;
+
+/// Goods that a coupon counts on.
+const GOODS_MAX: usize = 100;
+
+const CLASS_CHARS_MAX: usize = 64;
 
 /// Coupons that go together, and lines of a basket.
 const QUOTE_COUPONS_MAX: usize = 10;
@@ -62,10 +67,16 @@ fn check_terms(terms: &CouponTerms) -> Result<(), Problem> {
         }
     };
     let is_valid = terms.valid_ms.is_none_or(|valid| (1..=VALID_MS_MAX).contains(&valid));
-    if is_discount && is_valid && amount(terms.spend_minor_min) {
+    let is_known = match &terms.counts_on {
+        CountsOn::Goods(goods) => (1..=GOODS_MAX).contains(&goods.len()),
+        CountsOn::Order | CountsOn::Shipping => true,
+    };
+    let is_class = terms.class.as_ref().is_none_or(|class| (1..=CLASS_CHARS_MAX).contains(&class.chars().count()));
+    if is_discount && is_valid && is_known && is_class && amount(terms.spend_minor_min) {
         return Ok(());
     }
-    let detail = "Amounts are 0 to 10^15 minor units, parts 1 to 10000 basis points, a validity 1 ms to ten years.";
+    let detail = "Amounts are 0 to 10^15 minor units, parts 1 to 10000 basis points, a validity 1 ms to ten years, 1 to 100 goods, a \
+                  class 1 to 64 characters.";
     Err(Problem::unprocessable("coupon.terms", detail))
 }
 
@@ -199,15 +210,19 @@ pub(crate) async fn give_back(
     moved(&app, &path, done).await
 }
 
-/// A basket and the coupons that are to be used on it, the first first.
+/// A basket and the coupons that are to be used on it: those on goods first, then those on the order, then those on shipping, and within
+/// these in the order in which they stand here.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Basket {
     /// Whose it is: the coupons must be theirs.
     #[schema(value_type = String)]
     member: Id,
-    /// What each line costs, in minor units; 1 to 200 lines.
-    lines_minor: Vec<i64>,
+    /// 1 to 200.
+    lines: Vec<BasketLine>,
+    /// What shipping costs, in minor units.
+    #[serde(default)]
+    shipping_minor: i64,
     /// At most 10.
     #[schema(value_type = Vec<String>)]
     coupons: Vec<Id>,
@@ -215,14 +230,26 @@ pub(crate) struct Basket {
 
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Quote {
+    /// With shipping.
     subtotal_minor: i64,
     discount_minor: i64,
     total_minor: i64,
     /// How the discount is spread over the lines: exactly, by their shares.
     line_discounts_minor: Vec<i64>,
+    shipping_discount_minor: i64,
+    /// Those that are used, in the order in which they count. Of one class it is the best alone.
+    coupons: Vec<UsedCoupon>,
 }
 
-/// What coupons take off a basket. Each counts on what those before it have left.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct UsedCoupon {
+    #[schema(value_type = String)]
+    coupon: Id,
+    /// What it takes off, in minor units.
+    off_minor: i64,
+}
+
+/// What coupons take off a basket, its shipping included. Each counts on what those before it have left.
 #[utoipa::path(post, path = "/v1/communities/{community}/coupons/quote", tag = "coupons", params(CommunityPath),
     request_body = Basket, responses((status = 200, body = Quote)))]
 pub(crate) async fn quote(
@@ -231,16 +258,16 @@ pub(crate) async fn quote(
     Body(basket): Body<Basket>,
 ) -> Result<Json<Quote>, Problem> {
     communities::find(&app, &community).await?;
-    let lines = &basket.lines_minor;
-    let amounts = lines.iter().all(|line| (0..=MINOR_MAX).contains(line));
+    let Basket { lines, shipping_minor, .. } = &basket;
+    let amounts = lines.iter().map(|line| line.minor).chain([*shipping_minor]).all(|minor| (0..=MINOR_MAX).contains(&minor));
     if !(1..=QUOTE_LINES_MAX).contains(&lines.len()) || basket.coupons.len() > QUOTE_COUPONS_MAX || !amounts {
         let detail = format!("A basket has 1 to {QUOTE_LINES_MAX} lines and at most {QUOTE_COUPONS_MAX} coupons.");
         return Err(Problem::unprocessable("coupon.basket", detail));
     }
+    let now = app.activities.clock.now();
     let mut terms = Vec::with_capacity(basket.coupons.len());
     for (index, id) in basket.coupons.iter().enumerate() {
         let coupon = find_own(&app, &community, id, &basket.member).await?;
-        let now = app.activities.clock.now();
         let lives = matches!(coupon.state, CouponState::Issued | CouponState::Reserved)
             && coupon.expires_at.is_none_or(|end| now < end);
         if !lives {
@@ -250,18 +277,25 @@ pub(crate) async fn quote(
             return Err(Problem::conflict("coupon.wrong-state", format!("The coupon {id} is named twice.")));
         }
         let known = app.activities.store.template(&community, &coupon.template).await?;
-        terms.push(known.ok_or_else(|| Problem::not_found("coupon template"))?);
+        terms.push((known.ok_or_else(|| Problem::not_found("coupon template"))?, coupon.expires_at));
     }
-    let subtotal: i64 = lines.iter().sum();
-    let total = stack(subtotal, &terms).map_err(|index| {
-        let detail = format!("The coupon {} does not count here: too little is left to pay.", basket.coupons[index]);
-        Problem::new(StatusCode::CONFLICT, "coupon.spend-too-little", detail)
+    let priced = price(lines, *shipping_minor, &terms).map_err(|(index, why)| {
+        let (code, what) = match why {
+            Unfit::Scope => ("coupon.scope", "nothing in the basket is what it counts on"),
+            Unfit::TooLittle => ("coupon.spend-too-little", "too little is left to pay"),
+            Unfit::Conflict => ("coupon.stack-conflict", "it goes with no other"),
+        };
+        Problem::new(StatusCode::CONFLICT, code, format!("The coupon {} does not count here: {what}.", basket.coupons[index]))
     })?;
-    let line_discounts_minor = split(subtotal - total, lines);
+    let subtotal_minor = lines.iter().map(|line| line.minor).sum::<i64>() + shipping_minor;
+    let discount_minor = priced.lines.iter().sum::<i64>() + priced.shipping;
+    let coupons = priced.used.into_iter().map(|(index, off_minor)| UsedCoupon { coupon: basket.coupons[index].clone(), off_minor });
     Ok(Json(Quote {
-        subtotal_minor: subtotal,
-        discount_minor: subtotal - total,
-        total_minor: total,
-        line_discounts_minor,
+        subtotal_minor,
+        discount_minor,
+        total_minor: subtotal_minor - discount_minor,
+        line_discounts_minor: priced.lines,
+        shipping_discount_minor: priced.shipping,
+        coupons: coupons.collect(),
     }))
 }
