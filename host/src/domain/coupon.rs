@@ -149,7 +149,8 @@ pub(crate) fn price(
         let rank = |at: usize| (-alone(at), coupons[at].1.unwrap_or(i64::MAX), at);
         rank(at) <= rank(other)
     };
-    let same_class = |at: usize, other: usize| coupons[at].0.class.is_some() && coupons[at].0.class == coupons[other].0.class;
+    let same_class =
+        |at: usize, other: usize| coupons[at].0.class.is_some() && coupons[at].0.class == coupons[other].0.class;
     let all = 0..coupons.len();
     let mut used: Vec<usize> =
         all.clone().filter(|at| all.clone().all(|other| !same_class(*at, other) || best(*at, other))).collect();
@@ -286,7 +287,10 @@ mod tests {
             on(CountsOn::Goods(vec!["mug".into()]), amount(1_000, 3_000)),
         ];
         let priced = price(&basket, 600, &coupons).expect("all count");
-        assert_eq!(priced, Priced { lines: vec![500, 2_000], shipping: 600, used: vec![(2, 1_000), (1, 1_500), (0, 600)] });
+        assert_eq!(
+            priced,
+            Priced { lines: vec![500, 2_000], shipping: 600, used: vec![(2, 1_000), (1, 1_500), (0, 600)] }
+        );
         let none = [on(CountsOn::Goods(vec!["film".into()]), amount(1, 0))];
         assert_eq!(price(&basket, 0, &none), Err((0, Unfit::Scope)));
     }

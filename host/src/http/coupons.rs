@@ -259,7 +259,8 @@ pub(crate) async fn quote(
 ) -> Result<Json<Quote>, Problem> {
     communities::find(&app, &community).await?;
     let Basket { lines, shipping_minor, .. } = &basket;
-    let amounts = lines.iter().map(|line| line.minor).chain([*shipping_minor]).all(|minor| (0..=MINOR_MAX).contains(&minor));
+    let amounts =
+        lines.iter().map(|line| line.minor).chain([*shipping_minor]).all(|minor| (0..=MINOR_MAX).contains(&minor));
     if !(1..=QUOTE_LINES_MAX).contains(&lines.len()) || basket.coupons.len() > QUOTE_COUPONS_MAX || !amounts {
         let detail = format!("A basket has 1 to {QUOTE_LINES_MAX} lines and at most {QUOTE_COUPONS_MAX} coupons.");
         return Err(Problem::unprocessable("coupon.basket", detail));
@@ -285,11 +286,18 @@ pub(crate) async fn quote(
             Unfit::TooLittle => ("coupon.spend-too-little", "too little is left to pay"),
             Unfit::Conflict => ("coupon.stack-conflict", "it goes with no other"),
         };
-        Problem::new(StatusCode::CONFLICT, code, format!("The coupon {} does not count here: {what}.", basket.coupons[index]))
+        Problem::new(
+            StatusCode::CONFLICT,
+            code,
+            format!("The coupon {} does not count here: {what}.", basket.coupons[index]),
+        )
     })?;
     let subtotal_minor = lines.iter().map(|line| line.minor).sum::<i64>() + shipping_minor;
     let discount_minor = priced.lines.iter().sum::<i64>() + priced.shipping;
-    let coupons = priced.used.into_iter().map(|(index, off_minor)| UsedCoupon { coupon: basket.coupons[index].clone(), off_minor });
+    let coupons = priced
+        .used
+        .into_iter()
+        .map(|(index, off_minor)| UsedCoupon { coupon: basket.coupons[index].clone(), off_minor });
     Ok(Json(Quote {
         subtotal_minor,
         discount_minor,
