@@ -1,8 +1,8 @@
 //! A reader of JSON for small guests.
 //!
 //! Readers are made for each type that is read, so what they are made of is most of a component. `serde_json` also reads structs from
-//! arrays, and floats, and tells where in the text an error is: components with it are a tenth larger, with `serde-json-wasm` as large,
-//! and `serde-json-core`, as small as this, panics at maps with texts as keys. What it reads the host has read before, against a
+//! arrays, and floats, and tells where in the text an error is: components with it are a fifth larger, and with `serde-json-wasm` as large
+//! again; `serde-json-core`, as small as this, panics at maps with texts as keys. What it reads the host has read before, against a
 //! schema, so errors say little here.
 //!
 //! Numbers are integers: nothing in Fairground is counted otherwise.
