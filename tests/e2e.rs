@@ -31,6 +31,8 @@ macro_rules! both {
 
 #[path = "e2e/actions.rs"]
 mod actions;
+#[path = "e2e/coupons.rs"]
+mod coupons;
 #[path = "e2e/crash.rs"]
 mod crash;
 #[path = "e2e/edges.rs"]

@@ -46,7 +46,7 @@ async fn act(host: &TestHost, action: &str, input: Value) -> (u16, String) {
     (reply.status.as_u16(), reply.code().to_owned())
 }
 
-async fn did(host: &TestHost, action: &str, input: Value) {
+pub(super) async fn did(host: &TestHost, action: &str, input: Value) {
     assert_eq!(act(host, action, input.clone()).await, (200, String::new()), "{action} {input}");
 }
 
@@ -55,7 +55,7 @@ async fn rewards(host: &TestHost, member: &str) -> Value {
 }
 
 /// Held, captured and grants.
-async fn budget(host: &TestHost) -> (i64, i64, i64) {
+pub(super) async fn budget(host: &TestHost) -> (i64, i64, i64) {
     let budget = host.budget("purse").await;
     let number = |value: &Value| value.as_i64().expect("a number");
     (number(&budget["held"]["minor"]), number(&budget["captured"]["minor"]), number(&budget["grants"]))
@@ -237,101 +237,6 @@ both! {
         did(&host, "revoke", json!({"key": "a"})).await;
         assert_eq!(budget(&host).await, (0, 300, 0));
         assert_eq!(pay("3", 1).await.problem(), (409, "payout.too-much"));
-    }
-}
-
-both! {
-    /// Regression 38: whose a coupon is, and whether it was used, is asked each time.
-    async fn a_coupon_is_reserved_used_and_returned(database) {
-        let host = treasury(database).await;
-        for offer in ["coupon", "tenth"] {
-            did(&host, "hold", json!({"key": offer, "offer": offer, "to": "bob"})).await;
-            did(&host, "capture", json!({"key": offer})).await;
-        }
-        let coupons = host.listing(&format!("{HOME}/members/bob/coupons")).await;
-        let id = |template: &str| {
-            let coupon = coupons.iter().find(|coupon| coupon["template"] == template).expect("a coupon");
-            coupon["id"].as_str().expect("an id").to_owned()
-        };
-        let (ten, tenth) = (id("ten"), id("tenth"));
-        let app = host.app.clone();
-        let send = async |path: String, body: Value| host.send(Method::POST, &format!("{HOME}/coupons/{path}"), &app, Some(&body), None).await;
-        // Worked example 6, and 5 for the lines.
-        let quote = async |lines: &[i64], coupons: Value| {
-            let lines: Vec<Value> = lines.iter().map(|minor| json!({"sku": "tea", "minor": minor})).collect();
-            send("quote".into(), json!({"member": "bob", "lines": lines, "shipping_minor": 300, "coupons": coupons})).await
-        };
-        assert_eq!(quote(&[10_000], json!([ten, tenth])).await.ok()["total_minor"], 8_500 + 300);
-        assert_eq!(quote(&[333, 333, 334], json!([tenth])).await.ok()["line_discounts_minor"], json!([33, 33, 34]));
-        assert_eq!(quote(&[4_999], json!([ten])).await.problem(), (409, "coupon.spend-too-little"));
-        assert_eq!(quote(&[10_000], json!([ten, ten])).await.problem(), (409, "coupon.wrong-state"));
-
-        // Coupons follow their templates: what they count on, and which go together.
-        let plain = json!({"title": "x", "discount": {"kind": "percent", "off_bps": 1_000, "off_minor_max": 500}});
-        for (field, value, code) in [
-            ("counts_on", json!({"goods": ["film"]}), "coupon.scope"),
-            ("exclusive", json!(true), "coupon.stack-conflict"),
-        ] {
-            let mut terms = plain.clone();
-            terms[field] = value;
-            host.put(&format!("{HOME}/coupon-templates/tenth"), terms).await.ok();
-            assert_eq!(quote(&[10_000], json!([ten, tenth])).await.problem(), (409, code));
-        }
-        let mut shipped = plain.clone();
-        shipped["counts_on"] = json!("shipping");
-        host.put(&format!("{HOME}/coupon-templates/tenth"), shipped).await.ok();
-        let quoted = quote(&[10_000], json!([tenth, ten])).await.ok();
-        assert_eq!((&quoted["total_minor"], &quoted["shipping_discount_minor"]), (&json!(9_270), &json!(30)));
-        assert_eq!(quoted["coupons"], json!([{"coupon": ten, "off_minor": 1_000}, {"coupon": tenth, "off_minor": 30}]));
-        for (terms, fine) in [(json!({"goods": []}), false), (json!("order"), true)] {
-            let mut wish = plain.clone();
-            wish["counts_on"] = terms;
-            assert_eq!(host.put(&format!("{HOME}/coupon-templates/tenth"), wish).await.status.is_success(), fine);
-        }
-
-        let thief = json!({"member": "eve", "lines": [{"sku": "tea", "minor": 10_000}], "coupons": [ten]});
-        assert_eq!(send("quote".into(), thief).await.problem(), (409, "coupon.not-owner"));
-        let thief = json!({"member": "eve", "order": "o1"});
-        assert_eq!(send(format!("{ten}/reserve"), thief).await.problem(), (409, "coupon.not-owner"));
-
-        let step = async |what: &str, order: &str| {
-            let mut wish = json!({"order": order});
-            if what == "reserve" {
-                wish["member"] = "bob".into();
-            }
-            let reply = send(format!("{ten}/{what}"), wish).await;
-            (reply.status.as_u16(), reply.body["state"].as_str().map(str::to_owned).unwrap_or(reply.code().into()))
-        };
-        assert_eq!(step("reserve", "o1").await, (200, "reserved".into()));
-        assert_eq!(step("reserve", "o1").await, (200, "reserved".into()));
-        assert_eq!(step("reserve", "o2").await, (409, "coupon.wrong-state".into()));
-        // What is set aside for an order is not taken back: the reward is revoked at a loss.
-        did(&host, "revoke", json!({"key": "coupon"})).await;
-        assert_eq!(budget(&host).await, (0, 1_000, 1));
-        assert_eq!(step("use", "o1").await, (200, "used".into()));
-        assert_eq!(step("return", "o2").await, (409, "coupon.used".into()));
-        assert_eq!(step("reserve", "o2").await, (409, "coupon.used".into()));
-        assert_eq!(quote(&[10_000], json!([ten])).await.problem(), (409, "coupon.used"));
-        assert_eq!(step("return", "o1").await, (200, "revoked".into()), "what was taken back meanwhile is not given back");
-        assert_eq!(step("reserve", "o3").await, (409, "coupon.wrong-state".into()));
-
-        did(&host, "hold", json!({"key": "again", "offer": "coupon", "to": "eve"})).await;
-        did(&host, "capture", json!({"key": "again"})).await;
-        let coupons = host.listing(&format!("{HOME}/members/eve/coupons")).await;
-        let again = coupons[0]["id"].as_str().expect("an id");
-        let step = async |what: &str| {
-            let mut wish = json!({"order": "o1"});
-            if what == "reserve" {
-                wish["member"] = "eve".into();
-            }
-            let reply = send(format!("{again}/{what}"), wish).await;
-            (reply.status.as_u16(), reply.body["state"].as_str().map(str::to_owned).unwrap_or(reply.code().into()))
-        };
-        for (what, state) in [("reserve", "reserved"), ("use", "used"), ("return", "issued")] {
-            assert_eq!(step(what).await, (200, state.into()));
-        }
-        host.clock.turn(DAY);
-        assert_eq!(step("reserve").await, (409, "coupon.expired".into()));
     }
 }
 
