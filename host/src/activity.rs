@@ -16,7 +16,6 @@ mod timers;
 mod work;
 
 pub(crate) use activities::{Activities, AskError, Asked};
-use creation::DURATION_MS_MAX;
 pub(crate) use creation::{CreateError, Creation, Issue};
 pub(crate) use exchange::context;
 pub(crate) use reception::Received;

@@ -90,30 +90,6 @@ both! {
 }
 
 both! {
-    async fn an_end_moves_on_and_never_back(database) {
-        let host = TestHost::start(database).await;
-        mischief(&host, json!({"ends_at": BEGINNING + 5_000})).await;
-        let extend = async |to: i64| host.post(&format!("{HOME}/activities/m/extend"), json!({"ends_at": to})).await;
-        assert_eq!(extend(BEGINNING + 6_000).await.ok()["config_version"], 2);
-        control(&host, "start").await;
-        for wrong in [BEGINNING, BEGINNING + 6_000] {
-            assert_eq!(extend(wrong).await.problem(), (409, "activity.not-longer"));
-        }
-        assert_eq!(extend(BEGINNING + 366 * 86_400_000 + 1).await.problem(), (409, "activity.too-long"));
-        assert_eq!(extend(BEGINNING + 9_000).await.ok()["ends_at"], BEGINNING + 9_000);
-        host.pass(8_999).await;
-        host.act("ann", "m", "count", "1", json!({})).await.ok();
-        assert_eq!(state(&host, "m").await, "running");
-        host.pass(1).await;
-        assert_eq!(state(&host, "m").await, "settled");
-        assert_eq!(extend(BEGINNING + 20_000).await.problem(), (409, "common.wrong-state"));
-        host.begin(json!({"id": "endless", "plugin": "mischief", "config": {}})).await;
-        let endless = host.post(&format!("{HOME}/activities/endless/extend"), json!({"ends_at": BEGINNING + 99_000})).await;
-        assert_eq!(endless.problem(), (409, "activity.not-longer"));
-    }
-}
-
-both! {
     async fn what_an_operator_may_do_depends_on_the_state(database) {
         let host = TestHost::start(database).await;
         mischief(&host, json!({})).await;

@@ -167,7 +167,10 @@ impl Batch {
         // Due timers and events from outside come before new actions. Where they take the whole slice, most actions wait for the next batch; one does not,
         // so that a plugin whose timers never end cannot keep an operator from stopping it.
         let timers_done = self.run_due(begun)?;
-        while let Some(queued) = waiting.pop_front() {
+        // What the activity has become is the next batch's to know.
+        while self.changed.is_none()
+            && let Some(queued) = waiting.pop_front()
+        {
             let answer = match &queued.work {
                 Work::Act(act) => self.act(act),
                 Work::Control(control, key) => self.control(control, key.as_str()),
@@ -182,7 +185,7 @@ impl Batch {
                 }
             }
             let is_over = stop.load(Ordering::Relaxed) || begun.elapsed() > SLICE;
-            if !timers_done || is_over || self.changed.is_some() {
+            if !timers_done || is_over {
                 break;
             }
         }

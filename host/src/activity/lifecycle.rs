@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::{
     capability::{bindings::exports::fairground::activity::guest::StopReason, purse::CLAIM_TIMER},
     domain::{
-        activity::{Activity, Change, Head, Lifecycle},
+        activity::{Activity, Change, Lifecycle},
         journal::{CallKind, Outcome},
         json::Json,
         refusal::{Refusal, RefusalKind},
@@ -15,7 +15,6 @@ use crate::{
 };
 
 use super::{
-    DURATION_MS_MAX,
     batch::{Batch, Entry, Prepare},
     timers::{END_TIMER, REVIEW_TIMER, SETTLE_TIMER, START_TIMER, promise, set_timer},
     work::{Answer, Control},
@@ -71,40 +70,11 @@ impl Batch {
                 self.changed = Some(Change::Scope(scope.clone()));
                 self.host_call(entry, lifecycle, &|_, _| ())
             }
-            (
-                Control::Extend(end),
-                Lifecycle::Validated | Lifecycle::Scheduled | Lifecycle::Running | Lifecycle::Paused,
-            ) => self.extend(*end, key),
             (_, lifecycle) => Ok(Answer::Rejected(Refusal {
                 params: vec![("state".into(), Json::of(&lifecycle).as_str().trim_matches('"').into())],
                 ..Refusal::new(RefusalKind::Conflict, "common.wrong-state", "The activity is not in a state for this.")
             })),
         }
-    }
-
-    /// Ends later: who has begun something has more time for it, and nobody less.
-    fn extend(&mut self, end: i64, key: &str) -> Result<Answer, Fault> {
-        let Activity { starts_at, ends_at, created_at, .. } = *self.activity;
-        let Head { lifecycle, started_at, .. } = self.state().head;
-        let is_over = ends_at.is_some_and(|end| self.now >= end);
-        let begins = if started_at == 0 { starts_at.unwrap_or(created_at) } else { started_at };
-        let refused = |code, message| Ok(Answer::Rejected(Refusal::new(RefusalKind::Conflict, code, message)));
-        match ends_at {
-            Some(before) if !is_over && end > before => {}
-            Some(_) if is_over => return refused("common.ended", "The activity has ended."),
-            _ => return refused("activity.not-longer", "It ends as late already: an end moves on, and never back."),
-        }
-        if end.saturating_sub(begins) > DURATION_MS_MAX {
-            return refused("activity.too-long", "It would last more than 366 days.");
-        }
-        let input = Json::of(&end);
-        let entry = Entry { kind: CallKind::Expand, actor: key, name: "extend", key: None, input: input.as_str() };
-        self.changed = Some(Change::End(end));
-        self.host_call(entry, lifecycle, &|state, effects| {
-            if started_at != 0 {
-                set_timer(state, effects, END_TIMER, Some(Timer::once(end, "null")));
-            }
-        })
     }
 
     /// Moves to another version: where its state has another shape, it moves the state in the same call.

@@ -65,7 +65,7 @@ impl Batch {
             if let Answer::Faulted(_) | Answer::Failed = self.or_fault(answer)? {
                 self.failed_timers.push(key);
             }
-            if begun.elapsed() > SLICE {
+            if begun.elapsed() > SLICE || self.changed.is_some() {
                 return Ok(false);
             }
         }

@@ -60,8 +60,6 @@ pub(crate) enum Control {
     Upgrade(String),
     /// Be for more groups, or for everybody.
     Expand(Scope),
-    /// End later, at this instant.
-    Extend(i64),
 }
 
 pub(super) enum Work {

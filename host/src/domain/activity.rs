@@ -69,8 +69,6 @@ pub(crate) enum Change {
     Version(String),
     /// It is for more groups, or for everybody.
     Scope(Scope),
-    /// It ends later.
-    End(i64),
 }
 
 impl Change {
@@ -79,7 +77,6 @@ impl Change {
         match self {
             Self::Version(version) => Activity { version, ..activity },
             Self::Scope(scope) => Activity { scope, ..activity },
-            Self::End(end) => Activity { ends_at: Some(end), config_version: activity.config_version + 1, ..activity },
         }
     }
 }

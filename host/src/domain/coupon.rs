@@ -167,6 +167,8 @@ pub(crate) fn price(
     let used = used
         .into_iter()
         .map(|at| left.apply(&coupons[at].0).map(|off| (at, off)).map_err(|why| (at, why)))
+        // One that takes nothing off is kept for another time.
+        .filter(|used| !matches!(used, Ok((_, 0))))
         .collect::<Result<Vec<_>, _>>()?;
     let lines = goods.iter().zip(&left.lines).map(|(line, left)| line.minor - left).collect();
     Ok(Priced { lines, shipping: shipping - left.shipping, used })

@@ -178,7 +178,6 @@ async fn control(
             let (activity, _) = find(app, &id).await?;
             let (right, scope) = match &control {
                 Control::Expand(wider) => (Right::Expand, wider),
-                Control::Extend(_) => (Right::Expand, &activity.scope),
                 _ => (Right::Publish, &activity.scope),
             };
             rights::allow(app, principal, &id.community, right, scope).await?;
@@ -280,26 +279,6 @@ pub(crate) async fn expand(
         Err(CreateError::Invalid(issues)) => Err(Problem::invalid(issues)),
         Err(error) => Err(anyhow::anyhow!("a scope cannot be looked at: {error:?}").into()),
     }
-}
-
-/// When an activity is to end instead.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Extension {
-    /// UTC milliseconds: later than before, and at most 366 days after it began.
-    ends_at: i64,
-}
-
-/// Has it end later. An end never comes sooner, except by `stop`.
-#[utoipa::path(post, path = "/v1/communities/{community}/activities/{activity}/extend", tag = "activities", params(ActivityPath),
-    request_body = Extension, responses((status = 200, body = ActivityView)))]
-pub(crate) async fn extend(
-    State(app): State<App>,
-    principal: Principal,
-    Ids(path): Ids<ActivityPath>,
-    Body(Extension { ends_at }): Body<Extension>,
-) -> Result<Json<ActivityView>, Problem> {
-    control(&app, &principal, path, Control::Extend(ends_at)).await
 }
 
 /// How the gate between its pilot and all others stands: what the pilot has shown, and what is in the way.

@@ -188,21 +188,21 @@ fn moved(rows: &[AnyRow]) -> anyhow::Result<HashSet<ActivityId>> {
 
 async fn write_changes(tx: &mut Transaction, parts: &[&Part]) -> anyhow::Result<()> {
     for part in parts {
-        let Some(change) = &part.change else { continue };
-        let text = match change {
-            Change::Version(_) => "UPDATE activities SET version = $3 WHERE community = $1 AND id = $2",
-            Change::Scope(_) => "UPDATE activities SET scope = $3 WHERE community = $1 AND id = $2",
-            Change::End(_) => {
-                "UPDATE activities SET ends_at = $3, config_version = config_version + 1 WHERE community = $1 AND id = $2"
+        let (text, value) = match &part.change {
+            None => continue,
+            Some(Change::Version(version)) => {
+                ("UPDATE activities SET version = $3 WHERE community = $1 AND id = $2", version.clone())
+            }
+            Some(Change::Scope(scope)) => {
+                ("UPDATE activities SET scope = $3 WHERE community = $1 AND id = $2", json(scope))
             }
         };
-        let update = sqlx::query(text).bind(part.id.community.as_str()).bind(part.id.activity.as_str());
-        let update = match change {
-            Change::Version(version) => update.bind(version.clone()),
-            Change::Scope(scope) => update.bind(json(scope)),
-            Change::End(end) => update.bind(*end),
-        };
-        update.execute(&mut **tx).await?;
+        sqlx::query(text)
+            .bind(part.id.community.as_str())
+            .bind(part.id.activity.as_str())
+            .bind(value)
+            .execute(&mut **tx)
+            .await?;
     }
     Ok(())
 }

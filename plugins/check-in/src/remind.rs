@@ -7,8 +7,8 @@ use crate::{config::Config, record::Record, zone_of};
 /// Members by when they are reminded next.
 pub(crate) const REMINDERS: Queue<'static> = Queue("reminders");
 
-/// Members that one call reminds.
-const REMINDED_AT_ONCE: u32 = 50;
+/// Members that one call reminds: each may set the timer anew, and a call may set 16.
+const REMINDED_AT_ONCE: u32 = 12;
 
 /// Answers when the next reminder comes.
 pub(crate) fn remind(call: &mut Call<Config>, on: bool) -> Answer<Option<i64>> {

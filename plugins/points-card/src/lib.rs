@@ -16,8 +16,8 @@ use views::CardView;
 /// What a card tells of when it expires.
 const MESSAGES: u32 = 1;
 
-/// Cards of one call: each is a lot or a dozen.
-const CARDS_AT_ONCE: u32 = 20;
+/// Cards of one call: each is up to 16 lots, of two writes each, and a call may write 500 times.
+const CARDS_AT_ONCE: u32 = 12;
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -194,6 +194,37 @@ fn what_was_spent_is_owed_also_when_its_time_is_over() {
 }
 
 #[test]
+fn what_is_heard_late_expires_and_is_forgiven_each_time() {
+    let mut town = town(json!({"expire_ms": DAY}));
+    let at = town.now();
+    town.pass(3 * DAY);
+    for order in ["o1", "o2"] {
+        hear_at(&mut town, at, "member.bought", "ann", json!({"order": order, "sku": "tea", "total_minor": 10_000}));
+    }
+    assert_eq!(card(&mut town, "ann")["expired"], 20);
+    for order in ["o1", "o2"] {
+        returned(&mut town, "ann", order);
+    }
+    assert_eq!(card(&mut town, "ann")["owed"], 0);
+}
+
+#[test]
+fn many_cards_full_of_lots_settle() {
+    let mut town = town(json!({"expire_ms": 12 * DAY}));
+    for member in 0..30 {
+        open(&mut town, &format!("m{member}"));
+    }
+    for day in 0..12 {
+        for member in 0..30 {
+            bought(&mut town, &format!("m{member}"), &format!("o{day}"), 1_000);
+        }
+        town.pass(DAY);
+    }
+    town.stop();
+    assert_eq!(balance(&mut town, "m29"), 0);
+}
+
+#[test]
 fn a_large_order_is_paid_back_in_one_call() {
     let mut town = town(json!({"notices": [{"event": "points-card.reversed", "template": "x"}]}));
     let at = town.now();

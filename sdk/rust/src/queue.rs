@@ -31,10 +31,8 @@ impl Queue<'_> {
         assert!(name.len() <= NAME_BYTES_MAX, "a name in a queue has at most {NAME_BYTES_MAX} bytes");
         let head = call.scan::<String>(&self.prefix(), None, 1);
         call.save(&self.place(due, name), &name);
-        match head.first().map(|(first, _)| self.instant(first)) {
-            Some(first) if first <= due && first > call.now() => {}
-            // Also where the head is overdue: its timer may have come to nothing.
-            first => self.ring_at(call, Some(first.map_or(due, |first| first.min(due)))),
+        if head.first().is_none_or(|(first, _)| due < self.instant(first)) {
+            self.ring_at(call, Some(due));
         }
     }
 
