@@ -35,6 +35,8 @@ mod actions;
 mod coupons;
 #[path = "e2e/crash.rs"]
 mod crash;
+#[path = "e2e/demo.rs"]
+mod demo;
 #[path = "e2e/edges.rs"]
 mod edges;
 #[path = "e2e/fairness.rs"]
