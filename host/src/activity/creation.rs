@@ -11,6 +11,7 @@ use crate::{
     domain::{
         activity::{Activity, ActivityId, ConfigReport, Head, Lifecycle, Scope},
         community::Community,
+        coupon::WHOLE_BPS,
         id::Id,
         offer::{OFFERS_MAX, OfferKind, Offers},
         plugin::{Plugin, PluginState},
@@ -28,9 +29,6 @@ pub(crate) const DURATION_MS_MAX: i64 = 366 * 86_400_000;
 const DRAIN_MS_MAX: i64 = 30 * 86_400_000;
 
 const GROUPS_MAX: usize = 100;
-
-/// The whole, in basis points.
-const BPS_MAX: u32 = 10_000;
 
 /// What an operator asks for.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
@@ -180,8 +178,8 @@ impl Activities {
         let bounds = [
             ("/rollout/min_run_ms", times.contains(&pilot.min_run_ms)),
             ("/rollout/window_ms", times.contains(&pilot.window_ms)),
-            ("/rollout/max_error_bps", pilot.max_error_bps <= BPS_MAX),
-            ("/rollout/min_conversion_bps", pilot.min_conversion_bps <= BPS_MAX),
+            ("/rollout/max_error_bps", pilot.max_error_bps <= WHOLE_BPS),
+            ("/rollout/min_conversion_bps", pilot.min_conversion_bps <= WHOLE_BPS),
             ("/rollout/max_cac_minor", pilot.max_cac_minor.is_none_or(|most| most >= 0)),
         ];
         match bounds.into_iter().find(|(_, holds)| !holds) {

@@ -31,7 +31,7 @@ pub(crate) struct CouponTerms {
 }
 
 /// What of a basket a coupon counts on. What is on goods comes first, then what is on the whole order, then shipping.
-#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum CountsOn {
     /// Lines of these goods: 1 to 100.

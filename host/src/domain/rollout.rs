@@ -6,14 +6,13 @@ use utoipa::ToSchema;
 use super::{
     activity::Scope,
     channel::{Cac, Channel},
+    coupon::WHOLE_BPS,
     id::Id,
     money::Currency,
 };
 
 /// The last two windows may differ by a fifth of the larger: data that moves more has not settled yet.
 const UNSTEADY_BPS: i128 = 2_000;
-
-const WHOLE_BPS: i128 = 10_000;
 
 /// How an activity is tried, and what it must show.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -130,13 +129,13 @@ impl Measured {
 
     fn is_steady(&self) -> bool {
         let (before, last) = (i128::from(self.windows.0), i128::from(self.windows.1));
-        last > 0 && (before - last).abs() * WHOLE_BPS <= UNSTEADY_BPS * before.max(last)
+        last > 0 && (before - last).abs() * i128::from(WHOLE_BPS) <= UNSTEADY_BPS * before.max(last)
     }
 }
 
 /// None of nothing.
 fn ratio_bps(part: i64, whole: i64, rounds_up: bool) -> Option<i64> {
-    let (part, whole) = (i128::from(part) * WHOLE_BPS, i128::from(whole));
+    let (part, whole) = (i128::from(part) * i128::from(WHOLE_BPS), i128::from(whole));
     let rounding = if rounds_up { whole - 1 } else { 0 };
     (whole > 0).then(|| i64::try_from((part + rounding) / whole).unwrap_or(i64::MAX))
 }
