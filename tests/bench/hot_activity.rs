@@ -73,7 +73,7 @@ async fn our_rate(database: &Database, clients: usize) -> anyhow::Result<f64> {
     client
         .begin(json!({
             "id": "hot", "plugin": "bargain", "config": {
-                "title": "hot", "one_line_benefit": "x", "sku": "mug", "original_price": price, "floor_price": 0, "mode": "until_floor", "cut_min": 1,
+                "title": "hot", "one_line_benefit": "x", "sku": "mug", "original_price": price, "floor_price": 0, "mode": "until-floor", "cut_min": 1,
                 "cut_max": 900, "owner_first_cut": false, "helps_per_member_day": 0, "sessions_per_member": 1_000,
                 "concurrent_sessions": 1_000, "helps_per_pair": 1_000, "zone": "UTC", "risk": null,
             },

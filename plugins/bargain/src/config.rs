@@ -100,7 +100,7 @@ fairground_sdk::config! {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) enum Mode {
     /// So many cuts, the last of which meets the floor exactly 固定刀數.
     Fixed {
@@ -216,7 +216,8 @@ impl Config {
         let (least, most) = self.helps_needed();
         let helps =
             if least == most { format!("It takes {most} cuts.") } else { format!("It takes {least} to {most} cuts.") };
-        vec![helps]
+        let own = "The first cut is the owner's own.".to_owned();
+        [helps].into_iter().chain(self.owner_first_cut.then_some(own)).collect()
     }
 
     fn warnings(&self) -> Vec<String> {

@@ -139,6 +139,9 @@ pub(crate) fn cut(call: &mut Call<Config>, session: &mut Session, helper: &str, 
     session.cuts += 1;
     call.save(&key(session, helper), &Help { amount, at: call.now() });
     call.emit("bargain.cut", &session.id, &CutEvent { helper, amount, current: session.current });
+    if helper != session.owner {
+        call.tell("bargain.cut", &session.owner, &[("helper", helper.into()), ("amount", amount.to_string())]);
+    }
     if session.current == session.floor {
         session.settle_price(call, State::Success);
         crate::order::succeeded(call, session);

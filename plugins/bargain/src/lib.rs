@@ -56,6 +56,14 @@ impl Activity for Bargain {
                 "bargain.expired",
                 "bargain.cancelled",
             ])
+            .tells(&[
+                "bargain.cut",
+                "bargain.success",
+                "bargain.bought",
+                "bargain.lapsed",
+                "bargain.expired",
+                "bargain.cancelled",
+            ])
             .listens(&HEARD)
             .codes(&[
                 "bargain.session-exists",
@@ -134,7 +142,7 @@ fairground_sdk::activity!(Bargain);
 
 /// Sessions that one call can end: each closes its order, pays it back, and is told of.
 fn ended_at_once(call: &Call<Config>) -> u32 {
-    call.batch_of(3, "bargain.lapsed").min(call.batch_of(3, "bargain.expired"))
+    call.batch_of(3, &["bargain.lapsed", "bargain.expired"])
 }
 
 fn start(call: &mut Call<Config>) -> Answer<SessionView> {

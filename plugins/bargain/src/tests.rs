@@ -25,7 +25,7 @@ fn fixed(cuts: u32) -> Value {
 }
 
 fn until_floor() -> Value {
-    json!("until_floor")
+    json!("until-floor")
 }
 
 fn town(mode: Value, changes: Value) -> Town<Bargain> {

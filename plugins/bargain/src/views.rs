@@ -58,6 +58,8 @@ pub(crate) struct HelpersInput {
 #[derive(Serialize, JsonSchema)]
 pub(crate) struct HelperView {
     helper: String,
+    /// Whether it is the owner's own first cut.
+    is_owner: bool,
     /// Minor units.
     amount: i64,
     /// UTC milliseconds.
@@ -122,7 +124,10 @@ pub(crate) fn helpers(call: &mut Call<Config>, input: &HelpersInput) -> Answer<H
     let is_full = rows.len() == PAGE as usize;
     let helpers: Vec<_> = rows
         .into_iter()
-        .map(|(key, help)| HelperView { helper: key[prefix.len()..].into(), amount: help.amount, at: help.at })
+        .map(|(key, help)| {
+            let helper = &key[prefix.len()..];
+            HelperView { helper: helper.into(), is_owner: helper == session.owner, amount: help.amount, at: help.at }
+        })
         .collect();
     let next = if is_full { helpers.last().map(|last| last.helper.clone()) } else { None };
     Ok(HelpersView { helpers, next })

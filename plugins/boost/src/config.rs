@@ -68,6 +68,10 @@ fairground_sdk::config! {
         #[serde(default)]
         #[schemars(range(max = 2_592_000_000_u64), extend("x-unit" = "ms"))]
         pub confirm_after_ms: u64,
+        /// # Returns reverse helps 退貨取消助力
+        /// Helps that are not final yet are reversed when the helper returns a purchase. 助力確認前，助力者退貨則該次助力取消。
+        #[serde(default)]
+        pub reverse_on_return: bool,
         /// # Claim within 領取時限
         /// The owner claims what was reached within this; null gives it at once. 達成後須在此時限內領取；null 為自動發放。
         #[schemars(range(min = 60_000, max = 31_622_400_000_u64), extend("x-unit" = "ms"))]

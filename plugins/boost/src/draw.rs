@@ -4,10 +4,21 @@ use fairground_sdk::{lottery::Lottery, prelude::*};
 
 use crate::{
     config::{Config, Mode},
+    prizes,
     session::{Session, State},
 };
 
 pub(crate) const LOTTERY: Lottery<'static> = Lottery("boost");
+
+/// Sessions that were drawn, in their order.
+pub(crate) const WINNERS: &str = "winner/";
+
+/// What `boost.drawn` tells.
+#[derive(Serialize)]
+struct Drawn<'a> {
+    place: i64,
+    winner: &'a str,
+}
 
 /// Tries of one call: each reads an entrant and draws twice.
 const TRIES: u32 = 40;
@@ -20,16 +31,17 @@ pub(crate) fn weigh(call: &mut Call<Config>, session: &Session) {
 /// Draws some of the winners; true where all are drawn.
 pub(crate) fn run(call: &mut Call<Config>) -> bool {
     let Mode::WeightedDraw { winners, offer } = call.config.mode.clone() else { return true };
-    let tries = TRIES.min(call.batch_of(3, "boost.drawn").min(call.batch_of(3, "boost.finished")) / 2).max(1);
+    // Each winner is told of by three topics.
+    let most = call.batch_of(3, &["boost.drawn", "boost.finished", "boost.milestone"]) / 3;
+    let tries = TRIES.min(most).max(1);
     let (drawn, names) = LOTTERY.draw_some(call, winners.into(), tries);
     for id in &names {
         let Some(mut session) = Session::load(call, id) else { continue };
-        let key = format!("drawn:{id}");
-        if let Err(problem) = call.reward(&key, &offer, &session.owner, session.standing()) {
-            call.log(&format!("{offer} of {id} is not given: {}", problem.code));
-        }
-        call.emit("boost.drawn", id, &session.owner);
+        prizes::finish(call, &mut session, offer.clone());
+        let place = call.count("drawn", 1, 0, i64::from(winners)).expect("no more are drawn than may win");
+        call.save(&format!("{WINNERS}{place:09}"), id);
         let owner = session.owner.clone();
+        call.emit("boost.drawn", id, &Drawn { place, winner: &owner });
         call.tell("boost.drawn", &owner, &[("session", id.clone())]);
         session.close(call, State::Granted);
     }

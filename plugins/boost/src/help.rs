@@ -1,7 +1,7 @@
 //! Helps: counted, and final after a while.
 
 use fairground_sdk::{
-    HelpLimit, Helps, Queue, bounded, conflict, limit_reached, not_allowed, prelude::*, unless_exhausted,
+    HelpLimit, Helps, Queue, bounded, conflict, limit_reached, not_allowed, prelude::*, unless_exhausted, unless_never,
 };
 
 use crate::{
@@ -50,6 +50,8 @@ struct Told<'a> {
     helper: &'a str,
     units: u32,
     progress: u32,
+    /// Of a wait, when it is over now.
+    deadline: Option<i64>,
 }
 
 pub(crate) fn help(call: &mut Call<Config>, id: &str) -> Answer<Helped> {
@@ -83,7 +85,8 @@ pub(crate) fn help(call: &mut Call<Config>, id: &str) -> Answer<Helped> {
         call.save(&pending_key(&helper, number), &number);
     }
     session.add(call, units, is_final, is_new);
-    call.emit("boost.helped", id, &Told { helper: &helper, units, progress: session.counted });
+    let deadline = unless_never(session.deadline);
+    call.emit("boost.helped", id, &Told { helper: &helper, units, progress: session.counted, deadline });
     call.tell("boost.helped", &owner, &[("helper", helper.clone())]);
     let is_rewarded = match call.config.helper_offer.clone() {
         Some(offer) => {
@@ -163,7 +166,8 @@ impl Help {
         if let Some(mut session) = Session::load(call, &self.session) {
             session.helps -= 1;
             session.counted -= self.units;
-            let told = Told { helper: &self.helper, units: self.units, progress: session.counted };
+            let deadline = unless_never(session.deadline);
+            let told = Told { helper: &self.helper, units: self.units, progress: session.counted, deadline };
             call.emit("boost.reversed", &session.id, &told);
             session.look(call);
         }
@@ -176,7 +180,7 @@ impl Help {
     }
 }
 
-/// A helper's account is closed: their helps that are not final count no longer, so many in one call.
+/// A helper's account is closed, or they have returned something: their helps that are not final count no longer, so many in one call.
 pub(crate) fn closed(call: &mut Call<Config>, helper: &str, most: u32) {
     call.save(&closed_key(helper), &true);
     let numbers = call.scan::<i64>(&format!("pending/{helper}/"), None, most);

@@ -15,7 +15,7 @@ use config::{Config, Mode};
 use help::{CLOSED, FINAL, Help};
 use prizes::CLAIMS;
 use session::{DEADLINES, Session, State};
-use views::{ClaimInput, HelpersInput, SessionInput, SessionView};
+use views::{ClaimInput, HelpersInput, SessionInput, SessionView, WinnersInput};
 
 /// Sessions that end in one call: each may set a timer, of sixteen that a call has.
 const ENDED_AT_ONCE: u32 = 12;
@@ -51,6 +51,9 @@ impl Activity for Boost {
             .query("can-help", "Whether you can help 能否助力", |call, input: SessionInput| {
                 views::can_help(call, &input)
             })
+            .query("winners", "Who was drawn 中獎名單", |call, input: WinnersInput| {
+                Ok(views::winners(call, &input))
+            })
             .query("mine", "Your sessions 我的助力", |call, _: Nothing| Ok(views::mine(call)))
             .emits(&[
                 "boost.started",
@@ -62,7 +65,15 @@ impl Activity for Boost {
                 "boost.cancelled",
                 "boost.drawn",
             ])
-            .listens(&[platform::CLOSED])
+            .tells(&[
+                "boost.helped",
+                "boost.milestone",
+                "boost.finished",
+                "boost.expired",
+                "boost.cancelled",
+                "boost.drawn",
+            ])
+            .listens(&[platform::CLOSED, platform::RETURNED])
             .codes(&[
                 "boost.finished",
                 "boost.expired",
@@ -114,8 +125,11 @@ impl Activity for Boost {
         Ok(())
     }
 
-    /// Whose account is closed has helped nobody, as far as that is not final.
+    /// Whose account is closed has helped nobody, as far as that is not final; nor has, where the config says so, who returns something.
     fn on_event(call: &mut Call<Config>, event: &HostEvent) -> Answer<()> {
+        if event.topic == platform::RETURNED && !call.config.reverse_on_return {
+            return Ok(());
+        }
         let (_, helps) = batches(call);
         help::closed(call, &event.subject, helps);
         Ok(())
@@ -147,8 +161,7 @@ fairground_sdk::activity!(Boost);
 
 /// Sessions that one call ends, and helps that it makes final or reverses: by what it may tell of them.
 fn batches(call: &Call<Config>) -> (u32, u32) {
-    let ended = ["boost.finished", "boost.expired", "boost.milestone"].map(|topic| call.batch_of(2, topic));
-    let sessions = ended.into_iter().min().unwrap_or(1) / 2;
+    let sessions = call.batch_of(2, &["boost.finished", "boost.expired", "boost.milestone"]) / 2;
     let prizes = u32::try_from(call.config.milestones().len()).expect("ten at most") + 1;
     (sessions.clamp(1, ENDED_AT_ONCE), (sessions / prizes).clamp(1, FINAL_AT_ONCE))
 }

@@ -50,6 +50,8 @@ struct Told<'a> {
     units: u32,
     stage: Stage,
     offer: &'a str,
+    /// The reward's key.
+    hold: String,
 }
 
 impl Prize {
@@ -98,7 +100,7 @@ impl Prize {
     }
 
     fn told(&self, call: &mut Call<Config>, session: &Session) {
-        let told = Told { units: self.units, stage: self.stage, offer: &self.offer };
+        let told = Told { units: self.units, stage: self.stage, offer: &self.offer, hold: self.key(session) };
         call.emit("boost.milestone", &session.id, &told);
         if self.stage == Stage::Given {
             call.tell("boost.milestone", &session.owner, &[("units", self.units.to_string())]);
@@ -170,7 +172,7 @@ pub(crate) fn put_back(call: &mut Call<Config>, session: &mut Session) {
     session.prizes = prizes;
 }
 
-/// A wait is over.
+/// A wait is over, or a draw is won.
 pub(crate) fn finish(call: &mut Call<Config>, session: &mut Session, offer: String) {
     let mut prize = Prize::new(Milestone { units: 0, offer });
     let given = prize.give(call, session);

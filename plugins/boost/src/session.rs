@@ -24,6 +24,13 @@ pub(crate) enum State {
     Cancelled,
 }
 
+/// What `boost.finished`, `boost.expired` and `boost.cancelled` tell.
+#[derive(Serialize)]
+struct Ended {
+    progress: u32,
+    finish_at: i64,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Session {
     pub id: String,
@@ -219,7 +226,7 @@ impl Session {
             State::Cancelled => "boost.cancelled",
             _ => "boost.expired",
         };
-        call.emit(topic, &self.id, &self.counted);
+        call.emit(topic, &self.id, &Ended { progress: self.counted, finish_at: call.now() });
         let owner = self.owner.clone();
         call.tell(topic, &owner, &[("session", self.id.clone())]);
         self.save(call);

@@ -157,6 +157,23 @@ fn a_help_that_is_not_final_can_be_reversed() {
 }
 
 #[test]
+fn a_return_reverses_helps_where_the_organiser_says_so() {
+    let progress_after = |changes: Value| {
+        let mut town = town(tree(changes));
+        start(&mut town, "ann");
+        help(&mut town, "bob", "1-ann");
+        let (topic, payload) = ("member.returned".into(), json!({"order": "o", "sku": "mug", "total_minor": 5}));
+        let at = town.now();
+        let returned = HostEvent { id: "e".into(), topic, subject: "bob".into(), payload: payload.to_string(), at };
+        town.hear(&returned).expect("heard");
+        session(&mut town, "1-ann")["progress"].clone()
+    };
+    assert_eq!(progress_after(json!({"confirm_after_ms": DAY})), 1);
+    assert_eq!(progress_after(json!({"confirm_after_ms": DAY, "reverse_on_return": true})), 0);
+    assert_eq!(progress_after(json!({"reverse_on_return": true})), 1, "what is final stays");
+}
+
+#[test]
 fn a_milestone_is_claimed_in_time() {
     let mut town =
         town(tree(json!({"claim_within_ms": HOUR, "ttl_ms": DAY, "helps_per_pair": 0, "sessions_per_member": 2})));
@@ -229,6 +246,12 @@ fn help_makes_winning_more_likely_in_a_draw() {
     let won = ["ann", "bob", "cat"].into_iter().filter(|owner| town.rewards_of(owner) == ["big"]).count();
     assert_eq!(won, 2);
     assert_eq!(town.events().iter().filter(|(topic, _)| topic == "boost.drawn").count(), 2);
+    let listed: Value = town.ask("ann", "winners", json!({})).expect("a list");
+    let winners = listed["winners"].as_array().expect("a list");
+    assert!(winners.iter().all(|winner| town.rewards_of(winner["owner"].as_str().expect("a member")) == ["big"]));
+    assert_eq!((winners.len(), &winners[1]["place"], &listed["after"]), (2, &json!(2), &Value::Null));
+    let rest: Value = town.ask("ann", "winners", json!({"after": 1})).expect("a list");
+    assert_eq!(rest["winners"], json!([winners[1]]));
 }
 
 #[test]

@@ -119,6 +119,31 @@ pub(crate) struct CanHelp {
     code: Option<String>,
 }
 
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct WinnersInput {
+    /// # After 上頁末位
+    /// The place of the last one of the page before. 上一頁最後的名次。
+    #[serde(default)]
+    #[schemars(range(min = 0))]
+    after: i64,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct WinnerView {
+    /// In the order of drawing, from 1.
+    place: i64,
+    session: String,
+    owner: String,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Winners {
+    winners: Vec<WinnerView>,
+    /// For the next page; none on the last.
+    after: Option<i64>,
+}
+
 #[derive(Serialize, JsonSchema)]
 pub(crate) struct Mine {
     sessions: Vec<SessionView>,
@@ -175,6 +200,19 @@ pub(crate) fn can_help(call: &Call<Config>, input: &SessionInput) -> Answer<CanH
     let session = Session::find(call, &input.session)?;
     let code = help::obstacle(call, &session).map(|problem| problem.code.to_owned());
     Ok(CanHelp { can: code.is_none(), code })
+}
+
+/// Anybody can draw them again, from the activity's seed and the entrants.
+pub(crate) fn winners(call: &Call<Config>, input: &WinnersInput) -> Winners {
+    let after = format!("{}{:09}", draw::WINNERS, input.after);
+    let drawn = call.scan::<String>(draw::WINNERS, Some(&after), PAGE);
+    let is_full = drawn.len() == PAGE as usize;
+    let winners: Vec<WinnerView> = (input.after + 1..)
+        .zip(drawn)
+        .filter_map(|(place, (_, id))| Some(WinnerView { place, owner: Session::load(call, &id)?.owner, session: id }))
+        .collect();
+    let after = winners.last().filter(|_| is_full).map(|last| last.place);
+    Winners { winners, after }
 }
 
 pub(crate) fn mine(call: &Call<Config>) -> Mine {

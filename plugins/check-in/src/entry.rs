@@ -2,7 +2,7 @@
 
 use fairground_sdk::prelude::*;
 
-use crate::config::Config;
+use crate::{config::Config, proof::Proof};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -18,30 +18,6 @@ pub(crate) enum Standing {
     Pending,
     Approved,
     Rejected,
-}
-
-/// What a member shows.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub(crate) enum Proof {
-    Text {
-        #[schemars(length(max = 1_000))]
-        text: String,
-        /// Others may see it on the wall.
-        #[serde(default)]
-        public: bool,
-    },
-    /// A photo's or an order's reference on the platform.
-    Reference {
-        #[schemars(length(min = 1, max = 128))]
-        reference: String,
-    },
-    Code {
-        #[schemars(length(min = 1, max = 128))]
-        place: String,
-        #[schemars(length(min = 1, max = 128))]
-        code: String,
-    },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

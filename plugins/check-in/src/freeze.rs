@@ -3,8 +3,10 @@
 use fairground_sdk::{conflict, limit_reached, prelude::*};
 
 use crate::{
+    buyers,
     config::Config,
     entry::{Entry, How, Standing},
+    must_be_in_cycle,
     record::{Record, month},
     views, zone_of,
 };
@@ -15,6 +17,9 @@ pub(crate) fn freeze(call: &mut Call<Config>, day: Day) -> Answer<views::Me> {
     let (Some(rule), Some(mut record)) = (call.config.freeze, Record::load(call, &member)) else {
         return Err(limit_reached("checkin.no-freeze-left", "There is no freeze for you."));
     };
+    call.admit(None, "check-in.freeze")?.at_once()?;
+    buyers::must_have_bought(call)?;
+    must_be_in_cycle(call, &record, day)?;
     let zone = zone_of(call, Some(&record), &member);
     let today = call.day(call.now(), &zone, call.config.day_starts_minute);
     let within = call.days_between(day, today).is_some_and(|back| (0..31).contains(&back)) && day >= record.first_day;
@@ -65,7 +70,7 @@ fn take_freeze(record: &mut Record, day: Day, per_month: u32) -> bool {
     let month = month(day);
     let used = record.freezes_in(&month);
     if used < per_month {
-        record.freezes = (month, used + 1);
+        record.count_freeze(month);
     }
     used < per_month
 }

@@ -1,9 +1,11 @@
 //! Check-in (簽到): come every day; days in a row earn what the organiser promised.
 
+mod buyers;
 mod config;
 mod entry;
 mod freeze;
 mod prizes;
+mod proof;
 mod record;
 mod remind;
 mod review;
@@ -12,14 +14,15 @@ mod tests;
 mod views;
 
 use fairground_sdk::{
-    Block, HostEvent, Nothing, Page, conflict, invalid, limit_reached, not_allowed,
+    Block, HostEvent, Nothing, Page, conflict, invalid, limit_reached,
     platform::{BOUGHT, RETURNED},
     prelude::*,
 };
 
-use config::{Config, Cycle, ProofRule, Review, Then, ZonePolicy};
-use entry::{Entry, How, Proof, Standing};
+use config::{Config, Cycle, Review, Then, ZonePolicy};
+use entry::{Entry, How, Standing};
 use freeze::{cover_gap, freeze};
+use proof::Proof;
 use record::Record;
 use remind::remind;
 use review::{approve, ops_review};
@@ -72,6 +75,16 @@ struct ReviewInput {
     ok: bool,
 }
 
+/// How the risk rules know it.
+const CHECK_IN: &str = "check-in.check-in";
+
+/// What `check-in.broken` tells.
+#[derive(Serialize)]
+struct Broken {
+    /// Days in a row, before one was missed.
+    was: u32,
+}
+
 /// What today came to.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 struct Checked {
@@ -99,6 +112,7 @@ impl Activity for CheckIn {
     const NAME: &'static str = "check-in";
     const VERSION: &'static str = env!("CARGO_PKG_VERSION");
     const TITLE: &'static str = "Check-in 簽到";
+    const REWARDS: bool = true;
     const DESCRIPTION: &'static str = "Members check in every day; days in a row earn what was promised for them.";
 
     fn blueprint() -> Blueprint<Self> {
@@ -124,6 +138,7 @@ impl Activity for CheckIn {
                 "check-in.made-up",
                 "check-in.proof-rejected",
             ])
+            .tells(&["check-in.checked", "check-in.milestone", "check-in.broken", "check-in.proof-rejected"])
             .listens(&[BOUGHT, RETURNED])
             .codes(&[
                 "checkin.outside-window",
@@ -156,14 +171,7 @@ impl Activity for CheckIn {
     }
 
     fn on_event(call: &mut Call<Config>, event: &HostEvent) -> Answer<()> {
-        if event.purchase().is_none_or(|bought| call.config.buyers_of != Some(bought.sku)) {
-            return Ok(());
-        }
-        if event.topic == BOUGHT {
-            call.save(&buyer_key(&event.subject), &event.at);
-        } else {
-            call.delete(&buyer_key(&event.subject));
-        }
+        buyers::hear(call, event);
         Ok(())
     }
 
@@ -171,12 +179,13 @@ impl Activity for CheckIn {
     fn settle(call: &mut Call<Config>, _: u32) -> Answer<bool> {
         const PAGE: u32 = 50;
         let pending = call.scan::<review::Pending>("pending/", None, PAGE);
-        let finished = pending.len() < PAGE as usize;
+        // What is approved here may wait, and is given by the next step.
+        let is_done = pending.is_empty();
         for (key, review::Pending { day, .. }) in pending {
             let member = key.rsplit('/').next().unwrap_or_default().to_owned();
             approve(call, &member, day);
         }
-        Ok(finished)
+        Ok(is_done)
     }
 
     fn page(call: &mut Call<Config>, viewer: Option<&str>) -> Answer<Vec<Block>> {
@@ -218,22 +227,24 @@ fn check_in(call: &mut Call<Config>, proof: Option<Proof>) -> Answer<Checked> {
     let zone = zone_of(call, known.as_ref(), &member);
     let today = call.day(call.now(), &zone, call.config.day_starts_minute);
     let mut record = known.unwrap_or_else(|| Record::new(today));
-    if let Some(first) = Entry::load(call, &member, today)
-        && first.standing != Standing::Rejected
-        && first.how != How::Frozen
-    {
+    let first = Entry::load(call, &member, today).filter(|first| first.how != How::Frozen);
+    if let Some(first) = first.as_ref().filter(|first| first.standing != Standing::Rejected) {
         return Ok(checked(call, &record, today, true, first.standing, Vec::new(), Vec::new()));
     }
-    call.take_part(None, "check-in.check-in")?.at_once()?;
-    may_check_in(call, &record, &member, today, &zone)?;
-    check_proof(call, proof.as_ref())?;
+    // A day that was rejected has been counted.
+    let standing = if first.is_some() { call.admit(None, CHECK_IN)? } else { call.take_part(None, CHECK_IN)? };
+    standing.at_once()?;
+    may_check_in(call, &record, today, &zone)?;
+    proof::check(call, proof.as_ref())?;
 
-    let was = record.current_streak(call, today);
+    let was = record.streak(call);
+    let is_broken = record.current_streak(call, today) == 0;
     cover_gap(call, &mut record, &member, today);
     let frozen = record.covers(today);
     record.cover(call, today);
-    if !frozen && record.streak(call) == 1 && record.total > 0 && was == 0 {
-        call.emit("check-in.broken", &member, &record.best);
+    if !frozen && record.streak(call) == 1 && record.total > 0 && is_broken {
+        call.emit("check-in.broken", &member, &Broken { was });
+        call.tell("check-in.broken", &member, &[("was", was.to_string())]);
     }
     record.total += 1;
     record.last_at = call.now();
@@ -247,15 +258,11 @@ fn check_in(call: &mut Call<Config>, proof: Option<Proof>) -> Answer<Checked> {
 }
 
 /// State first, then the member, then limits.
-fn may_check_in(call: &Call<Config>, record: &Record, member: &str, today: Day, zone: &str) -> Answer<()> {
+fn may_check_in(call: &Call<Config>, record: &Record, today: Day, zone: &str) -> Answer<()> {
     if record.last_day().is_some_and(|last| today < last) {
         return Err(conflict("checkin.clock-back", "This day is before your last one."));
     }
-    if let Cycle::Days { then: Then::Stop, .. } = call.config.cycle
-        && record.cycle(call, today).0 > 0
-    {
-        return Err(conflict("checkin.cycle-finished", "Your cycle is finished."));
-    }
+    must_be_in_cycle(call, record, today)?;
     if let Some(window) = call.config.window {
         let minute = call.minute_of_day(call.now(), zone);
         if !(window.from_minute..window.to_minute).contains(&minute) {
@@ -264,9 +271,7 @@ fn may_check_in(call: &Call<Config>, record: &Record, member: &str, today: Day, 
                 .with("to_minute", window.to_minute));
         }
     }
-    if call.config.buyers_of.is_some() && call.load::<i64>(&buyer_key(member)).is_none() {
-        return Err(not_allowed("common.not-eligible", "This is for buyers."));
-    }
+    buyers::must_have_bought(call)?;
     let pinned = matches!(call.config.zone_policy, ZonePolicy::MemberPinned { .. });
     if pinned && call.now() < record.last_at.saturating_add_unsigned(call.config.min_gap_ms) {
         return Err(conflict("checkin.too-soon", "Your last check-in was a moment ago."));
@@ -274,25 +279,14 @@ fn may_check_in(call: &Call<Config>, record: &Record, member: &str, today: Day, 
     Ok(())
 }
 
-fn check_proof(call: &Call<Config>, proof: Option<&Proof>) -> Answer<()> {
-    let required = || invalid("checkin.proof-required", "A proof of another kind is required.");
-    match (&call.config.proof, proof) {
-        (ProofRule::None, _) => Ok(()),
-        (ProofRule::Text { min_len }, Some(Proof::Text { text, .. })) => {
-            let enough = text.trim().chars().count() >= *min_len as usize;
-            if enough {
-                Ok(())
-            } else {
-                Err(invalid("checkin.proof-too-short", "Write a little more.").with("min_len", min_len))
-            }
-        }
-        (ProofRule::Photo | ProofRule::Order, Some(Proof::Reference { .. })) => Ok(()),
-        (ProofRule::Code { places }, Some(Proof::Code { place, code })) => {
-            let right = places.get(place).is_some_and(|wanted| wanted == code);
-            if right { Ok(()) } else { Err(invalid("checkin.place-code-wrong", "This is not the code of this place.")) }
-        }
-        _ => Err(required()),
+/// A cycle that is not repeated ends with its last day.
+fn must_be_in_cycle(call: &Call<Config>, record: &Record, day: Day) -> Answer<()> {
+    if let Cycle::Days { then: Then::Stop, .. } = call.config.cycle
+        && record.cycle(call, day).0 > 0
+    {
+        return Err(conflict("checkin.cycle-finished", "Your cycle is finished."));
     }
+    Ok(())
 }
 
 /// Fills a day in the past.
@@ -304,6 +298,9 @@ fn make_up(call: &mut Call<Config>, day: Day) -> Answer<Checked> {
     let Some(mut record) = Record::load(call, &member) else {
         return Err(conflict("checkin.makeup-too-old", "Check in first; then fill what you missed."));
     };
+    call.admit(None, "check-in.make-up")?.at_once()?;
+    buyers::must_have_bought(call)?;
+    must_be_in_cycle(call, &record, day)?;
     let zone = zone_of(call, Some(&record), &member);
     let today = call.day(call.now(), &zone, call.config.day_starts_minute);
     let back =
@@ -361,6 +358,7 @@ fn finish(call: &mut Call<Config>, record: Record, mut entry: Entry, member: &st
     record.save(call, member);
     let answer = checked(call, &record, day, false, entry.standing, given.earned, given.missed);
     call.emit("check-in.checked", member, &answer);
+    call.tell("check-in.checked", member, &[("streak", answer.streak.to_string())]);
     Ok(answer)
 }
 
@@ -415,8 +413,4 @@ fn pin_zone(call: &mut Call<Config>, zone: &str) -> Answer<views::Me> {
     record.zone = Some((zone.into(), call.now()));
     record.save(call, &member);
     Ok(views::me(call))
-}
-
-fn buyer_key(member: &str) -> String {
-    format!("buyer/{member}")
 }

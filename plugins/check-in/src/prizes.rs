@@ -1,6 +1,6 @@
 //! Prizes: which ones a day earns, each once.
 
-use fairground_sdk::{Refused, prelude::*, refused};
+use fairground_sdk::{Standing, prelude::*, unless_exhausted};
 
 use crate::{
     config::{Config, Cycle},
@@ -12,6 +12,28 @@ use crate::{
 pub(crate) struct Due {
     key: String,
     offer: String,
+    kind: Kind,
+    days: u32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum Kind {
+    /// For having come on a day.
+    Day,
+    /// For days in a row.
+    Streak,
+    /// For days in all.
+    Total,
+}
+
+/// What `check-in.milestone` tells.
+#[derive(Serialize)]
+struct Told<'a> {
+    kind: Kind,
+    /// Which day of the cycle, or how many days.
+    days: u32,
+    offer: &'a str,
 }
 
 #[derive(Default)]
@@ -34,20 +56,25 @@ pub(crate) fn due(call: &Call<Config>, record: &Record, how: How, member: &str, 
         Cycle::Days { .. } => record.streak(call).min(record.cycle(call, record.last_day().unwrap_or(day)).1),
     };
     let mut due = Vec::new();
-    let mut add = |kind: &str, number: String, offer: &String| {
-        due.push(Due { key: format!("{member}:{kind}:{number}"), offer: offer.clone() });
+    let mut add = |kind: Kind, days: u32, number: String, offer: &String| {
+        let name = match kind {
+            Kind::Day => "day",
+            Kind::Streak => "streak",
+            Kind::Total => "total",
+        };
+        due.push(Due { key: format!("{member}:{name}:{number}"), offer: offer.clone(), kind, days });
     };
     // A day's own prize is for who came that day.
     if how == How::CheckedIn {
         for prize in call.config.daily.iter().filter(|prize| prize.day == cycle_day) {
-            add("day", day.to_string(), &prize.offer);
+            add(Kind::Day, cycle_day, day.to_string(), &prize.offer);
         }
     }
     for milestone in call.config.streak.iter().filter(|milestone| milestone.days <= streak) {
-        add("streak", format!("{cycle}:{}", milestone.days), &milestone.offer);
+        add(Kind::Streak, milestone.days, format!("{cycle}:{}", milestone.days), &milestone.offer);
     }
     for milestone in call.config.total.iter().filter(|milestone| milestone.days <= record.total) {
-        add("total", milestone.days.to_string(), &milestone.offer);
+        add(Kind::Total, milestone.days, milestone.days.to_string(), &milestone.offer);
     }
     due
 }
@@ -55,28 +82,39 @@ pub(crate) fn due(call: &Call<Config>, record: &Record, how: How, member: &str, 
 /// Gives what is due, or holds it for the review. What the budget does not allow is missed: the day counts all the same.
 pub(crate) fn give(call: &mut Call<Config>, member: &str, due: Vec<Due>, hold_for_ms: Option<u64>) -> Answer<Given> {
     let mut given = Given::default();
-    for Due { key, offer } in due {
+    for Due { key, offer, kind, days } in due {
         if call.load::<bool>(&given_key(&key)).is_some() {
             continue;
         }
-        // Longer than the review, so that the review decides.
-        let ttl = hold_for_ms.map_or(0, |review| review.saturating_add(86_400_000));
         let attempt = format!("{key}:{}", call.counter(&attempts_key(&key)));
-        match call.hold(&attempt, &offer, member, ttl) {
-            Ok(_) => {
-                if hold_for_ms.is_none() {
-                    call.capture(&attempt);
-                }
-                call.save(&given_key(&key), &true);
-                call.emit("check-in.milestone", member, &offer);
-                given.keys.push(attempt);
-                given.earned.push(offer);
-            }
-            Err(Refused::Exhausted(_) | Refused::NoBudget) => given.missed.push(offer),
-            Err(why) => return Err(refused(why)),
+        let placed = match hold_for_ms {
+            Some(review) => call.reward_on_approval(&attempt, &offer, member, review),
+            None => call.reward(&attempt, &offer, member, Standing::CLEAR).map(drop),
+        };
+        if unless_exhausted(placed)?.is_none() {
+            given.missed.push(offer);
+            continue;
         }
+        call.save(&given_key(&key), &true);
+        call.emit("check-in.milestone", member, &Told { kind, days, offer: &offer });
+        given.keys.push(attempt);
+        given.earned.push(offer);
+    }
+    if !given.earned.is_empty() {
+        call.tell("check-in.milestone", member, &[("offers", given.earned.join(", "))]);
     }
     Ok(given)
+}
+
+/// Whether a prize that was held for a day is still earned by it, now that days before it may have been rejected.
+pub(crate) fn is_earned(call: &Call<Config>, record: &Record, attempt: &str, day: Day) -> bool {
+    let parts: Vec<&str> = attempt.split(':').collect();
+    let has = |days: &str, had: u32| days.parse::<u32>().is_ok_and(|days| days <= had);
+    match parts[..] {
+        [_, "streak", _, days, _] => has(days, record.run_of(call, day)),
+        [_, "total", days, _] => has(days, record.total),
+        _ => true,
+    }
 }
 
 /// How often a prize was put back.

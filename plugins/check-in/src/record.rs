@@ -1,12 +1,17 @@
 //! What is known of a member: the days covered, as runs. A streak is the last run, so nothing is ever counted again from the
 //! beginning.
 
+use std::collections::BTreeMap;
+
 use fairground_sdk::prelude::*;
 
 use crate::config::{Config, Cycle};
 
 /// Older runs no longer matter: no make-up reaches back that far.
 const RUNS_MAX: usize = 64;
+
+/// Months whose freezes are counted: 31 days reach into three of them.
+const MONTHS_MAX: usize = 3;
 
 /// Days without a gap, both ends included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,8 +30,8 @@ pub(crate) struct Record {
     pub total: u32,
     /// Of the cycle named.
     pub makeups: (u32, u32),
-    /// Of the month named: `2026-03`.
-    pub freezes: (String, u32),
+    /// By month, `2026-03`, as far back as days can be frozen.
+    pub freezes: BTreeMap<String, u32>,
     /// Where the policy pins one: the zone, and since when.
     pub zone: Option<(String, i64)>,
     pub last_at: i64,
@@ -40,7 +45,7 @@ impl Record {
             best: 0,
             total: 0,
             makeups: (0, 0),
-            freezes: (String::new(), 0),
+            freezes: BTreeMap::new(),
             zone: None,
             last_at: i64::MIN,
         }
@@ -123,7 +128,20 @@ impl Record {
     }
 
     pub(crate) fn freezes_in(&self, month: &str) -> u32 {
-        if self.freezes.0 == month { self.freezes.1 } else { 0 }
+        self.freezes.get(month).copied().unwrap_or_default()
+    }
+
+    pub(crate) fn count_freeze(&mut self, month: String) {
+        *self.freezes.entry(month).or_default() += 1;
+        while self.freezes.len() > MONTHS_MAX {
+            self.freezes.pop_first();
+        }
+    }
+
+    /// The length of the run that a day lies in; 0 where it is not covered.
+    pub(crate) fn run_of(&self, call: &Call<Config>, day: Day) -> u32 {
+        let run = self.runs.iter().find(|run| run.from <= day && day <= run.to);
+        run.map_or(0, |run| length(call, *run))
     }
 }
 

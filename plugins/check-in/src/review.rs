@@ -65,8 +65,14 @@ pub(crate) fn approve(call: &mut Call<Config>, member: &str, day: Day) {
     let Some(mut entry) = Entry::load(call, member, day).filter(|entry| entry.standing == Standing::Pending) else {
         return;
     };
-    for prize in &entry.prizes {
-        call.capture(prize);
+    let record = Record::load(call, member).unwrap_or_else(|| Record::new(day));
+    for prize in std::mem::take(&mut entry.prizes) {
+        if prizes::is_earned(call, &record, &prize, day) {
+            call.approve(&prize);
+            entry.prizes.push(prize);
+        } else {
+            prizes::take_back(call, &prize);
+        }
     }
     entry.standing = Standing::Approved;
     post(call, member, day, &entry);
@@ -88,7 +94,9 @@ fn reject(call: &mut Call<Config>, member: &str, day: Day) {
     record.total = record.total.saturating_sub(1);
     record.best = record.best.max(record.streak(call));
     record.save(call, member);
+    call.count(&format!("today/{day}"), -1, 0, i64::MAX).expect("it was counted as it came");
     call.emit("check-in.proof-rejected", member, &day);
+    call.tell("check-in.proof-rejected", member, &[("day", day.to_string())]);
     decided(call, member, day);
 }
 

@@ -1,8 +1,9 @@
 //! The rules played.
 
+mod fairness;
 mod storms;
 
-use fairground_sdk::{Answer, Day, HostEvent, MemberStatus, town::Town};
+use fairground_sdk::{Answer, Day, MemberStatus, town::Town};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -268,26 +269,6 @@ fn what_the_budget_does_not_allow_is_missed_and_the_day_counts() {
     check_in(&mut town, "ann");
     let late = check_in(&mut town, "bob");
     assert_eq!((&late["missed"], &late["streak"]), (&json!(["small"]), &json!(1)));
-}
-
-#[test]
-fn only_buyers_check_in_where_the_organiser_says_so() {
-    let mut town = town(json!({"buyers_of": "tea"}));
-    assert_eq!(code(town.act("ann", "check-in", json!({}))), "common.not-eligible");
-    let told = |topic: &str, sku: &str| HostEvent {
-        id: "1".into(),
-        topic: topic.into(),
-        subject: "ann".into(),
-        payload: json!({"sku": sku}).to_string(),
-        at: 0,
-    };
-    town.hear(&told("member.bought", "coffee")).expect("heard");
-    assert_eq!(code(town.act("ann", "check-in", json!({}))), "common.not-eligible");
-    town.hear(&told("member.bought", "tea")).expect("heard");
-    check_in(&mut town, "ann");
-    town.pass(DAY);
-    town.hear(&told("member.returned", "tea")).expect("heard");
-    assert_eq!(code(town.act("ann", "check-in", json!({}))), "common.not-eligible");
 }
 
 #[test]

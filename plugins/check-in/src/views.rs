@@ -4,7 +4,8 @@ use fairground_sdk::{invalid, prelude::*};
 
 use crate::{
     config::Config,
-    entry::{Entry, How, Proof, Standing},
+    entry::{Entry, How, Standing},
+    proof::Proof,
     record::{Record, length, month},
     zone_of,
 };

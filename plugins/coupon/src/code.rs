@@ -2,7 +2,7 @@
 
 use fairground_sdk::{Code, conflict, expired, limit_reached, not_allowed, not_found, prelude::*};
 
-use crate::config::Config;
+use crate::config::{CodeRule, Config};
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -33,8 +33,8 @@ pub(crate) fn get(call: &mut Call<Config>, input: GetCodeInput) -> Answer<OwnCod
         Some(code) => code,
         None => {
             may_be_personal(call, &owner, recipient)?;
-            let length = call.config.code.length;
-            call.make_code(&owner, recipient, length)?
+            let CodeRule { length, alphabet, .. } = call.config.code.clone();
+            call.make_code(&owner, recipient, length, &alphabet)?
         }
     };
     Ok(OwnCode { code: code.text, uses: code.uses, recipient: code.recipient })

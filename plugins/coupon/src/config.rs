@@ -1,6 +1,6 @@
 //! What an organiser sets.
 
-use fairground_sdk::{NewMemberBy, platform::Qualify, prelude::*};
+use fairground_sdk::{NewMemberBy, codes, platform::Qualify, prelude::*};
 
 fairground_sdk::config! {
     /// Coupons 券: for whoever brings somebody, for whom they bring, and for whoever claims one.
@@ -86,13 +86,17 @@ pub(crate) enum Attribution {
 
 /// # Code 邀請碼
 /// What codes look like, and how often one is used. 邀請碼的長度與可用次數。
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct CodeRule {
     /// # Length 長度
-    /// Letters and digits that are not mistaken for each other. 不含易混淆的字母與數字。
+    /// How many letters and digits. 幾個字母與數字。
     #[schemars(range(min = 6, max = 12), extend("x-unit" = "characters"))]
     pub length: u32,
+    /// # Alphabet 字元
+    /// What codes are made of: none that is mistaken for another, each once. 組成邀請碼的字元，不含易混淆者且不重複。
+    #[schemars(length(min = 10, max = 32), regex(pattern = "^[2-9A-HJ-NP-Z]+$"))]
+    pub alphabet: String,
     /// # Uses 可用次數
     /// How many members may use one code; 0 sets no limit. 一個邀請碼可供幾人使用；0 為不限。
     #[schemars(range(max = 1_000_000), extend("x-unit" = "members"))]
@@ -105,7 +109,7 @@ pub(crate) struct CodeRule {
 
 impl Default for CodeRule {
     fn default() -> Self {
-        Self { length: 8, uses: 0, personal: 0 }
+        Self { length: 8, alphabet: codes::ALPHABET.into(), uses: 0, personal: 0 }
     }
 }
 
@@ -175,6 +179,9 @@ impl Config {
         }
         let rising = self.tiers.windows(2).all(|pair| pair[0].at_least < pair[1].at_least);
         issues.expect(rising, "/tiers", "invalid-config", "Each tier asks for more than the one before.");
+        let letters = self.code.alphabet.as_bytes();
+        let is_once = (1..letters.len()).all(|at| !letters[..at].contains(&letters[at]));
+        issues.expect(is_once, "/code/alphabet", "invalid-config", "Each letter once.");
         issues.or(Report {
             max_liability: self.max_liability(offers),
             disclosures: self.disclosures(),

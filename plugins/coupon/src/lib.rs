@@ -88,6 +88,16 @@ impl Activity for Coupon {
                 "coupon.clawed-back",
                 "coupon.claimed",
             ])
+            .tells(&[
+                "coupon.bound",
+                "coupon.qualified",
+                "coupon.rewarded",
+                "coupon.welcomed",
+                "coupon.expired",
+                "coupon.rejected",
+                "coupon.clawed-back",
+                "coupon.claimed",
+            ])
             .listens(&[platform::EVERYTHING])
             .codes(&[
                 "referral.code-not-found",
@@ -268,8 +278,10 @@ fn returned_key(member: &str, order: &str) -> String {
 
 /// Referrals of which one call can tell what became of them, and of them that it can reward.
 fn batches(call: &Call<Config>) -> (u32, u32) {
-    let topics = ["coupon.rewarded", "coupon.rejected", "coupon.expired"];
-    let told = topics.map(|topic| call.batch_of(MESSAGES, topic)).into_iter().min().unwrap_or(1);
+    // Of a reward two members are told.
+    let told =
+        call.batch_of(MESSAGES, &["coupon.rewarded", "coupon.welcomed", "coupon.rejected", "coupon.expired"]) / 2;
+    let told = told.max(1);
     (told, PAID_AT_ONCE.min(told))
 }
 

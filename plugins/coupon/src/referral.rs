@@ -89,6 +89,10 @@ struct Told<'a> {
     state: State,
     reason: Option<&'a str>,
     given_at: Option<i64>,
+    /// The keys of the rewards that there are; of a referral that was clawed back, those that could not be taken.
+    holds: &'a [String],
+    /// How many rewards were taken back.
+    recovered: usize,
 }
 
 impl Referral {
@@ -118,7 +122,7 @@ impl Referral {
         call.count(State::Bound.counter(), 1, 0, i64::MAX).expect("fewer than members");
         call.save(&of_key(inviter, &referral.invitee), &referral.invitee);
         EXPIRY.put(call, referral.expires_at, &referral.invitee);
-        referral.told(call);
+        referral.told(call, 0);
         referral.save(call);
         referral
     }
@@ -235,29 +239,45 @@ impl Referral {
             State::Qualified => self.reject(call, reason),
             State::Rewarded => {
                 // What cannot be taken back, because it was shipped or used, stays with whoever has it.
+                let given = self.rewards.len();
                 self.rewards.retain(|key| !call.take_back(key, reason));
                 Inviter::load(call, &self.inviter).lost(call, reason);
                 self.reason = Some(reason.into());
-                self.become_state(call, State::ClawedBack);
+                self.recount(call, State::ClawedBack);
+                self.told(call, given - self.rewards.len());
+                self.save(call);
             }
             _ => {}
         }
     }
 
     fn become_state(&mut self, call: &mut Call<Config>, state: State) {
-        call.count(self.state.counter(), -1, 0, i64::MAX).expect("it was counted as it became that");
-        call.count(state.counter(), 1, 0, i64::MAX).expect("fewer than members");
-        self.state = state;
-        self.told(call);
+        self.recount(call, state);
+        self.told(call, 0);
         self.save(call);
     }
 
-    fn told(&self, call: &mut Call<Config>) {
+    fn recount(&mut self, call: &mut Call<Config>, state: State) {
+        call.count(self.state.counter(), -1, 0, i64::MAX).expect("it was counted as it became that");
+        call.count(state.counter(), 1, 0, i64::MAX).expect("fewer than members");
+        self.state = state;
+    }
+
+    fn told(&self, call: &mut Call<Config>, recovered: usize) {
         let topic = self.state.topic();
-        let told =
-            Told { inviter: &self.inviter, state: self.state, reason: self.reason.as_deref(), given_at: self.given_at };
+        let told = Told {
+            inviter: &self.inviter,
+            state: self.state,
+            reason: self.reason.as_deref(),
+            given_at: self.given_at,
+            holds: &self.rewards,
+            recovered,
+        };
         call.emit(topic, &self.invitee, &told);
         call.tell(topic, &self.inviter, &[("invitee", self.invitee.clone())]);
+        if self.state == State::Rewarded && call.config.invitee_offer.is_some() {
+            call.tell("coupon.welcomed", &self.invitee, &[("inviter", self.inviter.clone())]);
+        }
     }
 
     /// R1 and R8: all that it earned is there where it is rewarded, and none of it where it is not.

@@ -2,7 +2,7 @@
 
 mod storms;
 
-use fairground_sdk::{HostEvent, MemberStatus, town::Town};
+use fairground_sdk::{Audience, HostEvent, MemberStatus, town::Town};
 use serde_json::{Value, json};
 
 use crate::Coupon;
@@ -186,6 +186,33 @@ fn a_refund_takes_everything_back() {
     assert_eq!((town.rewards_of("ann"), town.rewards_of("bob")), (vec!["inviter".to_owned()], vec![]));
     hear(&mut town, "member.returned", "cat", json!({"order": "o1"}));
     assert!(town.rewards_of("ann").is_empty() && town.rewards_of("cat").is_empty(), "after it was given, too");
+}
+
+#[test]
+fn both_are_told_and_what_was_recovered_is_counted() {
+    let notices: Vec<Value> = ["coupon.rewarded", "coupon.welcomed", "coupon.clawed-back"]
+        .map(|event| json!({"event": event, "template": event}))
+        .into();
+    let mut town = town(json!({"qualify": {"first-order": {}}, "notices": notices}));
+    bind(&mut town, "bob", "ann");
+    bought(&mut town, "bob", "o1", 100);
+    hear(&mut town, "member.returned", "bob", json!({"order": "o1"}));
+    let told: Vec<(String, Audience)> =
+        town.world().notices.iter().map(|(_, notice)| (notice.template.clone(), notice.audience.clone())).collect();
+    let expected = [("rewarded", "ann"), ("welcomed", "bob"), ("clawed-back", "ann")]
+        .map(|(event, member)| (format!("coupon.{event}"), Audience::Member(member.into())));
+    assert_eq!(told, expected);
+    let last = town.payloads("coupon.clawed-back").pop().expect("an event");
+    assert_eq!((&last["recovered"], &last["holds"]), (&json!(2), &json!([])));
+}
+
+#[test]
+fn codes_are_made_of_the_organisers_letters() {
+    let mut town = town(json!({"code": {"alphabet": "ABCDEFGHJK", "length": 12}}));
+    let code = code_of(&mut town, "ann");
+    assert!(code.len() == 12 && code.chars().all(|letter| "ABCDEFGHJK".contains(letter)), "{code}");
+    let twice = unstarted(json!({"code": {"alphabet": "AABCDEFGHJ"}})).check().expect_err("an issue");
+    assert_eq!(twice[0].pointer, "/code/alphabet");
 }
 
 #[test]

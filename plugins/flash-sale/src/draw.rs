@@ -1,6 +1,7 @@
 //! The draw: members enter, winners are drawn who may buy for a while, and who does not is followed by another.
 
 use fairground_sdk::{conflict, expired, limit_reached, lottery::Lottery, prelude::*};
+use sha2::{Digest, Sha256};
 
 use crate::{
     HORIZON_MS, OVER,
@@ -11,19 +12,29 @@ const LOTTERY: Lottery<'static> = Lottery("sale");
 
 pub(crate) const TIMER: &str = "draw";
 
+/// Of all who were drawn.
+const HASH: &str = "draw-hash";
+
 #[derive(Serialize, JsonSchema)]
 pub(crate) struct DrawView {
     entrants: u64,
     has_entered: bool,
     has_won: bool,
+    /// Of all who were drawn so far, in their order; none before.
+    hash: Option<String>,
     /// Until when the viewer may reserve; none where they have not won. UTC milliseconds.
     buy_until: Option<i64>,
 }
 
+/// What `flash-sale.drawn` tells.
 #[derive(Serialize)]
 struct Won<'a> {
+    /// In the order of drawing, from 1.
+    place: i64,
     winner: &'a str,
     buy_until: i64,
+    /// SHA-256 of the hash before and of the winner, a line each: the last one stands for the whole list.
+    hash: &'a str,
 }
 
 pub(crate) fn enter(call: &mut Call<Config>) -> Answer<DrawView> {
@@ -72,7 +83,7 @@ pub(crate) fn run(call: &mut Call<Config>) -> Answer<()> {
         }
         return Ok(());
     };
-    let most = call.batch_of(1, "flash-sale.drawn");
+    let most = call.batch_of(1, &["flash-sale.drawn"]);
     let mut passed = 0;
     for (key, member) in call.scan::<String>("window/", None, most) {
         if time_of(&key) > now {
@@ -88,7 +99,11 @@ pub(crate) fn run(call: &mut Call<Config>) -> Answer<()> {
     for name in &names {
         call.save(&won_key(name), &until);
         call.save(&format!("window/{until:015}/{name}"), name);
-        call.emit("flash-sale.drawn", name, &Won { winner: name, buy_until: until });
+        let place = call.count("drawn", 1, 0, i64::MAX).expect("fewer than entrants");
+        let before = call.load::<String>(HASH).unwrap_or_default();
+        let hash = fairground_sdk::hex(&Sha256::digest(format!("{before}\n{name}")));
+        call.save(HASH, &hash);
+        call.emit("flash-sale.drawn", name, &Won { place, winner: name, buy_until: until, hash: &hash });
         call.tell("flash-sale.drawn", name, &[]);
     }
     let next = if drawn.is_over {
@@ -121,6 +136,7 @@ pub(crate) fn view(call: &Call<Config>) -> DrawView {
     DrawView {
         entrants: LOTTERY.entrants(call),
         has_entered: LOTTERY.has(call, member),
+        hash: call.load(HASH),
         has_won: LOTTERY.has_won(call, member),
         buy_until: call.load(&won_key(member)),
     }

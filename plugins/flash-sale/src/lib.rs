@@ -67,6 +67,13 @@ impl Activity for FlashSale {
                 "flash-sale.drawn",
                 "flash-sale.late-refund",
             ])
+            .tells(&[
+                "flash-sale.warm-up",
+                "flash-sale.reserved",
+                "flash-sale.sold",
+                "flash-sale.lapsed",
+                "flash-sale.drawn",
+            ])
             .listens(&ORDER_TOPICS)
             .codes(&[
                 "flash.not-in-slot",
@@ -92,7 +99,7 @@ impl Activity for FlashSale {
 
     fn on_timer(call: &mut Call<Config>, key: &str, due: i64, _: &str) -> Answer<()> {
         if UNPAID.rings(key) {
-            let most = call.batch_of(MESSAGES, "flash-sale.lapsed").min(LAPSED_AT_ONCE);
+            let most = call.batch_of(MESSAGES, &["flash-sale.lapsed"]).min(LAPSED_AT_ONCE);
             for id in UNPAID.take(call, most, due) {
                 lapse(call, &id);
             }
@@ -134,7 +141,7 @@ impl Activity for FlashSale {
     }
 
     fn settle(call: &mut Call<Config>, _: u32) -> Answer<bool> {
-        let most = call.batch_of(4, "flash-sale.lapsed");
+        let most = call.batch_of(4, &["flash-sale.lapsed"]);
         let open = Reservation::open_ones(call, most);
         let is_last = open.len() < most as usize;
         for mut made in open {
@@ -246,6 +253,10 @@ fn lapse(call: &mut Call<Config>, id: &str) {
 }
 
 fn remind_me(call: &mut Call<Config>) -> Answer<Nothing> {
+    call.may_take_part()?;
+    if !call.config.notices.iter().any(|rule| rule.event == "flash-sale.warm-up") {
+        return Err(conflict("common.wrong-state", "The organiser reminds nobody here."));
+    }
     let member = call.actor.clone();
     call.save(&format!("remind/{member}"), &member);
     Ok(Nothing {})
@@ -274,7 +285,7 @@ fn remind(call: &mut Call<Config>) {
     if warm_ups(call).all(|at| at > now) {
         return plan_warm_up(call);
     }
-    let most = call.batch_of(1, "flash-sale.warm-up");
+    let most = call.batch_of(1, &["flash-sale.warm-up"]);
     let members = call.scan::<String>("remind/", None, most);
     let is_last = members.len() < most as usize;
     for (key, member) in members {

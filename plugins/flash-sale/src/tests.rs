@@ -7,6 +7,7 @@ use fairground_sdk::{
     town::{BEGINNING, Town},
 };
 use serde_json::{Value, json};
+use sha2::Digest;
 
 use crate::FlashSale;
 
@@ -160,6 +161,15 @@ fn winners_are_drawn_and_only_they_buy() {
     town.pass(5 * MINUTE);
     assert_eq!(won(&mut town).len(), 3, "one let the time pass");
     assert_eq!(code(reserve(&mut town, first[1], 1)), "flash.not-winner");
+    // Anybody can compute the hash of the list from the list.
+    let list = town.payloads("flash-sale.drawn");
+    let hash = list.iter().fold(String::new(), |hash, won| {
+        let winner = won["winner"].as_str().expect("a member");
+        fairground_sdk::hex(&sha2::Sha256::digest(format!("{hash}\n{winner}")))
+    });
+    let last = list.last().expect("three were drawn");
+    assert_eq!((&last["place"], &last["hash"]), (&json!(3), &json!(hash)));
+    assert_eq!(town.ask::<Value>("eve", "draw", json!({})).expect("a view")["hash"], json!(hash));
 }
 
 #[test]
@@ -179,9 +189,13 @@ fn those_who_asked_are_reminded_before_the_next_slot() {
         town.act(&format!("m{number}"), "remind-me", json!({})).expect("noted");
     }
     town.pass(2 * HOUR - 5 * MINUTE - 1);
-    assert_eq!(town.notified().len(), 0);
+    let is_soon =
+        |town: &mut Town<FlashSale>| town.ask::<Value>("m1", "sale", json!({})).expect("a view")["is_warm_up"].clone();
+    assert_eq!((town.notified().len(), is_soon(&mut town)), (0, json!(false)));
     town.pass(1);
-    assert_eq!(town.notified().len(), 30);
+    assert_eq!((town.notified().len(), is_soon(&mut town)), (30, json!(true)));
+    let mut silent = super::tests::town(json!({}));
+    assert_eq!(silent.act("ann", "remind-me", json!({})).expect_err("nobody is told").code, "common.wrong-state");
 }
 
 #[test]

@@ -67,6 +67,8 @@ impl Reserved {
 pub(crate) struct SaleView {
     /// Whether something is sold now.
     is_open: bool,
+    /// Whether the next slot is about to start.
+    is_warm_up: bool,
     /// When the slot that is open ends, or else the next one starts; none after the last. UTC milliseconds.
     changes_at: Option<i64>,
     items: Vec<ItemView>,
@@ -113,6 +115,7 @@ pub(crate) fn sale(call: &Call<Config>) -> SaleView {
     });
     SaleView {
         is_open: open.is_some(),
+        is_warm_up: open.is_none() && next.is_some_and(|at| now >= at.saturating_sub_unsigned(call.config.warm_up_ms)),
         changes_at: open.map(|(_, slot)| slot.ends_at).or(next),
         items: items.collect(),
     }
@@ -132,6 +135,9 @@ pub(crate) fn page(call: &mut Call<Config>) -> Vec<Block> {
         "utc-ms",
         now.changes_at,
     );
+    if call.config.warm_up_ms > 0 {
+        page = page.live("Soon 即將開場", ("sale", "/is_warm_up"), "", now.is_warm_up);
+    }
     if let Some(first) = now.items.first() {
         page = page.live("Price 秒殺價", ("sale", "/items/0/price"), "minor", first.price).live(
             "Left 剩餘",
@@ -143,7 +149,7 @@ pub(crate) fn page(call: &mut Call<Config>) -> Vec<Block> {
     page.done()
 }
 
-/// X1, X3 and X7, of the first reservations.
+/// X1 and X7, of the first reservations.
 pub(crate) fn audit(call: &Call<Config>) -> Vec<String> {
     let all: Vec<Reservation> = call.scan("reservation/", None, AUDITED).into_iter().map(|(_, made)| made).collect();
     let holds = |made: &&Reservation| matches!(made.state, State::Reserved | State::Sold | State::Refunded);

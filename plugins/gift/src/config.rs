@@ -130,10 +130,19 @@ pub(crate) enum Mode {
         #[schemars(length(min = 1, max = 128))]
         welcome_offer: Option<String>,
         /// # Rounds 輪數
-        /// How many gifts one member may have. 一人最多可得幾份。
+        /// How many gifts one member may have; 0 sets no limit. 一人最多可得幾份；0 為不限。
         #[serde(default = "one")]
-        #[schemars(range(min = 1, max = 1_000), extend("x-unit" = "gifts"))]
+        #[schemars(range(max = 1_000), extend("x-unit" = "gifts"))]
         max_rounds: u32,
+        /// # Window 計入時限
+        /// How long after the code a friend may come to count. 使用邀請碼後多久內達成才計入。
+        #[serde(default = "thirty_days")]
+        #[schemars(range(min = 60_000, max = 31_622_400_000_u64), extend("x-unit" = "ms"))]
+        window_ms: u64,
+        /// # New friends only 限新人
+        /// Who is new is set by `new_member`. 新人的定義見 new_member。
+        #[serde(default = "yes")]
+        friends_must_be_new: bool,
     },
     /// Money in packets of chance, the organiser's.
     RedPacket {
@@ -170,6 +179,7 @@ pub(crate) struct Sku(#[schemars(length(min = 1, max = 128), regex(pattern = "^[
 pub(crate) enum Recipient {
     /// The buyer, in the same order.
     #[default]
+    #[serde(rename = "self")]
     Own,
     /// A friend, by a link.
     Friend,
@@ -226,6 +236,12 @@ fn quarter_hour() -> u64 {
 fn three_days() -> u64 {
     259_200_000
 }
+fn thirty_days() -> u64 {
+    2_592_000_000
+}
+fn yes() -> bool {
+    true
+}
 
 impl Config {
     /// What a claimer gets for each unit; none where nothing is claimed.
@@ -272,6 +288,7 @@ impl Config {
                 let cuts = Cuts { left: *total, count: i64::from(*packets), min: *min, max: *max };
                 let range = "So many packets within these bounds do not make the total.";
                 expect(min <= max && cuts.is_feasible(), "/mode/red-packet/total", range);
+                expect(self.reward_hold_ms == 0, "/reward_hold_ms", "What is in a packet is there as it is opened.");
             }
         }
         let max_liability = self.max_liability(offers);

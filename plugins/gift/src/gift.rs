@@ -374,7 +374,7 @@ impl Gift {
     /// Ends with its activity: some of its shares at a time.
     pub(crate) fn end(&mut self, call: &mut Call<Config>) {
         self.lapse(call);
-        let most = call.batch_of(2, "gift.returned") as usize;
+        let most = call.batch_of(2, &["gift.returned"]) as usize;
         let offered = self.places(ShareState::Offered);
         match call.config.unclaimed {
             Unclaimed::Refund => self.refund_shares(call, &offered, "nobody claimed it"),

@@ -1,7 +1,7 @@
 //! Bringing friends: so many who count are a gift.
 
 use fairground_sdk::{
-    HostEvent, NotBound, Standing, conflict, invalid, limit_reached, not_allowed, not_found, platform,
+    HostEvent, NotBound, Standing, codes, conflict, invalid, limit_reached, not_allowed, not_found, platform,
     platform::Qualify, prelude::*, unless_exhausted,
 };
 
@@ -64,18 +64,36 @@ pub(crate) struct RoundsView {
     needed: u32,
 }
 
+/// What `gift.qualified` tells.
+#[derive(Serialize)]
+struct Told<'a> {
+    inviter: &'a str,
+    qualified: u32,
+}
+
+/// What `gift.round` tells: how many it are now, and the key of the reward.
+#[derive(Serialize)]
+struct Round {
+    n: u32,
+    hold: String,
+}
+
 struct Rule {
     needed: u32,
     qualify: Qualify,
     offer: String,
     welcome_offer: Option<String>,
+    /// 0 sets no limit.
     max_rounds: u32,
+    window_ms: u64,
+    must_be_new: bool,
 }
 
 fn rule(call: &Call<Config>) -> Answer<Rule> {
     match call.config.mode.clone() {
-        Mode::InviteGift { needed, qualify, offer, welcome_offer, max_rounds } => {
-            Ok(Rule { needed, qualify, offer, welcome_offer, max_rounds })
+        Mode::InviteGift { needed, qualify, offer, welcome_offer, max_rounds, window_ms, friends_must_be_new } => {
+            let must_be_new = friends_must_be_new;
+            Ok(Rule { needed, qualify, offer, welcome_offer, max_rounds, window_ms, must_be_new })
         }
         _ => Err(conflict("common.wrong-state", "Nobody is brought here.")),
     }
@@ -100,11 +118,9 @@ impl Friend {
             let standing = Standing { is_under_review: self.is_under_review };
             unless_exhausted(call.reward(&welcome_key(&self.member), offer, &self.member, standing))?;
         }
-        let told = (&self.inviter, rounds.qualified);
-        call.emit("gift.qualified", &self.member, &told);
-        if rounds.ready(rule.needed, rule.max_rounds) > 0 {
-            let inviter = self.inviter.clone();
-            call.tell("gift.qualified", &inviter, &[("friend", self.member.clone())]);
+        call.emit("gift.qualified", &self.member, &Told { inviter: &self.inviter, qualified: rounds.qualified });
+        if rounds.ready(rule) > 0 {
+            call.tell("gift.qualified", &self.inviter, &[("friend", self.member.clone())]);
         }
         self.save(call);
         Ok(())
@@ -144,8 +160,9 @@ impl Rounds {
         format!("round:{}:{}:{}", self.redeemed, self.tries, self.member)
     }
 
-    fn ready(&self, needed: u32, max_rounds: u32) -> u32 {
-        (self.qualified / needed).min(max_rounds).saturating_sub(self.redeemed)
+    fn ready(&self, rule: &Rule) -> u32 {
+        let most = if rule.max_rounds == 0 { u32::MAX } else { rule.max_rounds };
+        (self.qualified / rule.needed).min(most).saturating_sub(self.redeemed)
     }
 }
 
@@ -155,7 +172,7 @@ pub(crate) fn get_code(call: &mut Call<Config>) -> Answer<RoundsView> {
     call.admit(None, "gift.get-code")?;
     let owner = call.actor.clone();
     if call.code_of(&owner, None).is_none() {
-        call.make_code(&owner, None, CODE_LENGTH)?;
+        call.make_code(&owner, None, CODE_LENGTH, codes::ALPHABET)?;
     }
     view(call)
 }
@@ -167,7 +184,7 @@ pub(crate) fn view(call: &Call<Config>) -> Answer<RoundsView> {
         code: call.code_of(&call.actor, None).map(|code| code.text),
         qualified: rounds.qualified,
         redeemed: rounds.redeemed,
-        ready: rounds.ready(rule.needed, rule.max_rounds),
+        ready: rounds.ready(&rule),
         needed: rule.needed,
     })
 }
@@ -188,7 +205,7 @@ pub(crate) fn bind(call: &mut Call<Config>, input: &BindInput) -> Answer<Stage> 
     if Friend::load(call, &member).is_some() {
         return Err(taken());
     }
-    if !is_new {
+    if rule.must_be_new && !is_new {
         return Err(not_allowed("common.new-member-only", "This is for new members."));
     }
     let has_ordered = call.member(&member).is_some_and(|member| member.first_order_at.is_some());
@@ -223,7 +240,8 @@ pub(crate) fn bind(call: &mut Call<Config>, input: &BindInput) -> Answer<Stage> 
 pub(crate) fn hear(call: &mut Call<Config>, event: &HostEvent) -> Answer<()> {
     let (Ok(rule), Some(mut friend)) = (rule(call), Friend::load(call, &event.subject)) else { return Ok(()) };
     let order = event.purchase().map(|purchase| purchase.order).filter(|order| !order.is_empty());
-    if friend.stage == Stage::Bound && event.at >= friend.bound_at && rule.qualify.is_met_by(event) {
+    let window = friend.bound_at..friend.bound_at.saturating_add_unsigned(rule.window_ms);
+    if friend.stage == Stage::Bound && window.contains(&event.at) && rule.qualify.is_met_by(event) {
         if call.is_active(&friend.inviter) && call.is_active(&friend.member) {
             friend.qualify(call, &rule, order.or_else(|| event.group()), event.at)?;
         }
@@ -247,7 +265,7 @@ pub(crate) fn redeem(call: &mut Call<Config>) -> Answer<RoundsView> {
     let standing = call.admit(None, "gift.redeem")?;
     let member = call.actor.clone();
     let mut rounds = Rounds::load(call, &member);
-    if rounds.redeemed >= rule.max_rounds {
+    if rule.max_rounds > 0 && rounds.redeemed >= rule.max_rounds {
         return Err(limit_reached("gift.round-limit", "You have had all the gifts that you may."));
     }
     let missing = (rounds.redeemed + 1).saturating_mul(rule.needed).saturating_sub(rounds.qualified);
@@ -259,7 +277,8 @@ pub(crate) fn redeem(call: &mut Call<Config>) -> Answer<RoundsView> {
     let standing = Standing { is_under_review: standing.is_under_review || rounds.reviewed > 0 };
     call.reward(&rounds.key(), &rule.offer, &member, standing)?;
     rounds.save(call);
-    call.emit("gift.round", &member, &rounds.redeemed);
+    call.emit("gift.round", &member, &Round { n: rounds.redeemed, hold: rounds.key() });
+    call.tell("gift.round", &member, &[("n", rounds.redeemed.to_string())]);
     view(call)
 }
 

@@ -46,6 +46,9 @@ impl Activity for Giving {
             .operator_action("ops-revoke", "Revoke a claim 撤銷領取", |call, input: links::ShareInput| {
                 links::revoke(call, &input)
             })
+            .operator_action("ops-return", "It cannot be delivered 無法送達", |call, input: links::ShareInput| {
+                links::give_back(call, &input)
+            })
             .query("gift", "One of your gifts 我的禮物", |call, input: GiftInput| {
                 Ok(views::gift(&Gift::own(call, &input.gift)?))
             })
@@ -54,6 +57,15 @@ impl Activity for Giving {
             .query("packets", "The packets 紅包", |call, _: Nothing| packets::view(call))
             .query("stats", "How it goes 統計", |call, _: Nothing| Ok(views::stats(call)))
             .emits(&[
+                "gift.offered",
+                "gift.claimed",
+                "gift.returned",
+                "gift.revoked",
+                "gift.qualified",
+                "gift.round",
+                "gift.opened",
+            ])
+            .tells(&[
                 "gift.offered",
                 "gift.claimed",
                 "gift.returned",
@@ -89,7 +101,7 @@ impl Activity for Giving {
             }
         }
         if UNCLAIMED.rings(key) {
-            let most = EXPIRED_AT_ONCE.min(call.batch_of(2, "gift.returned"));
+            let most = EXPIRED_AT_ONCE.min(call.batch_of(2, &["gift.returned"]));
             for name in UNCLAIMED.take(call, most, due) {
                 expire(call, &name);
             }

@@ -174,6 +174,27 @@ pub(crate) fn revoke(call: &mut Call<Config>, input: &ShareInput) -> Answer<Gift
     Ok(views::gift(&gift))
 }
 
+/// What was claimed cannot be delivered: the giver has their money back, where there is any. What is on its way, or used, stays.
+pub(crate) fn give_back(call: &mut Call<Config>, input: &ShareInput) -> Answer<GiftView> {
+    let unknown = || not_found("common.not-found", "There is no such gift.");
+    let mut gift = Gift::load(call, &input.gift).ok_or_else(unknown)?;
+    let place = place_of(&gift, input.share)?;
+    if !matches!(gift.shares[place].state, ShareState::Claimed | ShareState::Fulfilled) {
+        return Err(conflict("common.wrong-state", "Nobody has claimed it."));
+    }
+    for key in gift.unit_keys(&gift.shares[place]) {
+        if !call.take_back(&key, "it cannot be delivered") {
+            return Err(conflict("common.wrong-state", "It is on its way, or used."));
+        }
+    }
+    gift.shares[place].tries += 1;
+    gift.shares[place].state = ShareState::Refunded;
+    call.refund_beyond(&gift.order(), gift.kept(), "it cannot be delivered");
+    gift.told_of(call, "gift.returned", &[place]);
+    gift.save(call);
+    Ok(views::gift(&gift))
+}
+
 fn hash(token: &str) -> String {
     fairground_sdk::hex(&Sha256::digest(token))
 }

@@ -53,7 +53,8 @@ pub(crate) fn open(call: &mut Call<Config>) -> Answer<Packet> {
     call.count(TAKEN, amount, 0, i64::MAX).expect("the cuts sum to the total");
     call.count(OPENED, 1, 0, i64::MAX).expect("one was left");
     call.save(&packet_key(&member), &amount);
-    call.emit("gift.opened", &member, &amount);
+    call.emit("gift.opened", &member, &Packet { amount });
+    call.tell("gift.opened", &member, &[("amount", amount.to_string())]);
     Ok(Packet { amount })
 }
 

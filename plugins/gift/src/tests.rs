@@ -229,6 +229,25 @@ fn a_claim_that_waits_can_be_revoked() {
     assert_eq!(code(late), "common.wrong-state");
 }
 
+#[test]
+fn what_cannot_be_delivered_is_paid_back_once() {
+    let mut town = town(link_mode(), json!({}));
+    paid_gift(&mut town, "ann");
+    for (place, member) in [(0, "bob"), (1, "cat")] {
+        let token = link(&mut town, "ann", "g1", place);
+        assert_eq!(claim(&mut town, member, &token), "");
+    }
+    let give_back =
+        |town: &mut Town<Giving>, share: u32| code(town.operate("ops-return", json!({"gift": "g1", "share": share})));
+    assert_eq!(give_back(&mut town, 0), "");
+    assert_eq!(give_back(&mut town, 0), "common.wrong-state", "once");
+    town.shop_catches_up();
+    let order = &town.world().orders["gift:g1"];
+    assert_eq!((order.refunded, order.paid), (order.total / 2, order.total), "one of two units");
+    assert_eq!((town.rewards_of("bob"), town.rewards_of("cat")), (vec![], vec!["unit".to_owned()]));
+    assert_eq!(town.audit(), Vec::<String>::new());
+}
+
 /// F3 and F6.
 #[test]
 fn the_cheapest_of_what_is_bought_is_free() {
@@ -303,6 +322,28 @@ fn so_many_friends_are_a_gift() {
     hear(&mut town, "member.left", "dan", json!({"group": "club"}));
     assert_eq!(town.audit(), Vec::<String>::new(), "what has earned a gift stays counted");
     assert_eq!(code(town.act("ann", "redeem", json!({}))), "gift.not-enough-invites");
+}
+
+#[test]
+fn friends_count_within_the_window_and_gifts_need_have_no_end() {
+    let mode = json!({"invite-gift": {
+        "needed": 1, "qualify": {"join-group": {"group": "club"}}, "offer": "prize", "max_rounds": 0, "window_ms": DAY,
+        "friends_must_be_new": false,
+    }});
+    let mut town = town(mode, json!({}));
+    let code_text = town.act("ann", "get-code", json!({})).expect("a code")["code"].clone();
+    for friend in ["bob", "cat", "dan"] {
+        town.world().join(friend);
+        town.world().members.get_mut(friend).expect("a member").0.first_order_at = Some(0);
+        town.act(friend, "bind", json!({"code": code_text})).expect("bound");
+    }
+    for friend in ["bob", "cat"] {
+        hear(&mut town, "member.joined", friend, json!({"group": "club"}));
+        town.act("ann", "redeem", json!({})).expect("a gift");
+    }
+    town.pass(DAY);
+    hear(&mut town, "member.joined", "dan", json!({"group": "club"}));
+    assert_eq!(code(town.act("ann", "redeem", json!({}))), "gift.not-enough-invites", "dan came too late");
 }
 
 /// Worked example 17.

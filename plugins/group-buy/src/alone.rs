@@ -47,6 +47,7 @@ pub(crate) fn buy(call: &mut Call<Config>, input: &OpenInput) -> Answer<Purchase
     }
     call.count(&unpaid, 1, 0, 1).expect("it was 0 above");
     let sku = call.config.sku(&input.sku).ok_or_else(crate::not_sold)?.clone();
+    joining::must_be_shown(input.unit_price, sku.solo_price)?;
     let member = call.actor.clone();
     let number = call.count("solo", 1, 0, i64::MAX).expect("nobody buys that often");
     let window = call.config.pay_window_ms;

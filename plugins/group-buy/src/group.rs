@@ -62,6 +62,8 @@ pub(crate) struct Group {
 struct Over<'a> {
     group: &'a str,
     paid: u32,
+    /// Seats whose money goes back.
+    refunds: u32,
     how: State,
 }
 
@@ -145,7 +147,8 @@ impl Group {
     }
 
     fn place(&self) -> String {
-        format!("{}{:03}/{:015}/{}", places_of(&self.sku), self.free(), self.deadline, self.id)
+        let number = self.id.trim_start_matches('g');
+        format!("{}{:03}/{:015}/{number:0>9}", places_of(&self.sku), self.free(), self.deadline)
     }
 
     /// Its time has come: it is completed where enough have paid.
@@ -164,7 +167,8 @@ impl Group {
         self.state = state;
         FORMING.remove(call, self.deadline, &self.id);
         let topic = if state.is_completed() { "group-buy.completed" } else { "group-buy.failed" };
-        call.emit(topic, &self.id, &Over { group: &self.id, paid: self.paid, how: state });
+        let refunds = if state.is_completed() { 0 } else { self.paid };
+        call.emit(topic, &self.id, &Over { group: &self.id, paid: self.paid, refunds, how: state });
         self.save(call);
         self.end_seats(call);
     }
@@ -172,7 +176,7 @@ impl Group {
     /// Brings some of its seats to their end; the rest follows.
     pub(crate) fn end_seats(&mut self, call: &mut Call<Config>) {
         // A cancelled order or a refund, a hold that is lifted, and what is told.
-        let most = call.batch_of(3, "group-buy.completed") as usize;
+        let most = call.batch_of(3, &["group-buy.completed", "group-buy.failed"]) as usize;
         let seats = Seat::live_of(call, &self.id, most);
         let is_rest = seats.len() == most;
         for mut seat in seats {
@@ -189,13 +193,9 @@ impl Group {
 
     /// What a unit costs in the end, whatever was paid for it first.
     pub(crate) fn final_price(&self, seat: &Seat, handover: Handover) -> i64 {
-        let reached = self.tiers.iter().rev().find(|tier| tier.size <= self.paid);
-        let price = reached.map_or(self.price, |tier| tier.price);
-        let discount = self.price - self.leader_price;
         let is_heir = seat.member == self.leader && handover == Handover::RefundDifference;
         let has_discount = seat.unit_price == self.leader_price || is_heir;
-        let price = if has_discount { (price - discount).max(0) } else { price };
-        price.min(seat.unit_price)
+        price_with(&self.tiers, (self.price, self.leader_price), has_discount, self.paid).min(seat.unit_price)
     }
 
     /// Somebody's seat is gone: where it was the leader's, somebody else leads, or the group fails.
@@ -213,10 +213,20 @@ impl Group {
                 self.leader = next.member.clone();
                 let told = LeaderChanged { group: &self.id, from: member, to: &self.leader };
                 call.emit("group-buy.leader-changed", &self.id, &told);
+                call.tell("group-buy.leader-changed", &next.member, &[("group", self.id.clone())]);
                 self.save(call);
             }
         }
     }
+}
+
+/// What a unit costs with so many who have paid: the tier's price, and of a leader their own discount besides. `prices` are the
+/// group's and the leader's.
+pub(crate) fn price_with(tiers: &[Tier], prices: (i64, i64), has_discount: bool, paid: u32) -> i64 {
+    let (group, leader) = prices;
+    let reached = tiers.iter().rev().find(|tier| tier.size <= paid);
+    let price = reached.map_or(group, |tier| tier.price);
+    if has_discount { (price - (group - leader)).max(0) } else { price }
 }
 
 /// Completes or fails groups whose deadline has come, at most so many.

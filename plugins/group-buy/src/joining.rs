@@ -24,6 +24,10 @@ pub(crate) struct OpenInput {
     #[serde(default = "one")]
     #[schemars(range(min = 1, max = 1_000))]
     pub quantity: u32,
+    /// # Price that was shown 頁面單價
+    /// Minor units, of one unit; another price is refused. 頁面顯示的單價；不符則拒絕。
+    #[schemars(range(min = 0, max = 1_000_000_000_000_i64), extend("x-unit" = "minor"))]
+    pub unit_price: Option<i64>,
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -42,6 +46,10 @@ pub(crate) struct JoinInput {
     #[serde(default = "one")]
     #[schemars(range(min = 1, max = 1_000))]
     quantity: u32,
+    /// # Price that was shown 頁面單價
+    /// Minor units, of one unit; another price is refused. 頁面顯示的單價；不符則拒絕。
+    #[schemars(range(min = 0, max = 1_000_000_000_000_i64), extend("x-unit" = "minor"))]
+    unit_price: Option<i64>,
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -70,6 +78,7 @@ pub(crate) fn open(call: &mut Call<Config>, input: &OpenInput) -> Answer<SeatVie
     check_quantity(call, input.quantity)?;
     seat::must_be_free(call, &member)?;
     let mut group = Group::open(call, &input.sku, &member)?;
+    must_be_shown(input.unit_price, group.leader_price)?;
     let seat = Seat::take(call, &mut group, &member, input.quantity)?;
     Ok(views::seat(&seat, &group))
 }
@@ -100,8 +109,17 @@ pub(crate) fn join(call: &mut Call<Config>, input: &JoinInput) -> Answer<SeatVie
     if group.free() == 0 {
         return Err(conflict("group-buy.group-full", "Every seat is taken.").retryable());
     }
+    must_be_shown(input.unit_price, group.price)?;
     let seat = Seat::take(call, &mut group, &member, input.quantity)?;
     Ok(views::seat(&seat, &group))
+}
+
+/// Whoever says which price they saw pays that one, or nothing happens.
+pub(crate) fn must_be_shown(shown: Option<i64>, price: i64) -> Answer<()> {
+    if shown.is_some_and(|shown| shown != price) {
+        return Err(conflict("group-buy.price-changed", "It costs something else now.").with("unit_price", price));
+    }
+    Ok(())
 }
 
 fn match_group(call: &Call<Config>, sku: &str, member: &str) -> Answer<Group> {

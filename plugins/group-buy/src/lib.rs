@@ -17,7 +17,7 @@ use fairground_sdk::{Block, HostEvent, Nothing, ORDER_TOPICS, StopReason, confli
 use config::Config;
 use group::{Group, State};
 use joining::{JoinInput, OpenInput, SeatInput};
-use views::{GroupInput, GroupView, OpenGroupsInput};
+use views::{GroupInput, GroupView, MineInput, OpenGroupsInput, PreviewInput};
 
 /// Groups that one call ends: each with as many seats as it can tell of.
 const ENDED_AT_ONCE: u32 = 1;
@@ -64,8 +64,11 @@ impl Activity for GroupBuy {
             .query("open-groups", "Groups to join 可參加的團", |call, input: OpenGroupsInput| {
                 views::open_groups(call, &input)
             })
-            .query("my-groups", "Your seats 我的座位", |call, _: Nothing| views::mine(call))
+            .query("my-groups", "Your seats 我的座位", |call, input: MineInput| Ok(views::mine(call, &input)))
             .query("prices", "What it costs 價格", |call, _: Nothing| Ok(views::prices(call)))
+            .query("price-preview", "What it would cost 試算", |call, input: PreviewInput| {
+                views::preview(call, &input)
+            })
             .emits(&[
                 "group-buy.opened",
                 "group-buy.joined",
@@ -75,6 +78,13 @@ impl Activity for GroupBuy {
                 "group-buy.leader-changed",
                 "group-buy.tier-reached",
                 "group-buy.reseated",
+            ])
+            .tells(&[
+                "group-buy.completed",
+                "group-buy.failed",
+                "group-buy.leader-changed",
+                "group-buy.reseated",
+                "group-buy.seat-lapsed",
             ])
             .listens(&ORDER_TOPICS)
             .codes(&[
@@ -89,6 +99,7 @@ impl Activity for GroupBuy {
                 "group-buy.max-groups",
                 "group-buy.unpaid-order-exists",
                 "group-buy.sku-not-in-activity",
+                "group-buy.price-changed",
                 "group-buy.withdraw-not-allowed",
             ])
     }

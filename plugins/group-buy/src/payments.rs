@@ -43,9 +43,8 @@ fn paid(call: &mut Call<Config>, mut seat: Seat, mut group: Group, news: &OrderN
         // At the deadline itself it is too late.
         State::Held if at < seat.pay_by && group.must_be_forming(at).is_ok() => seat.pay(call, &mut group),
         State::Held => {
-            seat.lapse(call, &mut group);
-            call.refund_beyond(&news.intent, 0, "too late");
-            return;
+            seat.lapse_with_order(call, &mut group);
+            come_back(call, &mut seat, &mut group);
         }
         State::Lapsed if is_whole => come_back(call, &mut seat, &mut group),
         _ => {}
@@ -92,6 +91,7 @@ fn come_back(call: &mut Call<Config>, seat: &mut Seat, group: &mut Group) {
     seat.pay(call, &mut place);
     *group = place;
     call.emit("group-buy.reseated", &seat.member, &Reseated { from: &from, to: &seat.id() });
+    call.tell("group-buy.reseated", &seat.member, &[("group", seat.group.clone())]);
 }
 
 /// A new group around a late payment, while there is the whole time to pay for others.

@@ -212,8 +212,16 @@ impl Seat {
 
     /// It is given up unpaid.
     pub(crate) fn lapse(&mut self, call: &mut Call<Config>, group: &mut Group) {
-        self.give_up(call, State::Lapsed);
-        call.emit("group-buy.seat-lapsed", &group.id, &self.number);
+        self.give_up_order(call);
+        self.lapse_with_order(call, group);
+    }
+
+    /// It is given up, though its order was paid meanwhile: the money waits for what becomes of it.
+    pub(crate) fn lapse_with_order(&mut self, call: &mut Call<Config>, group: &mut Group) {
+        self.get_up(call, State::Lapsed);
+        let told = Lapsed { group: &group.id, seat: self.number, member: &self.member };
+        call.emit("group-buy.seat-lapsed", &group.id, &told);
+        call.tell("group-buy.seat-lapsed", &self.member, &[("group", group.id.clone())]);
         group.held -= 1;
         group.lost(call, &self.member);
     }
@@ -226,14 +234,22 @@ impl Seat {
     }
 
     fn give_up(&mut self, call: &mut Call<Config>, state: State) {
+        self.give_up_order(call);
+        self.get_up(call, state);
+    }
+
+    fn give_up_order(&self, call: &mut Call<Config>) {
+        let _ = call.cancel_order(&self.order, "the seat is given up");
+        call.refund_beyond(&self.order, 0, "the seat is given up");
+    }
+
+    fn get_up(&mut self, call: &mut Call<Config>, state: State) {
         if self.state == State::Held && self.paid_at.is_none() {
             call.count(&unpaid_key(&self.member), -1, 0, i64::MAX).expect("it was counted when it was taken");
         }
         self.state = state;
         UNPAID.remove(call, self.pay_by, &self.id());
         let _ = call.release_reservation(&self.unit_key());
-        let _ = call.cancel_order(&self.order, "the seat is given up");
-        call.refund_beyond(&self.order, 0, "the seat is given up");
         self.rise(call, false);
     }
 
@@ -243,7 +259,10 @@ impl Seat {
             (State::Paid, true) if self.is_paid_back(call) || !self.commit(call) => self.give_up(call, State::Refunded),
             (State::Paid, true) => self.confirm(call, group),
             // As the group ended they were counted, and stay so.
-            (State::Paid, false) => self.give_up(call, State::Refunded),
+            (State::Paid, false) => {
+                self.give_up(call, State::Refunded);
+                call.tell("group-buy.failed", &self.member, &[("group", group.id.clone())]);
+            }
             (State::Held, _) => {
                 self.give_up(call, State::Lapsed);
                 group.held -= 1;
@@ -285,6 +304,14 @@ struct Joined<'a> {
     seat: u32,
     paid: u32,
     size: u32,
+}
+
+/// What `group-buy.seat-lapsed` tells.
+#[derive(Serialize)]
+struct Lapsed<'a> {
+    group: &'a str,
+    seat: u32,
+    member: &'a str,
 }
 
 /// Gives up what nobody paid in time, at most so many.

@@ -1,5 +1,6 @@
 //! The rules played.
 
+mod prices;
 mod storms;
 
 use fairground_sdk::{

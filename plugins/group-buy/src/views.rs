@@ -81,9 +81,50 @@ pub(crate) struct OpenGroups {
     next: Option<String>,
 }
 
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct MineInput {
+    /// # After 上頁末位
+    /// The `next` of the page before. 上一頁的 next。
+    #[schemars(length(min = 1, max = 32))]
+    after: Option<String>,
+}
+
 #[derive(Serialize, JsonSchema)]
 pub(crate) struct Mine {
     seats: Vec<SeatView>,
+    next: Option<String>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PreviewInput {
+    /// # Good 商品
+    /// One of the config's. 活動中的商品。
+    #[schemars(length(min = 1, max = 128))]
+    sku: String,
+    /// # Units 件數
+    /// How many. 購買件數。
+    #[schemars(range(min = 1, max = 1_000))]
+    quantity: Option<u32>,
+    /// # Members 人數
+    /// Who will have paid in the end; the least that completes a group where nothing is said. 最終付款人數；不填為最低成團人數。
+    #[schemars(range(min = 2, max = 200), extend("x-unit" = "members"))]
+    members: Option<u32>,
+}
+
+/// Minor units, of all units together.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Preview {
+    /// Whether a group of so many is completed.
+    completes: bool,
+    solo: i64,
+    /// What is paid first.
+    pays: i64,
+    /// What comes back when the group is completed.
+    back: i64,
+    leader_pays: i64,
+    leader_back: i64,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -158,15 +199,31 @@ pub(crate) fn open_groups(call: &Call<Config>, input: &OpenGroupsInput) -> Answe
     Ok(OpenGroups { groups, next })
 }
 
-/// A member's last seat in each group; the first fifty groups.
-pub(crate) fn mine(call: &Call<Config>) -> Answer<Mine> {
-    let ids = call.scan::<String>(&seat::of_member(&call.actor), None, PAGE);
+/// A member's last seat in each group.
+pub(crate) fn mine(call: &Call<Config>, input: &MineInput) -> Mine {
+    let prefix = seat::of_member(&call.actor);
+    let after = input.after.as_ref().map(|after| format!("{prefix}{after}"));
+    let ids = call.scan::<String>(&prefix, after.as_deref(), PAGE);
+    let next = if ids.len() == PAGE as usize { ids.last().map(|(key, _)| key[prefix.len()..].into()) } else { None };
     let seats = ids.iter().filter_map(|(_, id)| {
         let mine = Seat::load(call, id)?;
         let of = Group::load(call, &mine.group)?;
         Some(seat(&mine, &of))
     });
-    Ok(Mine { seats: seats.collect() })
+    Mine { seats: seats.collect(), next }
+}
+
+pub(crate) fn preview(call: &Call<Config>, input: &PreviewInput) -> Answer<Preview> {
+    let config = &call.config;
+    let sku = config.sku(&input.sku).ok_or_else(crate::not_sold)?;
+    let members = input.members.unwrap_or_else(|| config.least_size()).min(config.full_size());
+    let quantity = i64::from(input.quantity.unwrap_or(1));
+    let leader = sku.leader_price.unwrap_or(sku.group_price);
+    let back = |paid: i64| group::price_with(&config.tiers, (sku.group_price, leader), paid == leader, members);
+    let lines = [sku.group_price, leader].map(|paid| (paid * quantity, (paid - back(paid).min(paid)) * quantity));
+    let [(pays, back), (leader_pays, leader_back)] = lines;
+    let completes = members >= config.least_size();
+    Ok(Preview { completes, solo: sku.solo_price * quantity, pays, back, leader_pays, leader_back })
 }
 
 pub(crate) fn prices(call: &Call<Config>) -> Prices {

@@ -321,6 +321,7 @@ impl Config {
             expect(sum <= 10_000, "/pool/shares_bps", "No more than 10 000 together.");
             expect(!is_shared, "/tie", "A pool is split, or goes to whoever was first.");
             expect(self.subject == Subject::Member, "/pool", "A pool is for members.");
+            expect(self.reward_hold_ms == 0, "/reward_hold_ms", "A pool is paid at once: dispute_ms keeps it back.");
         }
         let splits = self.tie == Tie::SplitPool;
         expect(!splits || (self.pool.is_some() && self.prizes.is_empty()), "/tie", "Only a pool can be split.");

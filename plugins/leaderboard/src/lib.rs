@@ -55,6 +55,13 @@ struct OptOutInput {
     hidden: bool,
 }
 
+/// What `leaderboard.disputed` tells.
+#[derive(Serialize)]
+struct Disputed<'a> {
+    member: &'a str,
+    reason: &'a str,
+}
+
 struct Leaderboard;
 
 impl Activity for Leaderboard {
@@ -86,7 +93,7 @@ impl Activity for Leaderboard {
             })
             .query("top", "The best 排行榜", |call, input: views::TopInput| views::top(call, &input))
             .query("season-result", "A season 賽季結果", |call, input: views::TopInput| views::top(call, &input))
-            .query("around", "Around you 你的前後", |call, _: Nothing| views::around(call))
+            .query("around", "Around you 你的前後", |call, input: views::AroundInput| views::around(call, &input))
             .query("rank", "A rank 名次", |call, input: views::RankInput| views::rank(call, &input))
             .query("duel", "A duel 對決", |call, input: DuelInput| duel::view(call, &input.duel))
             .emits(&[
@@ -98,6 +105,13 @@ impl Activity for Leaderboard {
                 "leaderboard.disputed",
                 "leaderboard.prize",
                 "leaderboard.season-settled",
+                "leaderboard.duel-proposed",
+                "leaderboard.duel-accepted",
+                "leaderboard.duel-ended",
+            ])
+            .tells(&[
+                "leaderboard.overtaken",
+                "leaderboard.prize",
                 "leaderboard.duel-proposed",
                 "leaderboard.duel-accepted",
                 "leaderboard.duel-ended",
@@ -139,7 +153,7 @@ impl Activity for Leaderboard {
             }
         }
         if DUELS.rings(key) {
-            let most = DUELS_AT_ONCE.min(call.batch_of(1, "leaderboard.duel-ended") / 2).max(1);
+            let most = DUELS_AT_ONCE.min(call.batch_of(1, &["leaderboard.duel-ended"]) / 2).max(1);
             for id in DUELS.take(call, most, due) {
                 if let Some(mut duel) = duel::load(call, &id) {
                     duel.decide(call, false);
@@ -161,7 +175,7 @@ impl Activity for Leaderboard {
 
     /// Duels end as they stand; then each season is made final and paid, the oldest first.
     fn settle(call: &mut Call<Config>, _: u32) -> Answer<bool> {
-        let most = DUELS_AT_ONCE.min(call.batch_of(1, "leaderboard.duel-ended") / 2).max(1);
+        let most = DUELS_AT_ONCE.min(call.batch_of(1, &["leaderboard.duel-ended"]) / 2).max(1);
         let open = DUELS.take(call, most, Queue::ALL);
         for id in &open {
             if let Some(mut duel) = duel::load(call, id) {
@@ -220,7 +234,8 @@ fn dispute(call: &mut Call<Config>, input: &DisputeInput) -> Answer<Nothing> {
     }
     season.disputes += 1;
     season.save(call);
-    call.emit("leaderboard.disputed", &input.edition.to_string(), &(&member, &input.reason));
+    let told = Disputed { member: &member, reason: &input.reason };
+    call.emit("leaderboard.disputed", &input.edition.to_string(), &told);
     Ok(Nothing {})
 }
 

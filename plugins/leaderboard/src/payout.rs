@@ -43,6 +43,8 @@ struct Told<'a> {
     edition: u32,
     rank: u64,
     offer: &'a str,
+    /// The reward's key.
+    hold: &'a str,
     /// Minor units, of a pool.
     amount: Option<i64>,
     is_given: bool,
@@ -51,7 +53,7 @@ struct Told<'a> {
 /// Pays some of the winners; true where all are paid.
 pub(crate) fn pay_some(call: &mut Call<Config>, season: &mut Season) -> Answer<bool> {
     // A position may win a prize and a part of the pool.
-    let most = AT_ONCE.min((call.batch_of(1, "leaderboard.prize") / 2).max(1));
+    let most = AT_ONCE.min((call.batch_of(1, &["leaderboard.prize"]) / 2).max(1));
     let ranks = call.ranks(&season.board(), season.paid.positions + 1, most);
     if ranks.is_empty() {
         return Ok(true);
@@ -138,31 +140,39 @@ fn prize_key(season: &Season, subject: &str, member: &str) -> String {
     format!("season:{}:{member}:{}", season.edition, &fairground_sdk::hex(&Sha256::digest(subject))[..32])
 }
 
-/// The ranks were final before the risk rules could be asked again.
-const STANDING: Standing = Standing { is_under_review: false };
-
 fn give(call: &mut Call<Config>, season: &Season, member: &str, (subject, rank): (&str, u64), offer: &str) {
-    let key = prize_key(season, subject, member);
-    let is_given = match call.reward(&key, offer, member, STANDING) {
+    let hold = prize_key(season, subject, member);
+    let is_given = match risk_of(call, member).and_then(|standing| call.reward(&hold, offer, member, standing)) {
         Ok(_) => true,
         Err(problem) => {
             call.log(&format!("{offer} for rank {rank} is not given to {member}: {}", problem.code));
             false
         }
     };
-    tell(call, member, &Told { edition: season.edition, rank, offer, amount: None, is_given });
+    tell(call, member, &Told { edition: season.edition, rank, offer, hold: &hold, amount: None, is_given });
+}
+
+/// How the winner stands with the risk rules: what they deny is not given, and what they review waits.
+fn risk_of(call: &mut Call<Config>, member: &str) -> Answer<Standing> {
+    call.actor = member.into();
+    call.check_risk(None, "leaderboard.prize")
 }
 
 fn pay_pool(call: &mut Call<Config>, season: &mut Season, (member, rank): (&str, u64), amount: i64) {
     let Some(offer) = call.config.pool.as_ref().map(|pool| pool.offer.clone()) else { return };
-    let key = format!("pool:{}:{member}", season.edition);
-    let is_given = call.hold(&key, &offer, member, 0).is_ok() && call.capture_part(&key, amount);
+    let hold = format!("pool:{}:{member}", season.edition);
+    let may = risk_of(call, member).and_then(Standing::at_once).is_ok();
+    let is_given = may && call.hold(&hold, &offer, member, 0).is_ok() && call.capture_part(&hold, amount);
     if is_given {
         season.paid.pool += amount;
     } else {
         call.log(&format!("{amount} for rank {rank} are not given to {member}"));
     }
-    tell(call, member, &Told { edition: season.edition, rank, offer: &offer, amount: Some(amount), is_given });
+    tell(
+        call,
+        member,
+        &Told { edition: season.edition, rank, offer: &offer, hold: &hold, amount: Some(amount), is_given },
+    );
 }
 
 fn tell(call: &mut Call<Config>, member: &str, told: &Told<'_>) {
@@ -174,7 +184,7 @@ fn tell(call: &mut Call<Config>, member: &str, told: &Told<'_>) {
 
 /// Rewards some members of a group; it is done once all are.
 fn pay_group(call: &mut Call<Config>, season: &mut Season, (group, rank): (&str, u64), offer: &str) -> bool {
-    let most = AT_ONCE.min(call.batch_of(1, "leaderboard.prize")) as usize;
+    let most = AT_ONCE.min(call.batch_of(1, &["leaderboard.prize"])) as usize;
     let (members, next) = call.members_of(group, season.paid.page.as_deref());
     // Members come by id: who is after the last one is still to be paid, whoever has come or gone meanwhile.
     let is_after = |member: &&String| season.paid.last.as_ref().is_none_or(|last| *member > last);

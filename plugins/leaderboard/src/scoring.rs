@@ -6,6 +6,7 @@ use crate::{
     config::{Config, Metric, Subject},
     duel,
     season::{Season, State},
+    views,
 };
 
 /// Groups of one member that score.
@@ -196,7 +197,8 @@ fn points(metric: &Metric, payload: &str) -> i64 {
 /// What `leaderboard.overtaken` tells.
 #[derive(Serialize)]
 struct Overtaken<'a> {
-    by: &'a str,
+    /// As the board shows them: masked, or none where they are not listed.
+    by: Option<&'a str>,
     /// Where they are now.
     rank: u64,
 }
@@ -245,7 +247,8 @@ fn overtaken(call: &mut Call<Config>, board: &str, (by, rank): (&str, u64)) {
         return;
     }
     if let Some(behind) = call.ranks(board, rank, 1).into_iter().next() {
-        call.emit("leaderboard.overtaken", &behind.key, &Overtaken { by, rank });
+        let by = views::shown(call, by);
+        call.emit("leaderboard.overtaken", &behind.key, &Overtaken { by: by.as_deref(), rank });
         if call.config.subject == Subject::Member {
             call.tell("leaderboard.overtaken", &behind.key, &[("rank", rank.to_string())]);
         }

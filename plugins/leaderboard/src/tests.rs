@@ -206,6 +206,51 @@ fn who_is_staff_does_not_score_and_who_hides_still_wins() {
 }
 
 #[test]
+fn of_one_identity_one_wins() {
+    let mut town = town(json!({"risk": {"cluster_limit": 1}}));
+    for (member, cups) in [("ann", 9), ("anna", 7), ("bob", 5)] {
+        drink(&mut town, member, cups);
+    }
+    for member in ["ann", "anna"] {
+        town.world().members.get_mut(member).expect("a member").1 = vec!["one phone".into()];
+    }
+    town.stop();
+    let won = ["ann", "anna", "bob"].map(|member| town.rewards_of(member).len());
+    assert_eq!(won, [1, 0, 1], "the second of one phone wins nothing, and nobody moves up");
+    let told: Vec<Value> = town.payloads("leaderboard.prize");
+    assert_eq!([&told[0]["hold"], &told[1]["is_given"]], [&json!("season:1:ann"), &json!(false)]);
+}
+
+#[test]
+fn who_is_masked_or_hidden_is_so_in_the_news_too() {
+    let visibility = json!({"top": 10, "around_me": 1, "mask_names": true, "opt_out": true});
+    let mut town = town(json!({"visibility": visibility}));
+    drink(&mut town, "ann", 1);
+    drink(&mut town, "bob", 2);
+    drink(&mut town, "cat", 1);
+    drink(&mut town, "ann", 5);
+    town.act("cat", "opt-out", json!({"hidden": true})).expect("hidden");
+    drink(&mut town, "cat", 9);
+    let by: Vec<Value> = town.payloads("leaderboard.overtaken").iter().map(|told| told["by"].clone()).collect();
+    assert_eq!(by, [json!("an***"), Value::Null]);
+}
+
+#[test]
+fn seasons_that_are_over_can_be_looked_up() {
+    let mut town = town(json!({}));
+    drink(&mut town, "ann", 9);
+    drink(&mut town, "bob", 3);
+    town.pass(4 * HOUR + 11 * MINUTE);
+    town.act("bob", "dispute", json!({"edition": 1, "reason": "she slept"})).expect("heard");
+    let rank: Value = town.ask("ann", "rank", json!({"edition": 1})).expect("a rank");
+    let around: Value = town.ask("bob", "around", json!({"edition": 1})).expect("a board");
+    assert_eq!((&rank["score"], &around["places"][1]["score"]), (&json!(9), &json!(3)));
+    let result: Value = town.ask("ann", "season-result", json!({"edition": 1})).expect("a board");
+    assert_eq!(result["disputes"], 1);
+    assert_eq!(town.payloads("leaderboard.disputed"), [json!({"member": "bob", "reason": "she slept"})]);
+}
+
+#[test]
 fn groups_score_together_and_each_member_wins() {
     let mut town = town(json!({"subject": "group", "prizes": [{"from": 1, "to": 1, "offer": "p200"}]}));
     for (group, members) in [("red", ["ann", "bob"]), ("blue", ["cat", "dan"])] {

@@ -39,6 +39,19 @@ pub(crate) struct RankInput {
     /// A member or a group; null is the viewer. 成員或群編號；null 為自己。
     #[schemars(length(min = 1, max = 128))]
     subject: Option<String>,
+    /// # Season 賽季
+    /// Its number; null is the newest. 賽季編號；null 為最新。
+    #[schemars(range(min = 1, max = 999_999))]
+    edition: Option<u32>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AroundInput {
+    /// # Season 賽季
+    /// Its number; null is the newest. 賽季編號；null 為最新。
+    #[schemars(range(min = 1, max = 999_999))]
+    edition: Option<u32>,
 }
 
 fn one() -> u64 {
@@ -72,6 +85,8 @@ pub(crate) struct Board {
     next: Option<u64>,
     /// The hash of all final ranks; none before they are.
     hash: Option<String>,
+    /// That keep its prizes back until an operator decides.
+    disputes: u32,
 }
 
 fn season(call: &Call<Config>, edition: Option<u32>) -> Answer<Season> {
@@ -93,6 +108,7 @@ fn board(call: &Call<Config>, season: &Season, places: Vec<Place>, next: Option<
         places,
         next,
         hash: is_final.then(|| season.hash.clone()),
+        disputes: season.disputes,
     }
 }
 
@@ -125,12 +141,8 @@ fn places(call: &Call<Config>, board: &str, ranks: Vec<Ranked>) -> Vec<Place> {
         // Dense ranks take a count from the top: there the position is shown.
         let shown = if call.config.tie == Tie::Dense { Tie::UniqueEarliest } else { call.config.tie };
         let rank = rank_as(shown, ranked.rank, first, ranked.rank);
-        let subject = if call.config.visibility.mask_names && ranked.key != call.actor {
-            let kept: String = ranked.key.chars().take(2).collect();
-            format!("{kept}***")
-        } else {
-            ranked.key
-        };
+        let is_masked = call.config.visibility.mask_names && ranked.key != call.actor;
+        let subject = if is_masked { masked(&ranked.key) } else { ranked.key };
         places.push(Place { rank, position: ranked.rank, subject, score: ranked.score });
     }
     places
@@ -138,6 +150,16 @@ fn places(call: &Call<Config>, board: &str, ranks: Vec<Ranked>) -> Vec<Place> {
 
 pub(crate) fn hidden_key(member: &str) -> String {
     format!("hidden/{member}")
+}
+
+fn masked(subject: &str) -> String {
+    subject.chars().take(2).chain("***".chars()).collect()
+}
+
+/// A subject as others may see it; none where it is not listed.
+pub(crate) fn shown(call: &Call<Config>, subject: &str) -> Option<String> {
+    let is_masked = call.config.visibility.mask_names;
+    (!is_hidden(call, subject)).then(|| if is_masked { masked(subject) } else { subject.to_owned() })
 }
 
 fn is_hidden(call: &Call<Config>, subject: &str) -> bool {
@@ -158,8 +180,8 @@ pub(crate) fn top(call: &Call<Config>, input: &TopInput) -> Answer<Board> {
     Ok(board(call, &season, places, next))
 }
 
-pub(crate) fn around(call: &Call<Config>) -> Answer<Board> {
-    let season = season(call, None)?;
+pub(crate) fn around(call: &Call<Config>, input: &AroundInput) -> Answer<Board> {
+    let season = season(call, input.edition)?;
     // A viewer who is nobody in particular has no place.
     let own = Some(&call.actor).filter(|actor| !actor.is_empty());
     let Some(own) = own.and_then(|actor| call.rank(&season.board(), actor)) else {
@@ -174,7 +196,7 @@ pub(crate) fn around(call: &Call<Config>) -> Answer<Board> {
 }
 
 pub(crate) fn rank(call: &Call<Config>, input: &RankInput) -> Answer<Option<Place>> {
-    let season = season(call, None)?;
+    let season = season(call, input.edition)?;
     let subject = input.subject.as_ref().unwrap_or(&call.actor);
     let is_id = !subject.is_empty() && subject.len() <= ID_BYTES_MAX && !subject.chars().any(char::is_control);
     let ranked = if is_id { call.rank(&season.board(), subject) } else { None };

@@ -62,6 +62,13 @@ impl Activity for PointsCard {
                 "points-card.expired",
                 "points-card.given",
             ])
+            .tells(&[
+                "points-card.opened",
+                "points-card.earned",
+                "points-card.reversed",
+                "points-card.expired",
+                "points-card.given",
+            ])
             .listens(&[platform::BOUGHT, platform::RETURNED])
             .codes(&["points-card.no-card", "points-card.not-enough-points"])
     }
@@ -164,7 +171,7 @@ fn expire(call: &mut Call<Config>, member: &str, by: i64) {
 
 /// Cards that one call can see to.
 fn batch(call: &Call<Config>) -> u32 {
-    call.batch_of(MESSAGES, "points-card.expired").min(CARDS_AT_ONCE)
+    call.batch_of(MESSAGES, &["points-card.expired"]).min(CARDS_AT_ONCE)
 }
 
 /// The gifts that a member has bought.

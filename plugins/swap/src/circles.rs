@@ -43,7 +43,7 @@ pub(crate) fn search(call: &mut Call<Config>) {
     listings.sort_by_key(|listing| !listing.is_first);
     let persons = persons(call, &listings);
     let circles = find(&listings, &persons, &call.config, (max_len as usize, max_edges));
-    let most = PROPOSED_MAX.min(call.batch_of(1, "swap.proposed") as usize / 6).max(1);
+    let most = PROPOSED_MAX.min(call.batch_of(1, &["swap.proposed"]) as usize / 6).max(1);
     for circle in circles.into_iter().take(most) {
         let chosen: Vec<&Listing> = circle.iter().map(|place| &listings[*place]).collect();
         propose(call, &chosen);
@@ -172,7 +172,7 @@ fn extend(path: &mut Vec<usize>, len: usize, graph: &mut Graph<'_>) -> bool {
 
 fn propose(call: &mut Call<Config>, circle: &[&Listing]) {
     let sides = circle.iter().map(|listing| (listing.owner.clone(), vec![*listing])).collect();
-    let trade = Trade::propose(call, sides, 0);
+    let trade = Trade::propose(call, sides, (false, 0));
     for listing in circle {
         let mut listing = (*listing).clone();
         listing.trade = Some(trade.id.clone());

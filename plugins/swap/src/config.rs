@@ -2,8 +2,10 @@
 
 use fairground_sdk::prelude::*;
 
-/// Of one event: five members are told at once, and a call tells a hundred.
-const NOTICES_MAX: usize = 12;
+use crate::listing::Grade;
+
+/// Of one event: five members are told at once, of a decision and of what follows, and a call tells a hundred.
+const NOTICES_MAX: usize = 8;
 
 fairground_sdk::config! {
     /// Swapping 交換.
@@ -66,10 +68,20 @@ fairground_sdk::config! {
         /// By mail, or where they meet. 郵寄或面交。
         #[serde(default)]
         pub delivery: Delivery,
+        /// # Sending back 退回費用
+        /// Points, out of deposits that are lost, for each who sends back what others had shipped; what is left is divided. 從沒收的保證金中補給每位退回物品者的積分，餘額再均分。
+        #[serde(default)]
+        #[schemars(range(max = 1_000_000_000), extend("x-unit" = "points"))]
+        pub return_cost: u64,
+        /// # Grades 成色
+        /// What may be listed; none allows all. 可刊登的成色；空為不限。
+        #[serde(default)]
+        #[schemars(length(max = 4))]
+        pub grades: Vec<Grade>,
         /// # Least reputation 最低信譽
         /// Trades that went well, less three for each that did not; everybody begins with 0. 成功次數減去失信次數的三倍；人人由 0 起。
         #[serde(default = "ruined")]
-        #[schemars(range(min = -1_000, max = 0), extend("x-unit" = "trades"))]
+        #[schemars(range(min = -1_000, max = 1_000), extend("x-unit" = "trades"))]
         pub min_reputation: i64,
     }
 }
@@ -167,6 +179,8 @@ impl Config {
         let is_id = |name: &String| name.strip_prefix('l').is_some_and(|rest| rest.parse::<u32>().is_ok());
         let no_ids = !self.categories.iter().any(is_id);
         issues.expect(no_ids, "/categories", "invalid-config", "Names such as l5 are those of listings.");
+        let has_deposit = self.return_cost == 0 || self.deposit.is_some();
+        issues.expect(has_deposit, "/return_cost", "invalid-config", "It is paid out of a deposit: set one.");
         let rules = |event: &str| self.notices.iter().filter(|rule| rule.event == event).count();
         let is_bounded = self.notices.iter().all(|rule| rules(&rule.event) <= NOTICES_MAX);
         issues.expect(is_bounded, "/notices", "invalid-config", "Five members are told at once: fewer notices of it.");
@@ -177,11 +191,13 @@ impl Config {
         if let Some(deposit) = &self.deposit {
             disclosures.push(format!("Each puts in {} points of {}.", deposit.points, deposit.account));
         }
-        let warnings = if self.deposit.is_none() {
-            vec!["Without a deposit nobody loses anything by not shipping.".into()]
-        } else {
-            Vec::new()
-        };
+        let mut warnings = Vec::new();
+        if self.deposit.is_none() {
+            warnings.push("Without a deposit nobody loses anything by not shipping.".into());
+        }
+        if self.min_reputation > 0 {
+            warnings.push("Nobody begins with a reputation, so nobody can begin.".into());
+        }
         issues.or(Report { max_liability: Some(0), disclosures, warnings })
     }
 }

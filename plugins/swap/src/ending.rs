@@ -12,14 +12,17 @@ impl Trade {
     /// Some did not ship: they lose their deposits to those who did, and what was shipped goes back.
     pub(crate) fn unwind(&mut self, call: &mut Call<Config>, late: &[usize]) {
         let shipped: Vec<usize> = (0..self.legs.len()).filter(|side| !late.contains(side)).collect();
-        self.forfeit(call, late, &shipped);
+        // Whoever holds what others had shipped sends it back.
+        let is_out = |leg: &&Leg| matches!(leg.state, LegState::Shipped | LegState::Delivered | LegState::Accepted);
+        let senders: Vec<usize> = self.legs.iter().filter(is_out).filter_map(|leg| self.side_of(&leg.to)).collect();
+        let forfeits = self.forfeit(call, late, &shipped, &senders);
         for side in late {
             self.judge(call, *side, true);
         }
         self.pay_top_up(call, true);
         if shipped.is_empty() {
             self.free_listings(call, |_| listing::State::Withdrawn);
-            return self.close(call, State::Cancelled, "swap.unwound");
+            return self.close_with(call, State::Cancelled, ("swap.unwound", &forfeits));
         }
         // Who has nothing that must go back has their deposit at once.
         for side in &shipped {
@@ -30,7 +33,7 @@ impl Trade {
         self.state = State::Unwinding;
         let until = call.now().saturating_add_unsigned(call.config.ship_window_ms);
         self.replan(call, until);
-        self.told(call, "swap.unwound");
+        self.told(call, "swap.unwound", &forfeits);
         self.save(call);
     }
 
@@ -68,31 +71,35 @@ impl Trade {
     }
 
     /// Somebody says that it is not right: it waits for an operator, and not for ever.
-    pub(crate) fn dispute(&mut self, call: &mut Call<Config>, reason: &str) {
+    pub(crate) fn dispute(&mut self, call: &mut Call<Config>, reason: &str, evidence: Option<&str>) {
         self.state = State::Disputed;
         self.reason = Some(reason.into());
+        self.evidence = evidence.map(Into::into);
         let until = call.now().saturating_add_unsigned(call.config.dispute_window_ms);
         self.replan(call, until);
-        self.told(call, "swap.disputed");
+        self.told(call, "swap.disputed", &[]);
         self.save(call);
     }
 
     /// An operator decides: it counts as settled, or it is unwound, and some lose their deposits to the others.
     pub(crate) fn resolve(&mut self, call: &mut Call<Config>, is_settled: bool, faults: &[usize]) {
         let others: Vec<usize> = (0..self.legs.len()).filter(|side| !faults.contains(side)).collect();
-        self.forfeit(call, faults, &others);
+        let forfeits = self.forfeit(call, faults, &others, &[]);
         for side in faults {
             self.judge(call, *side, true);
         }
-        if is_settled {
-            return self.settle(call);
-        }
+        self.told(call, "swap.resolved", &forfeits);
+        if is_settled { self.settle(call) } else { self.undo(call) }
+    }
+
+    /// Nothing is exchanged, and each has their own back.
+    fn undo(&mut self, call: &mut Call<Config>) {
         for side in 0..self.legs.len() {
             self.return_deposit(call, side);
         }
         self.pay_top_up(call, true);
         self.free_listings(call, |_| listing::State::Withdrawn);
-        self.close(call, State::Cancelled, "swap.resolved");
+        self.close(call, State::Cancelled, "swap.cancelled");
     }
 
     /// Sides that have not shipped in time.
@@ -126,13 +133,13 @@ impl Trade {
                 }
                 if is_over && self.state == State::InTransit {
                     // There is no time left in which anybody could be late.
-                    self.resolve(call, false, &[]);
+                    self.undo(call);
                 }
             }
             State::Disputed if is_due => {
                 // Who did not ship in time gains nothing by a dispute.
                 let late = self.late(now);
-                if late.is_empty() { self.resolve(call, false, &[]) } else { self.unwind(call, &late) }
+                if late.is_empty() { self.undo(call) } else { self.unwind(call, &late) }
             }
             State::Unwinding if is_due => {
                 for leg in &mut self.legs {

@@ -7,6 +7,13 @@ use crate::{
     trade::Trade,
 };
 
+/// What a side has of the deposits of others.
+#[derive(Debug, Serialize)]
+pub(crate) struct Forfeit {
+    to: String,
+    points: u64,
+}
+
 impl Trade {
     pub(crate) fn take_deposit(&mut self, call: &mut Call<Config>, side: usize) -> Answer<()> {
         let Some(Points { account, points }) = call.config.deposit.clone() else { return Ok(()) };
@@ -57,21 +64,44 @@ impl Trade {
         give(call, &self.deposit_key(side), &member, &account, points);
     }
 
-    /// Deposits of some sides are divided among others; where there are none, each has their own back.
-    pub(crate) fn forfeit(&mut self, call: &mut Call<Config>, sides: &[usize], among: &[usize]) {
-        let Some(Points { account, points }) = call.config.deposit.clone() else { return };
-        for side in sides.iter().copied().filter(|side| self.legs[*side].is_deposited).collect::<Vec<_>>() {
-            if among.is_empty() {
-                self.return_deposit(call, side);
-                continue;
-            }
-            self.legs[side].is_deposited = false;
-            let shares = split(i64::try_from(points).expect("bounded by the schema"), &vec![1; among.len()]);
-            for (to, share) in among.iter().zip(shares) {
-                let member = self.legs[*to].from.clone();
-                give(call, &format!("forfeit:{}:{side}:{to}", self.id), &member, &account, share.unsigned_abs());
-            }
+    /// Deposits of some sides go to others: first to those of `senders` what sending back costs, and what is left to all in equal parts.
+    /// Where there are no others, each has their own back.
+    pub(crate) fn forfeit(
+        &mut self,
+        call: &mut Call<Config>,
+        sides: &[usize],
+        among: &[usize],
+        senders: &[usize],
+    ) -> Vec<Forfeit> {
+        let Some(Points { account, points }) = call.config.deposit.clone() else { return Vec::new() };
+        let lost: Vec<usize> = sides.iter().copied().filter(|side| self.legs[*side].is_deposited).collect();
+        let Some(first) = lost.first().copied() else { return Vec::new() };
+        if among.is_empty() {
+            lost.iter().for_each(|side| self.return_deposit(call, *side));
+            return Vec::new();
         }
+        for side in &lost {
+            self.legs[*side].is_deposited = false;
+        }
+        let mut pot = i64::try_from(points * lost.len() as u64).expect("bounded by the schema");
+        let cost = i64::try_from(call.config.return_cost).expect("bounded by the schema");
+        let costs: Vec<i64> = among
+            .iter()
+            .map(|side| {
+                let paid = if senders.contains(side) { cost.min(pot) } else { 0 };
+                pot -= paid;
+                paid
+            })
+            .collect();
+        let shares = split(pot, &vec![1; among.len()]);
+        let mut forfeits = Vec::new();
+        for ((to, share), cost) in among.iter().zip(shares).zip(costs) {
+            let (member, points) = (self.legs[*to].from.clone(), (share + cost).unsigned_abs());
+            // Each deposit is lost once, so the first of those names them all.
+            give(call, &format!("forfeit:{}:{first}:{to}", self.id), &member, &account, points);
+            forfeits.push(Forfeit { to: member, points });
+        }
+        forfeits
     }
 }
 

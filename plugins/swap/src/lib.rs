@@ -13,10 +13,10 @@ mod tests;
 mod trade;
 mod views;
 
-use fairground_sdk::{Block, Nothing, StopReason, prelude::*};
+use fairground_sdk::{Block, HostEvent, Nothing, StopReason, platform, prelude::*};
 
 use config::Config;
-use listing::{EXPIRY, ListingInput};
+use listing::{CLOSED, EXPIRY, ListingInput};
 use steps::TradeInput;
 use trade::{DEADLINES, Trade};
 
@@ -24,14 +24,31 @@ use trade::{DEADLINES, Trade};
 const ENDED_AT_ONCE: u32 = 1;
 
 /// What it tells.
-const TOPICS: [&str; 12] = [
+const TOPICS: [&str; 14] = [
     "swap.listed",
     "swap.removed",
+    "swap.offered",
     "swap.proposed",
     "swap.declined",
+    "swap.expired",
     "swap.locked",
     "swap.shipped",
     "swap.received",
+    "swap.settled",
+    "swap.unwound",
+    "swap.cancelled",
+    "swap.disputed",
+    "swap.resolved",
+];
+
+/// Of these it tells whoever is a side.
+const TOLD: [&str; 11] = [
+    "swap.offered",
+    "swap.proposed",
+    "swap.declined",
+    "swap.expired",
+    "swap.locked",
+    "swap.shipped",
     "swap.settled",
     "swap.unwound",
     "swap.cancelled",
@@ -112,6 +129,8 @@ impl Activity for Swap {
             })
             .query("stats", "How it goes 統計", |call, _: Nothing| Ok(views::stats(call)))
             .emits(&TOPICS)
+            .tells(&TOLD)
+            .listens(&[platform::CLOSED])
             .codes(&CODES)
     }
 
@@ -133,6 +152,11 @@ impl Activity for Swap {
                 listing::expire(call, &number);
             }
         }
+        if CLOSED.rings(key) {
+            for member in CLOSED.take(call, 1, due) {
+                listing::left(call, &member);
+            }
+        }
         if DEADLINES.rings(key) {
             for id in DEADLINES.take(call, ENDED_AT_ONCE, due) {
                 if let Some(mut trade) = Trade::load(call, &id) {
@@ -140,6 +164,11 @@ impl Activity for Swap {
                 }
             }
         }
+        Ok(())
+    }
+
+    fn on_event(call: &mut Call<Config>, event: &HostEvent) -> Answer<()> {
+        listing::left(call, &event.subject);
         Ok(())
     }
 

@@ -17,7 +17,8 @@ const WANTS_MAX: usize = 20;
 /// What its owner has turned down: the newest.
 const REFUSED_MAX: usize = 50;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// The best first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Grade {
     New,
@@ -121,6 +122,15 @@ pub(crate) struct WantInput {
     #[schemars(length(min = 1, max = 40), regex(pattern = "^[A-Za-z0-9._~-]+$"))]
     pub want: String,
 }
+
+/// As many as a member may list.
+const LISTINGS_MAX: u32 = 100;
+
+/// Listings of somebody who has left that one call takes off: each may set one of sixteen timers.
+const LEFT_AT_ONCE: usize = 10;
+
+/// Members of whom more listings are to be taken off.
+pub(crate) const CLOSED: Queue<'static> = Queue("closed");
 
 impl Listing {
     /// `l7`.
@@ -230,6 +240,10 @@ fn must_fit(call: &Call<Config>, input: &ListInput) -> Answer<()> {
     if !call.config.allows(&input.category) {
         return Err(not_allowed("swap.banned-category", "Nothing of this kind is swapped here."));
     }
+    let grades = &call.config.grades;
+    if !grades.is_empty() && !grades.contains(&input.grade) {
+        return Err(not_allowed("swap.banned-category", "Nothing of this grade is swapped here."));
+    }
     if input.title.trim().is_empty() || input.title.chars().any(char::is_control) {
         return Err(invalid("common.invalid-input", "It needs a title, and no characters that cannot be seen."));
     }
@@ -321,6 +335,20 @@ pub(crate) fn remove(call: &mut Call<Config>, id: &str) -> Answer<ListingView> {
     listing.leave(call, State::Removed);
     call.emit("swap.removed", &listing.id(), &listing.owner);
     Ok(view(&listing))
+}
+
+/// Whoever has left has nothing to swap. What is proposed ends in its time, and what is locked by its own rules.
+pub(crate) fn left(call: &mut Call<Config>, owner: &str) {
+    let listed = |number: u32| Listing::load(call, number).filter(|it| it.state == State::Listed && it.trade.is_none());
+    let numbers = call.scan::<u32>(&of_member(owner), None, LISTINGS_MAX).into_iter();
+    let listings: Vec<Listing> = numbers.filter_map(|(_, number)| listed(number)).take(LEFT_AT_ONCE + 1).collect();
+    if listings.len() > LEFT_AT_ONCE {
+        let now = call.now();
+        CLOSED.put(call, now, owner);
+    }
+    for mut listing in listings.into_iter().take(LEFT_AT_ONCE) {
+        listing.leave(call, State::Removed);
+    }
 }
 
 /// Some listings have been up long enough.

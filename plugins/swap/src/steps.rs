@@ -104,9 +104,13 @@ pub(crate) struct DisputeInput {
     #[schemars(length(min = 1, max = 20))]
     trade: String,
     /// # Reason 理由
-    /// And where the evidence is. 說明與佐證所在。
+    /// What is not right. 有何不妥。
     #[schemars(length(min = 1, max = 500), regex(pattern = "^[^\\x00-\\x1f]*$"))]
     reason: String,
+    /// # Evidence 佐證
+    /// Where it is on the platform: a photo, a chat. 平台上的照片或對話編號。
+    #[schemars(length(min = 1, max = 200), regex(pattern = "^[^\\x00-\\x1f]*$"))]
+    evidence: Option<String>,
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -171,8 +175,7 @@ pub(crate) fn offer(call: &mut Call<Config>, input: &OfferInput) -> Answer<Trade
         return Err(limit_reached("swap.listing-limit", "Too many of your offers are open.").with("most", OFFERS_MAX));
     }
     let sides = vec![(actor, mine.iter().collect()), (other, theirs.iter().collect())];
-    let mut trade = Trade::propose(call, sides, input.top_up);
-    trade.is_offer = true;
+    let mut trade = Trade::propose(call, sides, (true, input.top_up));
     trade.confirm(call, 0)?;
     Ok(trade_view(call, &trade))
 }
@@ -312,7 +315,7 @@ pub(crate) fn dispute(call: &mut Call<Config>, input: &DisputeInput) -> Answer<T
     if !is_open {
         return Err(conflict("swap.dispute-closed", "There is nothing to dispute now."));
     }
-    trade.dispute(call, &input.reason);
+    trade.dispute(call, &input.reason, input.evidence.as_deref());
     Ok(trade_view(call, &trade))
 }
 

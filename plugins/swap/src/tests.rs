@@ -2,7 +2,7 @@
 
 mod storms;
 
-use fairground_sdk::town::Town;
+use fairground_sdk::{HostEvent, town::Town};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -131,6 +131,65 @@ fn one_of_three_who_does_not_ship_pays_the_others() {
     assert_eq!(states, ["listed", "listed", "withdrawn"]);
     let reputation: Value = town.ask("ann", "reputation", json!({"member": "cat"})).expect("a reputation");
     assert_eq!(reputation["faults"], 1);
+}
+
+/// Whoever sends back what another had shipped is paid for it first.
+#[test]
+fn sending_back_is_paid_out_of_the_deposit() {
+    let mut changes = cycles(3);
+    changes["return_cost"] = json!(40);
+    let mut town = town(changes);
+    circle(&mut town, &["ann", "bob", "cat"]);
+    for member in ["ann", "bob"] {
+        assert_eq!(act(&mut town, member, "ship", "t1"), "");
+    }
+    town.pass(3 * DAY);
+    // bob has what ann had shipped; what bob had shipped is cat's to send, whose deposit it is.
+    assert_eq!(points(&mut town)[..3], [300 + 130, 170, 0]);
+    let told = &town.payloads("swap.unwound")[0];
+    assert_eq!(told["forfeits"], json!([{"to": "ann", "points": 130}, {"to": "bob", "points": 170}]));
+    for member in ["ann", "bob"] {
+        assert_eq!(act(&mut town, member, "receive", "t1"), "");
+    }
+    assert_eq!(points(&mut town), [430, 470, 0, 300, 300], "S4: what was put in is what came out");
+}
+
+#[test]
+fn what_is_looked_for_is_found() {
+    let mut town = town(json!({"grades": ["new", "good"]}));
+    let mut list = |member: &str, title: &str, category: &str, grade: &str, value: i64| {
+        let listing = json!({"title": title, "category": category, "grade": grade, "value": value});
+        code(town.act(member, "list", listing))
+    };
+    assert_eq!(list("ann", "Red kettle", "a", "new", 500), "");
+    assert_eq!(list("ann", "Old kettle", "b", "good", 100), "");
+    assert_eq!(list("bob", "Lamp", "b", "good", 900), "");
+    assert_eq!(list("bob", "Lamp", "b", "fair", 900), "swap.banned-category", "no such grade");
+    let mut found = |filters: Value| -> Vec<String> {
+        let page: Value = town.ask("cat", "browse", filters).expect("a page");
+        let ids = page["listings"].as_array().expect("a list").iter();
+        ids.map(|listing| listing["listing"].as_str().expect("an id").into()).collect()
+    };
+    assert_eq!(found(json!({})), ["l1", "l2", "l3"]);
+    assert_eq!(found(json!({"title": "KETTLE"})), ["l1", "l2"]);
+    assert_eq!(found(json!({"grade": "like-new"})), ["l1"], "at least");
+    assert_eq!(found(json!({"value_from": 200, "value_to": 500})), ["l1"]);
+    assert_eq!(found(json!({"owner": "bob", "category": "b"})), ["l3"]);
+}
+
+#[test]
+fn whoever_leaves_has_nothing_to_swap_however_much_it_was() {
+    let mut town = town(json!({"listings_per_member": 100}));
+    for _ in 0..25 {
+        list(&mut town, "bob", "b", "a");
+    }
+    list(&mut town, "ann", "b", "a");
+    let (id, topic, at) = ("e".into(), "member.closed".into(), town.now());
+    town.hear(&HostEvent { id, topic, subject: "bob".into(), payload: "null".into(), at }).expect("heard");
+    town.pass(1);
+    let left: Value = town.ask("cat", "browse", json!({})).expect("a page");
+    let owners: Vec<&Value> = left["listings"].as_array().expect("a list").iter().map(|it| &it["owner"]).collect();
+    assert_eq!(owners, [&json!("ann")]);
 }
 
 #[test]

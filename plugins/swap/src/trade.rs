@@ -4,6 +4,7 @@ use fairground_sdk::{Queue, conflict, expired, not_allowed, not_found, prelude::
 
 use crate::{
     config::{Config, Delivery},
+    escrow::Forfeit,
     listing::{self, Listing},
     reputation::Reputation,
 };
@@ -72,7 +73,9 @@ pub(crate) struct Trade {
     /// The first side has offered it, and it is no circle that was found.
     pub is_offer: bool,
     pub deadline: i64,
+    /// Of a dispute, and where the evidence is.
     pub reason: Option<String>,
+    pub evidence: Option<String>,
 }
 
 /// What events of a trade tell.
@@ -81,6 +84,8 @@ struct Told<'a> {
     state: State,
     sides: Vec<&'a str>,
     reason: Option<&'a str>,
+    /// What became of deposits that were lost.
+    forfeits: &'a [Forfeit],
 }
 
 impl Trade {
@@ -120,7 +125,11 @@ impl Trade {
     }
 
     /// A new one, between these sides: each gives these listings to the next.
-    pub(crate) fn propose(call: &mut Call<Config>, sides: Vec<(String, Vec<&Listing>)>, top_up: i64) -> Self {
+    pub(crate) fn propose(
+        call: &mut Call<Config>,
+        sides: Vec<(String, Vec<&Listing>)>,
+        (is_offer, top_up): (bool, i64),
+    ) -> Self {
         let number = call.count("trades", 1, 0, i64::MAX).expect("nobody trades that often");
         let next: Vec<String> =
             sides.iter().cycle().skip(1).take(sides.len()).map(|(member, _)| member.clone()).collect();
@@ -144,23 +153,24 @@ impl Trade {
             legs: legs.collect(),
             top_up,
             is_topped_up: false,
-            is_offer: false,
+            is_offer,
             deadline: call.now().saturating_add_unsigned(call.config.confirm_window_ms),
             reason: None,
+            evidence: None,
         };
         call.save(&format!("open/{}", trade.id), &trade.id);
         for leg in &trade.legs {
             call.save(&of_key(&leg.from, number), &trade.id);
         }
         DEADLINES.put(call, trade.deadline, &trade.id);
-        trade.told(call, "swap.proposed");
+        trade.told(call, if is_offer { "swap.offered" } else { "swap.proposed" }, &[]);
         trade.save(call);
         trade
     }
 
-    pub(crate) fn told(&self, call: &mut Call<Config>, topic: &str) {
+    pub(crate) fn told(&self, call: &mut Call<Config>, topic: &str, forfeits: &[Forfeit]) {
         let sides: Vec<&str> = self.legs.iter().map(|leg| leg.from.as_str()).collect();
-        call.emit(topic, &self.id, &Told { state: self.state, sides, reason: self.reason.as_deref() });
+        call.emit(topic, &self.id, &Told { state: self.state, sides, reason: self.reason.as_deref(), forfeits });
         for leg in &self.legs {
             call.tell(topic, &leg.from, &[("trade", self.id.clone())]);
         }
@@ -230,7 +240,7 @@ impl Trade {
         }
         self.plan(call);
         // The platform may now tell each sender where to.
-        self.told(call, "swap.locked");
+        self.told(call, "swap.locked", &[]);
         Ok(())
     }
 
@@ -265,10 +275,14 @@ impl Trade {
                 listing::expire(call, &number.to_string());
             }
         }
-        self.close(call, state, "swap.declined");
+        self.close(call, state, if state == State::Expired { "swap.expired" } else { "swap.declined" });
     }
 
     pub(crate) fn close(&mut self, call: &mut Call<Config>, state: State, topic: &str) {
+        self.close_with(call, state, (topic, &[]));
+    }
+
+    pub(crate) fn close_with(&mut self, call: &mut Call<Config>, state: State, told: (&str, &[Forfeit])) {
         DEADLINES.remove(call, self.deadline, &self.id);
         self.state = state;
         call.delete(&format!("open/{}", self.id));
@@ -278,7 +292,7 @@ impl Trade {
                 call.delete(&of_key(&leg.from, self.number()));
             }
         }
-        self.told(call, topic);
+        self.told(call, told.0, told.1);
         self.save(call);
     }
 

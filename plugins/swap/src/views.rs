@@ -6,7 +6,7 @@ use fairground_sdk::{Block, Page, invalid, prelude::*};
 
 use crate::{
     config::Config,
-    listing::{self, Grade, Listing, of_member, shelf, shelf_key},
+    listing::{self, Grade, LIVE, Listing, of_member, shelf},
     reputation::Reputation,
     trade::{self, Leg, LegState, State, Trade},
 };
@@ -20,9 +20,28 @@ const TRADES_MAX: u32 = 100;
 #[serde(deny_unknown_fields)]
 pub(crate) struct BrowseInput {
     /// # Category 類別
-    /// One of the activity's. 活動的類別之一。
+    /// One of the activity's; null looks through all. 活動的類別之一；null 為全部。
     #[schemars(length(min = 1, max = 40))]
-    category: String,
+    category: Option<String>,
+    /// # Grade 成色
+    /// At least. 不低於此成色。
+    grade: Option<Grade>,
+    /// # Value from 估值下限
+    /// Minor units. 最小貨幣單位。
+    #[schemars(range(min = 0, max = 1_000_000_000_000_i64), extend("x-unit" = "minor"))]
+    value_from: Option<i64>,
+    /// # Value to 估值上限
+    /// Minor units. 最小貨幣單位。
+    #[schemars(range(min = 0, max = 1_000_000_000_000_i64), extend("x-unit" = "minor"))]
+    value_to: Option<i64>,
+    /// # Title 標題
+    /// A part of it. 標題中的文字。
+    #[schemars(length(min = 1, max = 100))]
+    title: Option<String>,
+    /// # Owner 物主
+    /// Whose it is. 誰的物品。
+    #[schemars(length(min = 1, max = 128))]
+    owner: Option<String>,
     /// # After 之後
     /// The last listing of the page before; null begins. 前一頁最後一筆；null 為從頭。
     #[schemars(length(min = 1, max = 20))]
@@ -56,7 +75,7 @@ pub(crate) struct ListingView {
 #[derive(Serialize, JsonSchema)]
 pub(crate) struct Listings {
     listings: Vec<ListingView>,
-    /// For the next page; none on the last.
+    /// For the next page, of which some may not fit either; none on the last.
     after: Option<String>,
 }
 
@@ -86,6 +105,7 @@ pub(crate) struct TradeView {
     deadline: i64,
     /// Of a dispute.
     reason: Option<String>,
+    evidence: Option<String>,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -141,27 +161,37 @@ pub(crate) fn trade_view(call: &Call<Config>, trade: &Trade) -> TradeView {
         top_up: trade.top_up,
         deadline: trade.deadline,
         reason: trade.reason.clone(),
+        evidence: trade.evidence.clone(),
     }
 }
 
 pub(crate) fn browse(call: &Call<Config>, input: &BrowseInput) -> Answer<Listings> {
-    let unknown = || invalid("common.invalid-input", "There is no such category.");
-    if !call.config.categories.contains(&input.category) {
-        return Err(unknown());
+    if input.category.as_ref().is_some_and(|category| !call.config.categories.contains(category)) {
+        return Err(invalid("common.invalid-input", "There is no such category."));
     }
+    let prefix = input.category.as_deref().map_or_else(|| LIVE.to_owned(), shelf);
     let after = match &input.after {
-        Some(id) => Some(shelf_key(&input.category, Listing::find(call, id)?.number)),
+        Some(id) => Some(format!("{prefix}{:010}", Listing::find(call, id)?.number)),
         None => None,
     };
-    let numbers = call.scan::<u32>(&shelf(&input.category), after.as_deref(), PAGE);
+    let numbers = call.scan::<u32>(&prefix, after.as_deref(), PAGE);
     let next =
         (numbers.len() == PAGE as usize).then(|| numbers.last().map(|(_, number)| format!("l{number}"))).flatten();
     let now = call.now();
     let found = numbers.into_iter().filter_map(|(_, number)| Listing::load(call, number));
-    Ok(Listings {
-        listings: found.filter(|found| found.is_listed(now)).map(|found| view(&found)).collect(),
-        after: next,
-    })
+    let fits = |found: &Listing| found.is_listed(now) && input.fits(found);
+    Ok(Listings { listings: found.filter(fits).map(|found| view(&found)).collect(), after: next })
+}
+
+impl BrowseInput {
+    fn fits(&self, listing: &Listing) -> bool {
+        let title = || listing.title.to_lowercase();
+        self.grade.is_none_or(|least| listing.grade <= least)
+            && self.value_from.is_none_or(|from| listing.value >= from)
+            && self.value_to.is_none_or(|to| listing.value <= to)
+            && self.owner.as_ref().is_none_or(|owner| listing.owner == *owner)
+            && self.title.as_ref().is_none_or(|part| title().contains(&part.to_lowercase()))
+    }
 }
 
 /// Listings of others that would take the viewer's, and that it would take: the first of each category that it wants.

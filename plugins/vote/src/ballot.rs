@@ -80,6 +80,10 @@ pub(crate) struct VoidInput {
     /// For people. 供人閱讀。
     #[schemars(length(min = 1, max = 200))]
     pub reason: String,
+    /// # One ballot 單張選票
+    /// Only this one of a daily vote, the second of a day being `2026-01-05.01`; null voids all of the round. 僅作廢每日投票中的此張；null 為本輪全部。
+    #[schemars(length(min = 1, max = 16))]
+    pub ballot: Option<String>,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -99,6 +103,13 @@ pub(crate) struct Voided {
     is_all: bool,
 }
 
+/// What `vote.voided` tells.
+#[derive(Serialize)]
+struct VoidedTold<'a> {
+    voided: u32,
+    reason: &'a str,
+}
+
 /// What `vote.voted` tells; who and what only where that is open.
 #[derive(Serialize)]
 struct Told<'a> {
@@ -110,6 +121,8 @@ struct Told<'a> {
 pub(crate) fn vote(call: &mut Call<Config>, mut input: VoteInput) -> Answer<Receipt> {
     let edition = must_be_open(call)?;
     let member = call.actor.clone();
+    let standing = call.admit(None, "vote.vote")?;
+    must_be_elector(call, &edition, &member)?;
     let nonce = input.nonce.take();
     let points = points_of(call, &edition, input)?;
     let slot = take_slot(call, &edition, &member)?;
@@ -119,8 +132,9 @@ pub(crate) fn vote(call: &mut Call<Config>, mut input: VoteInput) -> Answer<Rece
     if before.as_ref().is_some_and(|before| before.state == State::Voided || !call.config.revote) {
         return Err(conflict("vote.already-voted", "You have voted."));
     }
-    must_be_elector(call, &edition, &member)?;
-    let standing = if before.is_some() { call.admit(None, "vote.vote")? } else { call.take_part(None, "vote.vote")? };
+    if before.is_none() {
+        call.count_part()?;
+    }
     let receipt = nonce.map(|nonce| receipt(&nonce, &points));
     let weight_bps = weight(call, &member);
     let at = call.now();
@@ -136,6 +150,7 @@ pub(crate) fn vote(call: &mut Call<Config>, mut input: VoteInput) -> Answer<Rece
     };
     let subject = receipt.clone().unwrap_or_else(|| edition.number.to_string());
     call.emit("vote.voted", &subject, &told);
+    call.tell("vote.voted", &ballot.member, &[("receipt", receipt.clone().unwrap_or_default())]);
     let is_rewarded = match call.config.voter_offer.clone() {
         Some(offer) => {
             let key = reward_key(&edition, &ballot.member);
@@ -160,7 +175,7 @@ fn points_of(call: &Call<Config>, edition: &Edition, input: VoteInput) -> Answer
         Err(invalid("vote.choice-count", "So many choices make no ballot.").with("least", least).with("most", most))
     };
     let points = match config.method {
-        Method::Score { max } => {
+        Method::Score { max, .. } => {
             if !choices.is_empty() || scores.values().any(|score| *score > max) {
                 return Err(invalid("vote.choice-count", "Give points to options.").with("most_points", max));
             }
@@ -287,15 +302,16 @@ pub(crate) fn withdraw(call: &mut Call<Config>) -> Answer<Voided> {
 /// An operator takes out what a member has cast in this round.
 pub(crate) fn void(call: &mut Call<Config>, input: &VoidInput) -> Answer<Voided> {
     let edition = must_be_open(call)?;
-    let voided = void_all(call, &edition, &input.member);
-    call.emit("vote.voided", &edition.number.to_string(), &(voided.voided, &input.reason));
-    Ok(voided)
+    match &input.ballot {
+        Some(slot) => void_one(call, &edition, &input.member, (slot, &input.reason)),
+        None => Ok(void_all(call, &edition, &input.member, &input.reason)),
+    }
 }
 
 /// Whoever has left the community votes no longer.
 pub(crate) fn left(call: &mut Call<Config>, member: &str) {
     if let Ok(edition) = must_be_open(call) {
-        void_all(call, &edition, member);
+        void_all(call, &edition, member, "the account was closed, or more of its ballots are void");
     }
 }
 
@@ -306,8 +322,25 @@ pub(crate) fn void_more(call: &mut Call<Config>, due: i64) {
     }
 }
 
-fn void_all(call: &mut Call<Config>, edition: &Edition, member: &str) -> Voided {
+fn void_one(call: &mut Call<Config>, edition: &Edition, member: &str, (slot, reason): (&str, &str)) -> Answer<Voided> {
+    if !call.delete(&live_key(edition, member, slot)) {
+        return Err(not_found("common.not-found", "No such ballot of theirs counts."));
+    }
+    take_out_one(call, edition, &ballot_key(edition, member, slot), State::Voided);
+    tell_voided(call, edition, member, (1, reason));
+    Ok(Voided { voided: 1, is_all: true })
+}
+
+fn tell_voided(call: &mut Call<Config>, edition: &Edition, member: &str, (voided, reason): (u32, &str)) {
+    call.emit("vote.voided", &edition.number.to_string(), &VoidedTold { voided, reason });
+    call.tell("vote.voided", member, &[("reason", reason.into())]);
+}
+
+fn void_all(call: &mut Call<Config>, edition: &Edition, member: &str, reason: &str) -> Voided {
     let voided = take_out(call, edition, member, State::Voided);
+    if voided.voided > 0 {
+        tell_voided(call, edition, member, (voided.voided, reason));
+    }
     if !voided.is_all {
         let now = call.now();
         VOIDS.put(call, now, member);
@@ -330,14 +363,17 @@ fn take_out(call: &mut Call<Config>, edition: &Edition, member: &str, state: Sta
     let mut voided = 0;
     for (live, slot) in slots.into_iter().take(most as usize) {
         call.delete(&live);
-        let key = ballot_key(edition, member, &slot);
-        if let Some(ballot) = call.load::<Ballot>(&key) {
-            recount(call, edition, Some(&ballot), None);
-            call.save(&key, &Ballot { state, ..ballot });
-            voided += 1;
-        }
+        take_out_one(call, edition, &ballot_key(edition, member, &slot), state);
+        voided += 1;
     }
     Voided { voided, is_all }
+}
+
+/// A ballot that counted counts no more.
+fn take_out_one(call: &mut Call<Config>, edition: &Edition, key: &str, state: State) {
+    let ballot: Ballot = call.load(key).expect("what counts is there");
+    recount(call, edition, Some(&ballot), None);
+    call.save(key, &Ballot { state, ..ballot });
 }
 
 fn receipt(nonce: &str, points: &BTreeMap<String, u32>) -> String {

@@ -141,6 +141,11 @@ pub(crate) enum Method {
         /// Of one option on one ballot. 一票對一項最多幾分。
         #[schemars(range(min = 1, max = 100), extend("x-unit" = "points"))]
         max: u32,
+        /// # Most options 選項上限
+        /// That get points on one ballot. 一票最多評幾項。
+        #[serde(default = "many")]
+        #[schemars(range(min = 1, max = CHOICES_MAX), extend("x-unit" = "options"))]
+        choices: u32,
     },
     /// Options in order: the first has as many points as there are ranks, the next one less.
     Borda {
@@ -243,6 +248,9 @@ pub(crate) struct Recurrence {
     pub at_minute: u32,
 }
 
+fn many() -> u32 {
+    100
+}
 fn one() -> u32 {
     1
 }
@@ -253,7 +261,7 @@ impl Config {
         match self.method {
             Method::Plurality => 1,
             Method::Approval { max } => max as usize,
-            Method::Score { .. } => CHOICES_MAX,
+            Method::Score { choices, .. } => choices as usize,
             Method::Borda { ranks } => ranks as usize,
         }
     }

@@ -68,7 +68,12 @@ struct Told<'a> {
     winners: &'a [String],
     has_quorum: bool,
     is_accepted: Option<bool>,
+    /// Of the round, once it is declared: the first fifty, an option and its points in basis points.
+    tallies: Vec<(String, i64)>,
 }
+
+/// Tallies that an event tells: with the other lists it stays within 16 KiB.
+const TALLIES_TOLD: u32 = 50;
 
 impl Edition {
     /// The one that is going on, or was last.
@@ -196,15 +201,17 @@ impl Edition {
         let Some(offer) = call.config.winner_offer.clone().filter(|_| self.state == State::Declared) else {
             return true;
         };
-        for option in self.winners.iter().skip(self.rewarded).take(REWARDED_AT_ONCE) {
+        let most = REWARDED_AT_ONCE.min(call.batch_of(1, &["vote.rewarded"]) as usize);
+        for option in self.winners.iter().skip(self.rewarded).take(most) {
             let Some(submitted) = options::Submitted::load(call, option) else { continue };
-            let standing = Standing { is_under_review: false };
+            let standing = Standing::CLEAR;
             // One who cannot be rewarded keeps no other from it.
-            if let Err(problem) = call.reward(&format!("winner:{option}"), &offer, &submitted.author, standing) {
-                call.log(&format!("{option} is not rewarded: {}", problem.code));
+            match call.reward(&format!("winner:{option}"), &offer, &submitted.author, standing) {
+                Ok(_) => call.tell("vote.rewarded", &submitted.author, &[("option", option.clone())]),
+                Err(problem) => call.log(&format!("{option} is not rewarded: {}", problem.code)),
             }
         }
-        self.rewarded = (self.rewarded + REWARDED_AT_ONCE).min(self.winners.len());
+        self.rewarded = (self.rewarded + most).min(self.winners.len());
         self.save(call);
         self.rewarded == self.winners.len()
     }
@@ -226,6 +233,8 @@ impl Edition {
     }
 
     fn told(&self, call: &mut Call<Config>, topic: &str) {
+        let is_declared = self.state == State::Declared;
+        let tallies = if is_declared { call.ranks(&self.board(), 1, TALLIES_TOLD) } else { Vec::new() };
         let told = Told {
             edition: self.number,
             closes_at: unless_never(self.closes_at),
@@ -233,6 +242,7 @@ impl Edition {
             winners: &self.winners[..self.winners.len().min(100)],
             has_quorum: self.has_quorum,
             is_accepted: self.is_accepted,
+            tallies: tallies.into_iter().map(|ranked| (ranked.key, ranked.score)).collect(),
         };
         call.emit(topic, &self.number.to_string(), &told);
     }

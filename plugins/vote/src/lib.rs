@@ -51,6 +51,7 @@ impl Activity for Vote {
                 "vote.run-off",
                 "vote.declared",
             ])
+            .tells(&["vote.voted", "vote.voided", "vote.rewarded"])
             .listens(&[platform::CLOSED])
             .codes(&[
                 "vote.not-open",

@@ -159,6 +159,40 @@ fn daily_votes_are_so_many_a_day() {
 }
 
 #[test]
+fn one_ballot_of_many_is_voided_alone_and_scores_have_bounds() {
+    let mut town = town(json!({"period": {"daily": {"votes": 2}}, "secrecy": "open"}));
+    for _ in 0..2 {
+        choose(&mut town, "ann", &["a"]);
+    }
+    let void = |town: &mut Town<Vote>, ballot: &str| {
+        town.operate("ops-void", json!({"member": "ann", "reason": "bought", "ballot": ballot}))
+    };
+    let day = town.ask::<Value>("ann", "my-ballot", json!({})).expect("ballots");
+    assert_eq!(void(&mut town, "2026-01-05.07").expect_err("there is none").code, "common.not-found");
+    void(&mut town, "2026-01-05.01").unwrap_or_else(|problem| panic!("{} {day}", problem.code));
+    assert_eq!(void(&mut town, "2026-01-05.01").expect_err("it counts no more").code, "common.not-found");
+    let now: Value = town.ask("ann", "results", json!({})).expect("results");
+    assert_eq!((&now["tallies"][0]["score"], &now["voters"]), (&json!(10_000), &json!(1)));
+    assert_eq!(town.payloads("vote.voided"), [json!({"voided": 1, "reason": "bought"})]);
+    town.stop();
+    assert_eq!(town.payloads("vote.declared")[0]["tallies"][0], json!(["a", 10_000]));
+
+    let mut score = self::town(json!({"method": {"score": {"max": 5, "choices": 1}}}));
+    let both = score.act("ann", "vote", json!({"scores": {"a": 1, "b": 2}}));
+    assert_eq!(both.expect_err("one only").code, "vote.choice-count");
+    score.act("ann", "vote", json!({"scores": {"a": 1}})).expect("a ballot");
+}
+
+#[test]
+fn who_may_not_take_part_learns_nothing_of_ballots() {
+    let mut town = town(json!({"eligibility": {"segments_none": ["staff"]}}));
+    choose(&mut town, "ann", &["a"]);
+    town.world().members.get_mut("ann").expect("a member").0.tags.push("staff".into());
+    let again = town.act("ann", "vote", json!({"choices": ["a"]}));
+    assert_eq!(again.expect_err("not for staff").code, "common.not-eligible");
+}
+
+#[test]
 fn all_that_a_member_has_cast_is_voided_however_much() {
     let period = json!({"daily": {"votes": 20}});
     let mut town =

@@ -67,6 +67,7 @@ impl Activity for Wheel {
             .query("odds", "The odds 機率", |call, _: Nothing| Ok(odds(call)))
             .query("mine", "Your spins 我的紀錄", |call, _: Nothing| Ok(mine(call)))
             .emits(&["wheel.spun"])
+            .tells(&["wheel.spun"])
             .codes(&["wheel.not-enough-points"])
     }
 

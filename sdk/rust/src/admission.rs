@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Answer, Audience, Call, Day, Notice, OnReview, Terms, Verdict, call::KEY_BYTES_MAX, conflict, limit_reached,
+    Answer, Audience, Call, Day, Notice, OnReview, Terms, Verdict, call::KEY_BYTES_MAX, conflict, host, limit_reached,
     not_allowed, risk_rejected,
 };
 
@@ -15,6 +15,9 @@ pub struct Standing {
 }
 
 impl Standing {
+    /// Nobody asked for a closer look.
+    pub const CLEAR: Self = Self { is_under_review: false };
+
     /// For what cannot be provisional.
     pub fn at_once(self) -> Answer<()> {
         if self.is_under_review {
@@ -128,8 +131,9 @@ impl<C: Terms> Call<C> {
         share > 0 && fnv1a(&[self.activity.as_bytes(), b"\n", self.actor.as_bytes()]) % 10_000 < share
     }
 
-    fn check_risk(&mut self, counterparty: Option<&str>, action: &str) -> Answer<Standing> {
-        let Some(policy) = self.config.risk() else { return Ok(Standing { is_under_review: false }) };
+    /// What the risk rules say of the actor, whose cluster is counted.
+    pub fn check_risk(&mut self, counterparty: Option<&str>, action: &str) -> Answer<Standing> {
+        let Some(policy) = self.config.risk() else { return Ok(Standing::CLEAR) };
         let risk = self.assess_risk(&self.actor, counterparty, action);
         let is_under_review = match (risk.verdict, policy.on_review) {
             (Verdict::Allow, _) | (Verdict::Review, OnReview::Allow) => false,
@@ -198,15 +202,20 @@ impl<C: Terms> Call<C> {
         Ok(())
     }
 
-    /// How many times a call can do something that sends `each` messages (orders, refunds, events) and tells a member of `event`: a
-    /// call has a hundred.
-    pub fn batch_of(&self, each: u32, event: &str) -> u32 {
-        let rules = self.config.notices().iter().filter(|rule| rule.event == event).count();
-        (OUTGOING / (each + u32::try_from(rules).expect("few rules"))).max(1)
+    /// How many times a call can do something that sends `each` messages (orders, refunds, events) and tells a member of one of
+    /// `events`, after it has told one member of everything: a call has a hundred.
+    pub fn batch_of(&self, each: u32, events: &[&str]) -> u32 {
+        let rules = self.config.notices();
+        let told = |event: &&str| rules.iter().filter(|rule| rule.event == **event).count();
+        let most = events.iter().map(told).max().unwrap_or_default();
+        let [all, most] = [rules.len(), most].map(|count| u32::try_from(count).expect("few rules"));
+        (OUTGOING.saturating_sub(all) / (each + most)).max(1)
     }
 
     /// Tells a member what the organiser wants told of an event; nothing where the config says nothing of it.
+    /// The event is one of [`crate::Blueprint::tells`].
     pub fn tell(&mut self, event: &str, member: &str, params: &[(&str, String)]) {
+        host::expect_told(event);
         let rules = self.config.notices().iter().filter(|rule| rule.event == event);
         let notices: Vec<Notice> = rules
             .map(|rule| Notice {

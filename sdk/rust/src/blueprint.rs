@@ -22,13 +22,23 @@ pub struct Blueprint<A: Activity> {
     pub(crate) actions: Vec<Function<A::Config>>,
     pub(crate) queries: Vec<Function<A::Config>>,
     pub(crate) emits: &'static [&'static str],
+    #[cfg(not(target_arch = "wasm32"))]
+    pub(crate) tells: &'static [&'static str],
     pub(crate) listens: &'static [&'static str],
     pub(crate) codes: &'static [&'static str],
 }
 
 impl<A: Activity> Default for Blueprint<A> {
     fn default() -> Self {
-        Self { actions: Vec::new(), queries: Vec::new(), emits: &[], listens: &[], codes: &[] }
+        Self {
+            actions: Vec::new(),
+            queries: Vec::new(),
+            emits: &[],
+            #[cfg(not(target_arch = "wasm32"))]
+            tells: &[],
+            listens: &[],
+            codes: &[],
+        }
     }
 }
 
@@ -87,6 +97,20 @@ impl<A: Activity> Blueprint<A> {
     #[must_use]
     pub fn emits(self, emits: &'static [&'static str]) -> Self {
         Self { emits, ..self }
+    }
+
+    /// Events that it tells members of ([`Call::tell`]) where the organiser wants it: what `notices` of the config may name.
+    #[must_use]
+    #[cfg_attr(
+        target_arch = "wasm32",
+        expect(unused_variables, unused_mut, reason = "the schema of the config says it")
+    )]
+    pub fn tells(mut self, tells: &'static [&'static str]) -> Self {
+        #[cfg(not(target_arch = "wasm32"))]
+        {
+            self.tells = tells;
+        }
+        self
     }
 
     /// Topics of the shop and the platform that it wants to hear; [`crate::platform::EVERYTHING`] is all of the platform's.

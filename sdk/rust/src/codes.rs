@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Answer, Call, bounded, limit_reached};
 
-/// Letters and digits that nobody takes for another: 32, so that a character is five bits.
-const ALPHABET: &[u8; 32] = b"23456789ABCDEFGHJKLMNPQRSTUVWXYZ";
+/// Letters and digits that nobody takes for another.
+pub const ALPHABET: &str = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ";
 
 /// A code that is taken is drawn again; of a thousand million few are.
 const DRAWS_MAX: u32 = 8;
@@ -27,14 +27,16 @@ impl<C> Call<C> {
         self.find_code(&self.find::<String>(&own_key(owner, recipient))?)
     }
 
-    /// Makes a code of 6 to 12 characters for a member who has none.
-    pub fn make_code(&mut self, owner: &str, recipient: Option<&str>, length: u32) -> Answer<Code> {
+    /// Makes a code of 6 to 12 characters of an alphabet, of at most 32 in ASCII, for a member who has none.
+    pub fn make_code(&mut self, owner: &str, recipient: Option<&str>, length: u32, alphabet: &str) -> Answer<Code> {
+        let letters = alphabet.as_bytes();
+        let size = letters.len() as u64;
         for _ in 0..DRAWS_MAX {
-            let mut drawn = self.draw("code", 0, (1u64 << (5 * length)) - 1);
+            let mut drawn = self.draw("code", 0, size.pow(length) - 1);
             let mut text = String::new();
             for _ in 0..length {
-                text.push(char::from(ALPHABET[usize::try_from(drawn % 32).expect("below 32")]));
-                drawn /= 32;
+                text.push(char::from(letters[usize::try_from(drawn % size).expect("a small number")]));
+                drawn /= size;
             }
             if self.find_code(&text).is_none() {
                 let code = Code { text, owner: owner.into(), recipient: recipient.map(Into::into), uses: 0 };

@@ -117,6 +117,11 @@ pub(crate) fn emit(topic: &str, subject: &str, payload: &str) {
     with(|world| world.emit(topic, subject, payload));
 }
 
+/// Fails where the blueprint does not say that members are told of it.
+pub(crate) fn expect_told(event: &str) {
+    with(|world| assert!(world.tells.contains(&event), "{event} is told, but not declared by Blueprint::tells"));
+}
+
 pub(crate) fn notify(notice: &Notice) -> bool {
     with(|world| world.notify(notice))
 }

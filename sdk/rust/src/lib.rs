@@ -16,7 +16,7 @@ mod admission;
 mod arena;
 mod blueprint;
 mod call;
-mod codes;
+pub mod codes;
 mod cuts;
 mod day;
 mod helping;

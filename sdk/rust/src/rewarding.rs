@@ -41,6 +41,23 @@ impl<C: Terms> Call<C> {
         self.reward_after(key, offer, member, wait)
     }
 
+    /// Sets an offer aside for a review of so many milliseconds; [`Call::approve`] gives it.
+    pub fn reward_on_approval(&mut self, key: &str, offer: &str, member: &str, review_ms: u64) -> Answer<()> {
+        let ttl = review_ms.saturating_add(self.config.reward_hold_ms()).saturating_add(SPARE_MS);
+        self.hold(key, offer, member, ttl).map(drop).map_err(refused)
+    }
+
+    /// Gives what was set aside for a review, now or after the wait that the config asks for.
+    pub fn approve(&mut self, key: &str) {
+        match self.config.reward_hold_ms() {
+            0 => drop(self.capture(key)),
+            wait => {
+                let due = self.now().saturating_add_unsigned(wait);
+                QUEUE.put(self, due, key);
+            }
+        }
+    }
+
     /// Gives all of these, or none of them. A key that was refused cannot be used again.
     pub fn reward_together(&mut self, gifts: &[Gift], standing: Standing) -> Answer<Rewarded> {
         let wait = self.reward_wait(standing);

@@ -114,6 +114,8 @@ mod native {
         let mut config = schema::<A::Config>();
         config["examples"] = json!([template["config"]]);
         let blueprint = A::blueprint();
+        // A rule for an event of which nobody is told would be silent.
+        config["$defs"]["NoticeRule"]["properties"]["event"]["enum"] = json!(blueprint.tells);
         let functions = |list: Vec<Function<A::Config>>| {
             list.into_iter().map(|function| (function.name.into(), (function.schemas)())).collect()
         };

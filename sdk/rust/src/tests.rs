@@ -83,6 +83,7 @@ impl Activity for Fair {
                 Ok(unless_exhausted(call.reward_together(&gifts, standing))?.is_some())
             })
             .emits(&["fair.due"])
+            .tells(&["fair.visited"])
     }
 
     fn on_timer(call: &mut Call<Config>, key: &str, due: i64, _: &str) -> Answer<()> {

@@ -363,7 +363,13 @@ impl<A: Activity> Town<A> {
 
     /// Topics and subjects of what was emitted, in order.
     pub fn events(&self) -> Vec<(String, String)> {
-        self.world.events.clone()
+        self.world.events.iter().map(|(topic, subject, _)| (topic.clone(), subject.clone())).collect()
+    }
+
+    /// What was emitted under a topic, in order.
+    pub fn payloads(&self, topic: &str) -> Vec<Value> {
+        let told = self.world.events.iter().filter(|(emitted, _, _)| emitted == topic);
+        told.map(|(_, _, payload)| serde_json::from_str(payload).expect("a payload is JSON")).collect()
     }
 
     /// Members whom a notice was queued for.
@@ -407,7 +413,8 @@ impl<A: Activity> Town<A> {
         let mut before = self.world.clone();
         before.breaks_after = None;
         let mut world = std::mem::take(&mut self.world);
-        world.begin(A::blueprint().emits);
+        let Blueprint { emits, tells, .. } = A::blueprint();
+        world.begin(emits, tells);
         let (world, answer) = playing(world, || catch_unwind(AssertUnwindSafe(|| run(&mut call))));
         match answer {
             Ok(Ok(answer)) => {

@@ -14,7 +14,7 @@ use crate::Bargain;
 
 impl Storm for Bargain {
     fn configs() -> BoxedStrategy<Value> {
-        let mode = prop_oneof![(2..8u32).prop_map(|cuts| json!({"fixed": {"cuts": cuts}})), Just(json!("until_floor"))];
+        let mode = prop_oneof![(2..8u32).prop_map(|cuts| json!({"fixed": {"cuts": cuts}})), Just(json!("until-floor"))];
         let hold = prop_oneof![Just("at-start"), Just("at-success"), Just("at-order")];
         let policy = prop_oneof![Just("floor-only"), Just("any-price")];
         (

@@ -19,10 +19,10 @@ const HOUR: u64 = 3_600_000;
 
 impl Storm for Giving {
     fn configs() -> BoxedStrategy<Value> {
-        let recipient = prop_oneof![Just("own"), Just("friend"), Just("either")];
+        let recipient = prop_oneof![Just("self"), Just("friend"), Just("either")];
         let bundle = (1..3u32, 1..3u32, prop::option::of(Just("pin")), recipient, 1..4u32, 0..4u32).prop_map(
             |(buy, get_qty, get, recipient, repeats, most)| {
-                let (offer, bps) = if recipient == "own" { (None, 5_000) } else { (Some("unit"), 10_000) };
+                let (offer, bps) = if recipient == "self" { (None, 5_000) } else { (Some("unit"), 10_000) };
                 json!({"buy-x-get-y": {
                     "buy": ["mug", "pin"], "buy_qty": buy, "get": get, "get_qty": get_qty, "get_discount_bps": bps,
                     "recipient": recipient, "max_repeats_per_order": repeats, "max_per_member": most, "offer": offer,
@@ -45,6 +45,7 @@ impl Storm for Giving {
         let wait = prop_oneof![Just(0), Just(2 * HOUR)];
         (prop_oneof![3 => bundle, 4 => link, 2 => invite, 1 => packet], unclaimed, rule, wait, any::<bool>(), 1..3u32)
             .prop_map(|(mode, unclaimed, rule, wait, own, each)| {
+                let wait = if mode.get("red-packet").is_some() { 0 } else { wait };
                 json!({
                     "title": "x", "one_line_benefit": "y", "zone": "Asia/Shanghai", "risk": {"cluster_limit": 0},
                     "mode": mode, "claim_ttl_ms": 30 * HOUR, "unclaimed": unclaimed, "refund_rule": rule, "per_claimer": each,
@@ -83,7 +84,8 @@ impl Storm for Giving {
     }
 
     fn operation(town: &Town<Self>, dice: &mut Dice) -> Option<(&'static str, Value)> {
-        Some(("ops-revoke", json!({"gift": dice.id(&town.stored("gift/")), "share": dice.below(3)})))
+        let name = if dice.below(2) == 0 { "ops-revoke" } else { "ops-return" };
+        Some((name, json!({"gift": dice.id(&town.stored("gift/")), "share": dice.below(3)})))
     }
 
     fn news(town: &Town<Self>, dice: &mut Dice) -> Option<HostEvent> {

@@ -46,7 +46,8 @@ pub struct World {
     /// Of timers that come again: weekdays, minute and zone.
     calendars: BTreeMap<String, (Vec<u8>, u32, String)>,
     pub(crate) boards: BTreeMap<String, BTreeMap<String, (i64, i64)>>,
-    pub(crate) events: Vec<(String, String)>,
+    /// Topic, subject and payload.
+    pub(crate) events: Vec<(String, String, String)>,
     /// Those that were not suppressed at once, with the time of the call.
     pub notices: Vec<(i64, Notice)>,
     /// What was proposed: `promotion` or `violation`, member and group.
@@ -83,7 +84,9 @@ pub struct World {
     pub(super) quota: Quota,
     /// The next call breaks off after so many host calls.
     pub(super) breaks_after: Option<usize>,
+    /// Topics, and those of which members are told, by the blueprint.
     emits: &'static [&'static str],
+    pub(crate) tells: &'static [&'static str],
 }
 
 /// What a call unwinds with that was told to break off.
@@ -117,8 +120,8 @@ pub(crate) fn with<T>(run: impl FnOnce(&mut World) -> T) -> T {
 }
 
 impl World {
-    pub(super) fn begin(&mut self, emits: &'static [&'static str]) {
-        self.emits = emits;
+    pub(super) fn begin(&mut self, emits: &'static [&'static str], tells: &'static [&'static str]) {
+        (self.emits, self.tells) = (emits, tells);
         self.quota = Quota::default();
     }
 
@@ -300,7 +303,7 @@ impl World {
         assert!(payload.len() <= EVENT_PAYLOAD_BYTES_MAX, "an event's payload is at most 16 KiB");
         assert!(self.emits.contains(&topic), "{topic} is not among the blueprint's topics");
         assert!(serde_json::from_str::<serde_json::Value>(payload).is_ok(), "a payload is JSON");
-        self.events.push((topic.into(), subject.into()));
+        self.events.push((topic.into(), subject.into(), payload.into()));
     }
 
     pub(crate) fn log(&mut self, line: &str) {
