@@ -1,6 +1,7 @@
 //! The words of the product as plain data: no I/O, no database, no wasm.
 
 pub(crate) mod activity;
+pub(crate) mod basket;
 pub(crate) mod calendar;
 pub(crate) mod chance;
 pub(crate) mod channel;

@@ -143,10 +143,11 @@ async fn until(mut draining: watch::Receiver<bool>) {
     let _ = draining.wait_for(|draining| *draining).await;
 }
 
-/// Timers of activities, and points that nobody spent in time.
+/// Timers of activities, and points and coupons that nobody used in time.
 async fn run_due(activities: &Activities) -> anyhow::Result<()> {
     activities.run_due_timers().await?;
     while activities.store.expire_points(activities.clock.now()).await? {}
+    while activities.expire_coupons().await? {}
     Ok(())
 }
 

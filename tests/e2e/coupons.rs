@@ -40,7 +40,7 @@ both! {
         };
         assert_eq!(quote(&[10_000], json!([ten, tenth])).await.ok()["total_minor"], 8_500 + 300);
         assert_eq!(quote(&[333, 333, 334], json!([tenth])).await.ok()["line_discounts_minor"], json!([33, 33, 34]));
-        assert_eq!(quote(&[4_999], json!([ten])).await.problem(), (409, "coupon.spend-too-little"));
+        assert_eq!(quote(&[4_999], json!([ten])).await.problem(), (409, "coupon.min-spend"));
         assert_eq!(quote(&[10_000], json!([ten, ten])).await.problem(), (409, "coupon.wrong-state"));
 
         // Coupons follow their templates: what they count on, and which go together.
@@ -66,6 +66,25 @@ both! {
             assert_eq!(host.put(&format!("{HOME}/coupon-templates/tenth"), wish).await.status.is_success(), fine);
         }
 
+        // One says which others it goes with; one is a good that costs nothing.
+        let mut picky = plain.clone();
+        (picky["class"], picky["goes_with"]) = (json!("a"), json!(["b"]));
+        host.put(&format!("{HOME}/coupon-templates/tenth"), picky).await.ok();
+        assert_eq!(quote(&[10_000], json!([ten, tenth])).await.problem(), (409, "coupon.stack-conflict"));
+        let free = json!({"title": "x", "discount": {"kind": "gift", "sku": "tea", "units": 1}});
+        host.put(&format!("{HOME}/coupon-templates/tenth"), free).await.ok();
+        let pots = json!({"member": "bob", "lines": [{"sku": "tea", "minor": 9_000, "units": 3}], "coupons": [tenth]});
+        assert_eq!(send(&host, "quote", pots).await.ok()["discount_minor"], 3_000);
+
+        // Members ask for their own.
+        let own = async |member: &str| {
+            let token = host.token(member).await;
+            let basket = json!({"member": "bob", "lines": [{"sku": "tea", "minor": 10_000}], "coupons": [ten]});
+            host.send(Method::POST, &format!("{HOME}/coupons/quote"), &token, Some(&basket), None).await
+        };
+        assert_eq!(own("bob").await.ok()["discount_minor"], 1_000);
+        assert_eq!(own("eve").await.problem(), (403, "http.forbidden"));
+
         let thief = json!({"member": "eve", "lines": [{"sku": "tea", "minor": 10_000}], "coupons": [ten]});
         assert_eq!(send(&host, "quote", thief).await.problem(), (409, "coupon.not-owner"));
     }
@@ -89,7 +108,7 @@ both! {
         };
         assert_eq!(step("reserve", "o1").await, (200, "reserved".into()));
         assert_eq!(step("reserve", "o1").await, (200, "reserved".into()));
-        assert_eq!(step("reserve", "o2").await, (409, "coupon.wrong-state".into()));
+        assert_eq!(step("reserve", "o2").await, (409, "coupon.reserved".into()));
         // What is set aside for an order is not taken back: the reward is revoked at a loss.
         did(&host, "revoke", json!({"key": "coupon"})).await;
         assert_eq!(budget(&host).await, (0, 1_000, 1));
@@ -118,5 +137,74 @@ both! {
         }
         host.clock.turn(DAY);
         assert_eq!(step("reserve").await, (409, "coupon.expired".into()));
+    }
+}
+
+/// Topics of coupons that the activity has told, in order.
+async fn told(host: &TestHost) -> Vec<(String, Value)> {
+    let outbox = host.listing(&format!("{HOME}/activities/m/outbox")).await;
+    let of_coupons = outbox.into_iter().filter_map(|effect| {
+        let what = effect["topic"].as_str()?.strip_prefix("coupon-")?.to_owned();
+        Some((what, effect["payload"].clone()))
+    });
+    of_coupons.collect()
+}
+
+both! {
+    /// What becomes of a coupon is told once, also when nobody acts in the activity any more.
+    async fn the_life_of_a_coupon_is_told(database) {
+        let host = treasury(database).await;
+        let (ten, tenth) = two_coupons(&host).await;
+        let listed = async || {
+            let coupons = host.listing(&format!("{HOME}/members/bob/coupons")).await;
+            let coupon = coupons.iter().find(|coupon| coupon["id"] == json!(ten)).expect("a coupon").clone();
+            coupon["state"].as_str().expect("a state").to_owned()
+        };
+        for (what, member) in [("reserve", Some("bob")), ("use", None), ("use", None), ("return", None)] {
+            let mut wish = json!({"order": "o1"});
+            if let Some(member) = member {
+                wish["member"] = member.into();
+            }
+            send(&host, &format!("{ten}/{what}"), wish).await.ok();
+        }
+        // While it is set aside its time may pass.
+        let wish = json!({"order": "o2", "member": "bob"});
+        send(&host, &format!("{ten}/reserve"), wish).await.ok();
+        host.post(&format!("{HOME}/activities/m/stop"), json!({})).await.ok();
+        host.pass(DAY).await;
+        assert_eq!(listed().await, "reserved");
+        let back = send(&host, &format!("{ten}/return"), json!({"order": "o2"})).await.ok();
+        assert_eq!(back["state"], "expired");
+        let quote = json!({"member": "bob", "lines": [{"sku": "tea", "minor": 10_000}], "coupons": [ten]});
+        assert_eq!(send(&host, "quote", quote).await.problem(), (409, "coupon.expired"));
+
+        // One without an end has none.
+        let other = json!({"order": "o9", "member": "bob"});
+        assert_eq!(send(&host, &format!("{tenth}/reserve"), other).await.ok()["state"], "reserved");
+        host.pass(1).await;
+        let told = told(&host).await;
+        let what: Vec<&str> = told.iter().map(|(what, _)| what.as_str()).collect();
+        assert_eq!(what, ["issued", "issued", "used", "returned", "returned"]);
+        assert_eq!((&told[2].1["order"], &told[4].1["order"]), (&json!("o1"), &json!("o2")));
+    }
+}
+
+both! {
+    async fn a_coupon_that_nobody_uses_expires(database) {
+        let host = treasury(database).await;
+        let until = host.clock.now() + DAY / 2;
+        let terms = json!({"title": "x", "discount": {"kind": "amount", "off_minor": 1}, "valid_ms": DAY, "valid_until": until});
+        host.put(&format!("{HOME}/coupon-templates/ten"), terms).await.ok();
+        let (ten, _) = two_coupons(&host).await;
+        host.pass(DAY / 2).await;
+        host.pass(1).await;
+        let told = told(&host).await;
+        let (what, of) = told.last().expect("an event");
+        assert_eq!((what.as_str(), &of["id"], &of["state"]), ("expired", &json!(ten), &json!("expired")));
+        let coupons = host.listing(&format!("{HOME}/members/bob/coupons")).await;
+        assert!(coupons.iter().any(|coupon| coupon["state"] == "expired" && coupon["id"] == json!(ten)), "{coupons:?}");
+        // What nobody used has cost nothing, and comes back.
+        did(&host, "revoke", json!({"key": "coupon"})).await;
+        assert_eq!(budget(&host).await, (0, 300, 1));
     }
 }

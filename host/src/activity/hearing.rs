@@ -15,7 +15,7 @@ use crate::{
         order::{Order, Refund, ShopNews, public_id},
         refusal::{Refusal, RefusalKind},
     },
-    effects::Effects,
+    effects::{Effects, Outgoing, OutgoingKind},
     sandbox::guest::Fault,
     state::Stale,
     store::inbox::Heard,
@@ -75,6 +75,12 @@ impl Batch {
             Json::of(&event.subject).as_str()
         );
         let entry = Entry { kind: CallKind::Event, actor: "", name: &event.topic, key: None, input: &input };
+        if event.is_own {
+            self.apply(heard);
+            let answered = self.journal(entry, Outcome::Ok, Json::of(&()), "[]".into());
+            self.tell(&event.topic, event.subject.as_str(), Json::of(&event.payload));
+            return Ok(answered);
+        }
         if !self.wants(event) {
             self.apply(heard);
             return Ok(self.journal(entry, Outcome::Ok, Json::of(&()), "[]".into()));
@@ -104,6 +110,12 @@ impl Batch {
             }
             answer => answer,
         }
+    }
+
+    /// The host itself tells of something, in the name of the call that was journalled last.
+    pub(super) fn tell(&mut self, topic: &str, subject: &str, payload: Json) {
+        let told = Outgoing { kind: OutgoingKind::Event, topic: topic.into(), subject: subject.into(), payload };
+        self.effects.outbox.push((self.state().head.seq, told));
     }
 
     /// Whether the plugin is to be told: of its orders always, of the platform's news while members can act.

@@ -9,7 +9,7 @@ use crate::{
         refusal::{Refusal, RefusalKind},
         rollout::{Gate, Measured, Pilot},
     },
-    effects::{Outgoing, OutgoingKind, Timer},
+    effects::Timer,
     sandbox::guest::Fault,
     store::Store,
 };
@@ -89,8 +89,7 @@ impl Batch {
             self.journal(entry("review", "null"), Outcome::Ok, answer.clone(), "[]".into())
         };
         let subject = activity.id.activity.to_string();
-        let report = Outgoing { kind: OutgoingKind::Event, topic: REVIEWED.into(), subject, payload: answer };
-        self.effects.outbox.push((self.state().head.seq, report));
+        self.tell(REVIEWED, &subject, answer);
         Ok(answered)
     }
 

@@ -6,6 +6,7 @@ use sha2::{Digest, Sha256};
 use crate::{
     domain::{
         activity::ActivityId,
+        coupon::{Coupon, CouponState},
         event::{HostEvent, OrderNews},
         id::{Id, hex},
         json::Json,
@@ -61,6 +62,7 @@ impl Activities {
             payload: Json::of(&news).into_raw(),
             at,
             order: Some(OrderNews { key, news }),
+            is_own: false,
         };
         self.receive_for(community, &event, &stream, vec![order.activity]).await
     }
@@ -82,8 +84,38 @@ impl Activities {
             }
         }
         let stream = format!("\u{1}subject/{subject}");
-        let event = HostEvent { id, topic, subject, payload, at, order: None };
+        let event = HostEvent { id, topic, subject, payload, at, order: None, is_own: false };
         self.receive_for(community, &event, &stream, listening).await
+    }
+
+    /// What became of a coupon outside is news of the activity that gave it. Each is told once for an order.
+    pub(crate) async fn hear_of_coupon(&self, community: &Id, topic: &str, coupon: &Coupon) -> anyhow::Result<()> {
+        let order = coupon.order.as_deref().unwrap_or_default();
+        let hash = Sha256::new().chain_update(format!("{topic}\n{}\n{order}", coupon.id)).finalize();
+        let event = HostEvent {
+            id: Id::new(&format!("evt_{}", hex(&hash[..16]))).expect("hexadecimal digits are fine in an id"),
+            topic: topic.into(),
+            subject: coupon.id.clone(),
+            payload: Json::of(coupon).into_raw(),
+            at: self.clock.now(),
+            order: None,
+            is_own: true,
+        };
+        let stream = format!("\u{1}coupon/{}", coupon.id);
+        self.receive_for(community, &event, &stream, vec![coupon.activity.clone()]).await.map(drop)
+    }
+
+    /// Ends some coupons that nobody has used in time; true where there may be more.
+    pub(crate) async fn expire_coupons(&self) -> anyhow::Result<bool> {
+        let now = self.clock.now();
+        let due = self.store.due_coupons(now).await?;
+        for (community, coupon) in &due {
+            // Told first: should the host end in between, it is not forgotten, and not told twice.
+            let expired = Coupon { state: CouponState::Expired, ..coupon.clone() };
+            self.hear_of_coupon(community, "coupon-expired", &expired).await?;
+            self.store.expire_coupon(community, &coupon.id, now).await?;
+        }
+        Ok(!due.is_empty())
     }
 
     /// Why what the shop says cannot be so, or cannot be so yet.

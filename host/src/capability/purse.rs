@@ -2,17 +2,20 @@
 
 use std::sync::Arc;
 
+use serde_json::json;
+
 use crate::{
     domain::{
         coupon::CouponState,
         hold::{Hold, HoldState},
         id::Id,
+        json::Json,
         ledger::{Account, Transfer},
         offer::{Offer, OfferKind},
         order::public_id,
         shipment::{CLAIM_WITHIN_MS, ShipmentState},
     },
-    effects::{CodeMove, CouponMove, PointAccount, PointMove, ShipmentMove, Timer, Written},
+    effects::{CodeMove, CouponMove, Outgoing, OutgoingKind, PointAccount, PointMove, ShipmentMove, Timer, Written},
 };
 
 use super::Call;
@@ -112,9 +115,13 @@ impl Call {
                 // One that was issued a moment ago, in this very batch, is not in the store yet.
                 let community = self.activity.id.community.clone();
                 let found = self.source.wait(self.source.store.coupon(&community, &id))?;
-                if found.is_some_and(|coupon| coupon.state != CouponState::Issued) {
-                    return Ok(0);
+                match found.map(|coupon| coupon.state) {
+                    None | Some(CouponState::Issued) => {}
+                    // Nobody has used it, and nobody can.
+                    Some(CouponState::Expired) => return Ok(cost),
+                    Some(CouponState::Reserved | CouponState::Used | CouponState::Revoked) => return Ok(0),
                 }
+                self.tell_of_coupon("coupon-revoked", &id, &json!({"member": hold.beneficiary}));
                 self.effects.coupons.push((hold.key.as_str().into(), CouponMove::Revoke { id }));
                 Ok(cost)
             }
@@ -173,10 +180,17 @@ impl Call {
 
     fn issue_coupon(&mut self, hold: &Hold, template: Id) {
         let id = public_id("cpn", &self.activity.id, &hold.key);
-        let valid = self.shared.coupon_valid_ms.get(&template).copied().flatten();
-        let expires_at = valid.map(|valid| self.now.saturating_add(valid));
+        let terms = self.shared.coupons.get(&template).and_then(Option::as_ref);
+        let expires_at = terms.and_then(|terms| terms.expires_at(self.now));
+        let told = json!({"member": hold.beneficiary, "template": template, "expires_at": expires_at});
+        self.tell_of_coupon("coupon-issued", &id, &told);
         let issue = CouponMove::Issue { id, member: hold.beneficiary.clone(), template, at: self.now, expires_at };
         self.effects.coupons.push((hold.key.as_str().into(), issue));
+    }
+
+    fn tell_of_coupon(&mut self, topic: &str, coupon: &Id, told: &serde_json::Value) {
+        let (topic, subject, payload) = (topic.into(), coupon.to_string(), Json::of(told));
+        self.effects.outbox.push((self.seq, Outgoing { kind: OutgoingKind::Event, topic, subject, payload }));
     }
 
     /// Goods that the member may claim, for a time.

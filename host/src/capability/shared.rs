@@ -5,7 +5,7 @@ use std::sync::Arc;
 use imbl::HashMap;
 
 use crate::{
-    domain::{id::Id, member::Member, rules::Rules, stock::StockPool},
+    domain::{coupon::CouponTerms, id::Id, member::Member, rules::Rules, stock::StockPool},
     effects::{Effects, PointAccount, PointMove},
     state::Source,
     store::{budgets::Budget, orders::Sku},
@@ -29,7 +29,7 @@ pub(crate) struct Shared {
     members: HashMap<Id, Option<Arc<Member>>>,
     rules: Option<Arc<Rules>>,
     /// How long coupons of a template are valid.
-    pub coupon_valid_ms: HashMap<Id, Option<i64>>,
+    pub coupons: HashMap<Id, Option<CouponTerms>>,
     pub inviters: HashMap<Id, Id>,
 }
 
@@ -160,11 +160,11 @@ impl Shared {
         Ok(sku)
     }
 
-    /// Learns how long coupons of a template are valid.
+    /// Learns the terms of a template: how long its coupons are valid.
     pub(crate) fn learn_coupon(&mut self, source: &Source, template: &Id) -> anyhow::Result<()> {
-        if !self.coupon_valid_ms.contains_key(template) {
+        if !self.coupons.contains_key(template) {
             let terms = source.wait(source.store.template(&source.id.community, template))?;
-            self.coupon_valid_ms.insert(template.clone(), terms.and_then(|terms| terms.valid_ms));
+            self.coupons.insert(template.clone(), terms);
         }
         Ok(())
     }

@@ -16,6 +16,9 @@ pub(crate) struct HostEvent {
     pub at: i64,
     /// What it means for an order of the activity, and the order's key there.
     pub order: Option<OrderNews>,
+    /// The host's own news: told outside with the activity's, and to no plugin.
+    #[serde(default)]
+    pub is_own: bool,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::domain::{
-    coupon::{BasketLine, CountsOn, Coupon, CouponState, CouponTerms, Discount, Unfit, WHOLE_BPS, price},
+    basket::{BasketLine, Unfit, price},
+    coupon::{CountsOn, Coupon, CouponState, CouponTerms, Discount, WHOLE_BPS},
     id::Id,
     money::MINOR_MAX,
 };
@@ -26,6 +27,12 @@ const VALID_MS_MAX: i64 = 3_653 * 86_400_000;
 const GOODS_MAX: usize = 100;
 
 const CLASS_CHARS_MAX: usize = 64;
+
+/// Classes that a coupon goes with.
+const CLASSES_MAX: usize = 20;
+
+/// Units of a line, or of a gift.
+const UNITS_MAX: u32 = 1_000_000;
 
 /// Coupons that go together, and lines of a basket.
 const QUOTE_COUPONS_MAX: usize = 10;
@@ -60,23 +67,27 @@ pub(crate) struct Template {
 fn check_terms(terms: &CouponTerms) -> Result<(), Problem> {
     check_name(&terms.title)?;
     let amount = |minor: i64| (0..=MINOR_MAX).contains(&minor);
-    let is_discount = match terms.discount {
-        Discount::Amount { off_minor } => amount(off_minor),
+    let is_word = |word: &String| (1..=CLASS_CHARS_MAX).contains(&word.chars().count());
+    let is_discount = match &terms.discount {
+        Discount::Amount { off_minor } => amount(*off_minor),
         Discount::Percent { off_bps, off_minor_max } => {
-            (1..=WHOLE_BPS).contains(&off_bps) && off_minor_max.is_none_or(amount)
+            (1..=WHOLE_BPS).contains(off_bps) && off_minor_max.is_none_or(amount)
         }
+        Discount::Gift { sku, units } => is_word(sku) && (1..=UNITS_MAX).contains(units),
     };
-    let is_valid = terms.valid_ms.is_none_or(|valid| (1..=VALID_MS_MAX).contains(&valid));
+    let is_valid = terms.valid_ms.is_none_or(|valid| (1..=VALID_MS_MAX).contains(&valid))
+        && terms.valid_until.is_none_or(|until| until > 0);
     let is_known = match &terms.counts_on {
         CountsOn::Goods(goods) => (1..=GOODS_MAX).contains(&goods.len()),
         CountsOn::Order | CountsOn::Shipping => true,
     };
-    let is_class = terms.class.as_ref().is_none_or(|class| (1..=CLASS_CHARS_MAX).contains(&class.chars().count()));
+    let is_class = terms.class.as_ref().is_none_or(is_word)
+        && terms.goes_with.as_ref().is_none_or(|with| with.len() <= CLASSES_MAX && with.iter().all(is_word));
     if is_discount && is_valid && is_known && is_class && amount(terms.spend_minor_min) {
         return Ok(());
     }
     let detail = "Amounts are 0 to 10^15 minor units, parts 1 to 10000 basis points, a validity 1 ms to ten years, 1 to 100 goods, a \
-                  class 1 to 64 characters.";
+                  class or a gift 1 to 64 characters, at most 20 classes.";
     Err(Problem::unprocessable("coupon.terms", detail))
 }
 
@@ -117,7 +128,9 @@ pub(crate) async fn list(
     Paging(page): Paging,
 ) -> Result<Json<Listing<Coupon>>, Problem> {
     path.of(&app, &principal).await?;
-    Ok(Json(Listing::of(app.activities.store.coupons_of(&path.community, &path.member, &page).await?, |coupon| coupon)))
+    let now = app.activities.clock.now();
+    let shown = |coupon: Coupon| Coupon { state: coupon.state_at(now), ..coupon };
+    Ok(Json(Listing::of(app.activities.store.coupons_of(&path.community, &path.member, &page).await?, shown)))
 }
 
 /// Which order a coupon is for.
@@ -159,17 +172,22 @@ fn unfit(coupon: &Coupon, now: i64) -> Problem {
     let is_late = coupon.expires_at.is_some_and(|end| end <= now);
     match coupon.state {
         CouponState::Issued if is_late => Problem::conflict("coupon.expired", "The coupon is no longer valid."),
+        CouponState::Expired => Problem::conflict("coupon.expired", "The coupon is no longer valid."),
         CouponState::Used => Problem::conflict("coupon.used", "The coupon was used in an order."),
+        CouponState::Reserved => Problem::conflict("coupon.reserved", "The coupon is set aside for another order."),
         _ => Problem::conflict("coupon.wrong-state", "The coupon is not in a state for this, or of another order."),
     }
 }
 
-async fn moved(app: &App, path: &CouponPath, moved: bool) -> Result<Json<Coupon>, Problem> {
+async fn moved(app: &App, path: &CouponPath, moved: bool) -> Result<Coupon, Problem> {
     let coupon = find(app, &path.community, &path.coupon).await?;
-    if moved {
-        return Ok(Json(coupon));
-    }
-    Err(unfit(&coupon, app.activities.clock.now()))
+    if moved { Ok(coupon) } else { Err(unfit(&coupon, app.activities.clock.now())) }
+}
+
+/// What became of a coupon, told once for an order.
+async fn told(app: &App, path: &CouponPath, topic: &str, coupon: Coupon) -> Result<Json<Coupon>, Problem> {
+    app.activities.hear_of_coupon(&path.community, topic, &coupon).await?;
+    Ok(Json(coupon))
 }
 
 /// Sets a member's coupon aside for an order of theirs that is not paid yet. The same order again changes nothing.
@@ -183,7 +201,7 @@ pub(crate) async fn reserve(
     find_own(&app, &path.community, &path.coupon, &member).await?;
     let now = app.activities.clock.now();
     let done = app.activities.store.reserve_coupon(&path.community, &path.coupon, order.as_str(), now).await?;
-    moved(&app, &path, done).await
+    moved(&app, &path, done).await.map(Json)
 }
 
 /// The order was paid with it.
@@ -195,7 +213,8 @@ pub(crate) async fn use_up(
     Body(ForOrder { order }): Body<ForOrder>,
 ) -> Result<Json<Coupon>, Problem> {
     let done = app.activities.store.use_coupon(&path.community, &path.coupon, order.as_str()).await?;
-    moved(&app, &path, done).await
+    let coupon = moved(&app, &path, done).await?;
+    told(&app, &path, "coupon-used", coupon).await
 }
 
 /// The order was not paid, or was paid back: the member has the coupon again, as long as it is valid.
@@ -206,8 +225,12 @@ pub(crate) async fn give_back(
     Ids(path): Ids<CouponPath>,
     Body(ForOrder { order }): Body<ForOrder>,
 ) -> Result<Json<Coupon>, Problem> {
-    let done = app.activities.store.return_coupon(&path.community, &path.coupon, order.as_str()).await?;
-    moved(&app, &path, done).await
+    let now = app.activities.clock.now();
+    let done = app.activities.store.return_coupon(&path.community, &path.coupon, order.as_str(), now).await?;
+    let coupon = moved(&app, &path, done).await?;
+    // The event names the order that it was of.
+    let of_order = Coupon { order: Some(order.to_string()), ..coupon.clone() };
+    told(&app, &path, "coupon-returned", of_order).await.map(|_| Json(coupon))
 }
 
 /// A basket and the coupons that are to be used on it: those on goods first, then those on the order, then those on shipping, and within
@@ -226,6 +249,9 @@ pub(crate) struct Basket {
     /// At most 10.
     #[schema(value_type = Vec<String>)]
     coupons: Vec<Id>,
+    /// The platform's own name of the order, where coupons are set aside for it already.
+    #[schema(value_type = Option<String>)]
+    order: Option<Id>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -249,18 +275,21 @@ pub(crate) struct UsedCoupon {
     off_minor: i64,
 }
 
-/// What coupons take off a basket, its shipping included. Each counts on what those before it have left.
+/// What coupons take off a basket, its shipping included. Each counts on what those before it have left. A member asks for their own.
 #[utoipa::path(post, path = "/v1/communities/{community}/coupons/quote", tag = "coupons", params(CommunityPath),
     request_body = Basket, responses((status = 200, body = Quote)))]
 pub(crate) async fn quote(
     State(app): State<App>,
+    principal: Principal,
     Ids(CommunityPath { community }): Ids<CommunityPath>,
     Body(basket): Body<Basket>,
 ) -> Result<Json<Quote>, Problem> {
     communities::find(&app, &community).await?;
+    MemberPath { community: community.clone(), member: basket.member.clone() }.of(&app, &principal).await?;
     let Basket { lines, shipping_minor, .. } = &basket;
     let amounts =
-        lines.iter().map(|line| line.minor).chain([*shipping_minor]).all(|minor| (0..=MINOR_MAX).contains(&minor));
+        lines.iter().map(|line| line.minor).chain([*shipping_minor]).all(|minor| (0..=MINOR_MAX).contains(&minor))
+            && lines.iter().all(|line| (1..=UNITS_MAX).contains(&line.units));
     if !(1..=QUOTE_LINES_MAX).contains(&lines.len()) || basket.coupons.len() > QUOTE_COUPONS_MAX || !amounts {
         let detail = format!("A basket has 1 to {QUOTE_LINES_MAX} lines and at most {QUOTE_COUPONS_MAX} coupons.");
         return Err(Problem::unprocessable("coupon.basket", detail));
@@ -269,8 +298,14 @@ pub(crate) async fn quote(
     let mut terms = Vec::with_capacity(basket.coupons.len());
     for (index, id) in basket.coupons.iter().enumerate() {
         let coupon = find_own(&app, &community, id, &basket.member).await?;
-        let lives = matches!(coupon.state, CouponState::Issued | CouponState::Reserved)
-            && coupon.expires_at.is_none_or(|end| now < end);
+        let lives = match coupon.state_at(now) {
+            CouponState::Issued => true,
+            // What is set aside in time is good for its order, however late that is paid.
+            CouponState::Reserved => {
+                basket.order.as_ref().is_some_and(|order| coupon.order.as_deref() == Some(order.as_str()))
+            }
+            _ => false,
+        };
         if !lives {
             return Err(unfit(&coupon, now));
         }
@@ -283,7 +318,7 @@ pub(crate) async fn quote(
     let priced = price(lines, *shipping_minor, &terms).map_err(|(index, why)| {
         let (code, what) = match why {
             Unfit::Scope => ("coupon.scope", "nothing in the basket is what it counts on"),
-            Unfit::TooLittle => ("coupon.spend-too-little", "too little is left to pay"),
+            Unfit::TooLittle => ("coupon.min-spend", "too little is left to pay"),
             Unfit::Conflict => ("coupon.stack-conflict", "it goes with no other"),
         };
         Problem::new(

@@ -125,7 +125,7 @@ fn money_and_news() -> Rows {
         (APP, routes!(coupons::reserve)),
         (APP, routes!(coupons::use_up)),
         (APP, routes!(coupons::give_back)),
-        (APP, routes!(coupons::quote)),
+        (ANYBODY_KNOWN, routes!(coupons::quote)),
         (OPERATOR_OR_APP, routes!(orders::put_sku)),
         (OPERATOR_OR_APP, routes!(orders::list_skus)),
         (ANYBODY_KNOWN, routes!(orders::list)),

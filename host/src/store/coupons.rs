@@ -17,6 +17,9 @@ use super::{
     database::Transaction,
 };
 
+/// Coupons that are ended in one go.
+const EXPIRED_AT_ONCE: i64 = 100;
+
 impl Store {
     /// Creates or changes a template. Coupons that were issued follow it, except for how long they are valid.
     pub(crate) async fn put_template(&self, community: &Id, id: &Id, terms: &CouponTerms) -> anyhow::Result<()> {
@@ -107,13 +110,35 @@ impl Store {
         .await
     }
 
-    /// The order was not paid, or was paid back: the member has it again, unless it was revoked meanwhile. False where it is not that order's.
-    pub(crate) async fn return_coupon(&self, community: &Id, id: &Id, order: &str) -> anyhow::Result<bool> {
+    /// The order was not paid, or was paid back: the member has it again, unless it was revoked or has expired meanwhile. False where it
+    /// is not that order's.
+    pub(crate) async fn return_coupon(&self, community: &Id, id: &Id, order: &str, now: i64) -> anyhow::Result<bool> {
         self.move_coupon(
-            "UPDATE coupons SET order_ref = NULL, state = CASE (SELECT holds.state FROM holds WHERE holds.community = coupons.community
-                 AND holds.activity = coupons.activity AND holds.key = coupons.key) WHEN 'revoked' THEN 'revoked' ELSE 'issued' END
+            "UPDATE coupons SET order_ref = NULL, state = CASE
+                 WHEN EXISTS (SELECT 1 FROM holds WHERE holds.community = coupons.community AND holds.activity = coupons.activity
+                   AND holds.key = coupons.key AND holds.state = 'revoked') THEN 'revoked'
+                 WHEN expires_at <= $4 THEN 'expired' ELSE 'issued' END
                WHERE community = $1 AND id = $2 AND order_ref = $3 AND state IN ('reserved', 'used')",
-            (community, id, order, 0),
+            (community, id, order, now),
+        )
+        .await
+    }
+
+    /// Some coupons whose time is over and that nobody has reserved, with their communities.
+    pub(crate) async fn due_coupons(&self, now: i64) -> anyhow::Result<Vec<(Id, Coupon)>> {
+        let rows = sqlx::query("SELECT * FROM coupons WHERE state = 'issued' AND expires_at <= $1 LIMIT $2")
+            .bind(now)
+            .bind(EXPIRED_AT_ONCE)
+            .fetch_all(&self.reader)
+            .await?;
+        rows.iter().map(|row| Ok((row.id("community")?, read(row)?))).collect()
+    }
+
+    /// Ends a coupon whose time is over, unless somebody has reserved it before that.
+    pub(crate) async fn expire_coupon(&self, community: &Id, id: &Id, now: i64) -> anyhow::Result<bool> {
+        self.move_coupon(
+            "UPDATE coupons SET state = 'expired' WHERE community = $1 AND id = $2 AND state = $3 AND expires_at <= $4",
+            (community, id, "issued", now),
         )
         .await
     }
@@ -176,6 +201,7 @@ pub(super) async fn change(
 fn read(row: &AnyRow) -> anyhow::Result<Coupon> {
     Ok(Coupon {
         id: row.id("id")?,
+        activity: row.id("activity")?,
         member: row.id("member")?,
         template: row.id("template")?,
         state: row.word("state")?,

@@ -185,12 +185,12 @@ pub(crate) fn browse(call: &Call<Config>, input: &BrowseInput) -> Answer<Listing
 
 impl BrowseInput {
     fn fits(&self, listing: &Listing) -> bool {
-        let title = || listing.title.to_lowercase();
+        let title = || listing.title.to_ascii_lowercase();
         self.grade.is_none_or(|least| listing.grade <= least)
             && self.value_from.is_none_or(|from| listing.value >= from)
             && self.value_to.is_none_or(|to| listing.value <= to)
             && self.owner.as_ref().is_none_or(|owner| listing.owner == *owner)
-            && self.title.as_ref().is_none_or(|part| title().contains(&part.to_lowercase()))
+            && self.title.as_ref().is_none_or(|part| title().contains(&part.to_ascii_lowercase()))
     }
 }
 
