@@ -39,6 +39,8 @@ mod crash;
 mod demo;
 #[path = "e2e/edges.rs"]
 mod edges;
+#[path = "e2e/editions.rs"]
+mod editions;
 #[path = "e2e/fairness.rs"]
 mod fairness;
 #[path = "e2e/groups.rs"]

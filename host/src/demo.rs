@@ -164,7 +164,7 @@ async fn run(activities: &Activities, community: &Id, template: &str) -> anyhow:
     if activities.store.activity(&known).await?.is_some() {
         return Ok(());
     }
-    match activities.create(&home, wish).await {
+    match activities.create(&home, wish, None).await {
         Ok((activity, _)) => {
             let operator = id("demo")?;
             let started = activities.control(&activity.id, Control::Start, &operator).await?;

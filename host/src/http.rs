@@ -6,6 +6,7 @@ mod channels;
 mod communities;
 mod coupons;
 mod edge;
+mod editions;
 mod events;
 mod extract;
 mod fairness;

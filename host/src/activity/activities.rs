@@ -121,16 +121,15 @@ impl Activities {
             }
             Some(_) => {}
         }
-        let Scope::Groups(groups) = &activity.scope else { return Ok(Ok(())) };
-        let mut is_muted = false;
-        for group in groups {
-            let Some(place) = self.store.membership(community, group, member).await? else { continue };
-            if place.muted_until <= self.clock.now() {
-                return Ok(Ok(()));
-            }
-            is_muted = true;
+        let places = match &activity.scope {
+            Scope::All => return Ok(Ok(())),
+            Scope::Groups(groups) => self.store.memberships_of(community, member, groups).await?,
+            scope => self.store.memberships_within(community, member, scope).await?,
+        };
+        if places.iter().any(|place| place.muted_until <= self.clock.now()) {
+            return Ok(Ok(()));
         }
-        if is_muted {
+        if !places.is_empty() {
             return no("common.muted", "This member is muted in the activity's groups.");
         }
         no("common.not-in-scope", "The activity is for other groups.")

@@ -2,7 +2,7 @@
 
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use crate::{
@@ -27,6 +27,9 @@ pub(crate) const DURATION_MS_MAX: i64 = 366 * 86_400_000;
 
 /// 30 days: longer than anybody has to pay.
 const DRAIN_MS_MAX: i64 = 30 * 86_400_000;
+
+/// Of the name of a region.
+const REGION_CHARS_MAX: usize = 64;
 
 const GROUPS_MAX: usize = 100;
 
@@ -70,6 +73,28 @@ pub(crate) struct Creation {
     pub capped_by_budget: bool,
 }
 
+impl Creation {
+    /// What makes another edition of an activity: all as it is there but for what `other`, a merge patch (RFC 7396), says. It has no times
+    /// but those that it is given, the newest version of its plugin, and no pilot.
+    pub(crate) fn edition_of(activity: &Activity, other: &Value) -> Result<Self, CreateError> {
+        let config: Value = serde_json::from_str(&activity.config).context("column config")?;
+        let scope = activity.rollout.as_ref().map_or(&activity.scope, |rollout| &rollout.to);
+        let mut wish = json!({
+            "plugin": activity.plugin, "config": config, "scope": scope, "offers": activity.offers, "budget": activity.budget,
+        });
+        // One kind of scope stands in the place of the other.
+        if other.get("scope").is_some() {
+            wish["scope"] = Value::Null;
+        }
+        if other.get("ends_at").is_some_and(Value::is_number) {
+            wish["drain_ms"] = activity.drain_ms.into();
+        }
+        json_patch::merge(&mut wish, other);
+        serde_json::from_value(wish)
+            .map_err(|error| CreateError::Invalid(vec![issue("", "activity.edition", error.to_string())]))
+    }
+}
+
 /// One thing wrong in what was asked for.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub(crate) struct Issue {
@@ -104,7 +129,13 @@ fn invalid<T>(pointer: &str, code: &str, message: impl Into<String>) -> Result<T
 }
 
 impl Activities {
-    pub(crate) async fn create(&self, community: &Community, wish: Creation) -> Result<(Activity, Head), CreateError> {
+    /// `series` is that of the activity which this one follows.
+    pub(crate) async fn create(
+        &self,
+        community: &Community,
+        wish: Creation,
+        series: Option<&Id>,
+    ) -> Result<(Activity, Head), CreateError> {
         let now = self.clock.now();
         check_frame(&wish, now)?;
         self.check_scope(community, "/scope/groups", &wish.scope).await?;
@@ -119,8 +150,11 @@ impl Activities {
         self.check_budget(community, &wish, &offers, &report).await?;
         let mut seed = [0; 32];
         getrandom::fill(&mut seed).expect("the system has randomness");
+        let id = wish.id.unwrap_or_else(|| Id::random("act"));
         let activity = Activity {
-            id: ActivityId { community: community.id.clone(), activity: wish.id.unwrap_or_else(|| Id::random("act")) },
+            series: series.unwrap_or(&id).clone(),
+            edition: 1,
+            id: ActivityId { community: community.id.clone(), activity: id },
             plugin: plugin.name,
             version: plugin.version,
             config,
@@ -138,10 +172,10 @@ impl Activities {
             created_at: now,
         };
         let head = Head { seq: 0, lifecycle: Lifecycle::Validated, started_at: 0, now, stored_bytes: 0, faults: 0 };
-        if !self.store.insert_activity(&activity, &head).await? {
-            return Err(CreateError::Taken);
+        match self.store.insert_activity(&activity, &head).await? {
+            Some(edition) => Ok((Activity { edition, ..activity }, head)),
+            None => Err(CreateError::Taken),
         }
-        Ok((activity, head))
     }
 
     /// `pointer` is where the groups stand in what was asked for.
@@ -151,7 +185,16 @@ impl Activities {
         pointer: &str,
         scope: &Scope,
     ) -> Result<(), CreateError> {
-        let Scope::Groups(groups) = scope else { return Ok(()) };
+        let groups = match scope {
+            Scope::All => return Ok(()),
+            Scope::Groups(groups) => groups,
+            Scope::Kinds(kinds) if kinds.is_empty() => {
+                return invalid("/scope/kinds", "scope.count", "at least one kind of groups");
+            }
+            Scope::Kinds(_) => return Ok(()),
+            Scope::Region(region) if (1..=REGION_CHARS_MAX).contains(&region.chars().count()) => return Ok(()),
+            Scope::Region(_) => return invalid("/scope/region", "scope.region", "1 to 64 characters"),
+        };
         if groups.is_empty() || groups.len() > GROUPS_MAX {
             return invalid(pointer, "scope.count", format!("1 to {GROUPS_MAX} groups"));
         }
@@ -172,7 +215,11 @@ impl Activities {
         let tried = Scope::Groups(pilot.pilot.clone());
         self.check_scope(community, "/rollout/pilot", &tried).await?;
         if !tried.is_within(&wish.scope) || wish.scope.is_within(&tried) {
-            return invalid("/rollout/pilot", "rollout.scope", "a pilot is for some of those whom the activity is for");
+            return invalid(
+                "/rollout/pilot",
+                "rollout.scope",
+                "a pilot is for some of the groups that the activity names, or of all",
+            );
         }
         let times = 60_000..=DURATION_MS_MAX;
         let bounds = [

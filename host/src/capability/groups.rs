@@ -3,7 +3,7 @@
 use crate::{
     capability::members::page_request,
     domain::{
-        activity::{Lifecycle, Scope},
+        activity::Lifecycle,
         group::{Group, GroupKind, GroupRole, Membership},
         id::Id,
     },
@@ -118,15 +118,12 @@ impl Host for RunningCall {
 
     fn stage(&mut self, group: String) -> wasmtime::Result<RolloutStage> {
         let call = self.reading()?;
-        let open = match &call.activity.scope {
-            Scope::All => true,
-            Scope::Groups(groups) => groups.iter().any(|open| open.as_str() == group),
-        };
+        let scope = call.activity.scope.clone();
         let lifecycle = call.state.head.lifecycle;
         let is_tried = call.activity.open_pilot().is_some();
-        let exists = self.group(&group)?.is_some();
+        let is_open = self.group(&group)?.is_some_and(|group| scope.names(&group));
         let stage = match lifecycle {
-            _ if !open || !exists => RolloutStage::None,
+            _ if !is_open => RolloutStage::None,
             Lifecycle::Ending | Lifecycle::Settling | Lifecycle::Settled | Lifecycle::Cancelled => {
                 RolloutStage::Stopped
             }

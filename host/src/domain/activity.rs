@@ -3,7 +3,13 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{id::Id, money::Currency, offer::Offers, rollout::Rollout};
+use super::{
+    group::{Group, GroupKind},
+    id::Id,
+    money::Currency,
+    offer::Offers,
+    rollout::Rollout,
+};
 
 /// `draft → validated` happens within creation; the rest is driven by operators and by the clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -38,26 +44,43 @@ pub(crate) enum Scope {
     /// Members of these groups: at most 100.
     #[schema(value_type = Vec<String>)]
     Groups(Vec<Id>),
+    /// Members of groups of these kinds, as they are when somebody takes part.
+    Kinds(Vec<GroupKind>),
+    /// Members of groups of this region: 1 to 64 characters.
+    Region(String),
 }
 
 impl Scope {
-    /// For all whom one of the two is for.
+    /// For all whom one of the two is for; where one scope cannot say so, as `other`.
     pub(crate) fn with(&self, other: &Self) -> Self {
         match (self, other) {
-            (Self::All, _) | (_, Self::All) => Self::All,
+            (Self::All, _) => Self::All,
             (Self::Groups(own), Self::Groups(others)) => {
                 let more = others.iter().filter(|group| !own.contains(group));
                 Self::Groups(own.iter().chain(more).cloned().collect())
             }
+            _ => other.clone(),
         }
     }
 
-    /// Whether everybody who may take part in this may take part in `wider`.
+    /// Whether a group is one of those that it names, or is of their kind.
+    pub(crate) fn names(&self, group: &Group) -> bool {
+        match self {
+            Self::All => true,
+            Self::Groups(groups) => groups.contains(&group.id),
+            Self::Kinds(kinds) => kinds.contains(&group.kind),
+            Self::Region(region) => group.region.as_ref() == Some(region),
+        }
+    }
+
+    /// Whether everybody who may take part in this may take part in `wider`, whatever groups there are.
     pub(crate) fn is_within(&self, wider: &Self) -> bool {
         match (self, wider) {
             (_, Self::All) => true,
-            (Self::All, Self::Groups(_)) => false,
             (Self::Groups(own), Self::Groups(wider)) => own.iter().all(|group| wider.contains(group)),
+            (Self::Kinds(own), Self::Kinds(wider)) => own.iter().all(|kind| wider.contains(kind)),
+            (Self::Region(own), Self::Region(wider)) => own == wider,
+            _ => false,
         }
     }
 }
@@ -85,6 +108,9 @@ impl Change {
 #[derive(Debug, Clone)]
 pub(crate) struct Activity {
     pub id: ActivityId,
+    /// The first of those that were made after one another, and which of them it is, from 1.
+    pub series: Id,
+    pub edition: i64,
     pub plugin: String,
     pub version: String,
     pub config: String,

@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use crate::{
-    activity::{Answer, Asked, Control, CreateError, Creation},
+    activity::{Answer, Asked, Control, Creation},
     domain::{
         activity::{Activity, ActivityId, ConfigReport, Head, Lifecycle, Scope},
         chance::commitment,
@@ -35,6 +35,11 @@ pub(crate) struct ActivityView {
     id: Id,
     #[schema(value_type = String)]
     community: Id,
+    /// The first of those that were made after one another.
+    #[schema(value_type = String)]
+    series: Id,
+    /// Which of them it is, from 1.
+    edition: i64,
     plugin: String,
     version: String,
     state: Lifecycle,
@@ -63,12 +68,14 @@ pub(crate) struct ActivityView {
     random_commitment: String,
 }
 
-fn view((activity, head): (Activity, Head)) -> Result<ActivityView, Problem> {
+pub(super) fn view((activity, head): (Activity, Head)) -> Result<ActivityView, Problem> {
     let random_commitment = commitment(&activity);
     let Activity { id, plugin, version, config, config_version, scope, rollout, offers, budget, .. } = activity;
     Ok(ActivityView {
         id: id.activity,
         community: id.community,
+        series: activity.series,
+        edition: activity.edition,
         plugin,
         version,
         state: head.lifecycle,
@@ -118,23 +125,27 @@ pub(crate) async fn create(
     Ids(CommunityPath { community }): Ids<CommunityPath>,
     Body(wish): Body<Creation>,
 ) -> Result<(StatusCode, Json<ActivityView>), Problem> {
-    let home = communities::find(&app, &community).await?;
-    let reach = rights::allow(&app, &principal, &community, Right::Create, &wish.scope).await?;
-    if let (Reach::Own, Principal::Member(owner)) = (reach, &principal) {
-        check_owners(&app, &community, &wish, owner).await?;
-    }
-    match app.activities.create(&home, wish).await {
-        Ok(made) => Ok((StatusCode::CREATED, Json(view(made)?))),
-        Err(CreateError::Invalid(issues)) => Err(Problem::invalid(issues)),
-        Err(CreateError::Taken) => {
-            Err(Problem::conflict("activity.exists", "The community has an activity of this id."))
-        }
-        Err(CreateError::Faulted(why)) => Err(Problem::plugin_fault(&why)),
-        Err(CreateError::Fault(error)) => Err(error.into()),
-    }
+    make(&app, &principal, &community, wish, None).await
 }
 
-async fn find(app: &App, id: &ActivityId) -> Result<(Activity, Head), Problem> {
+/// Makes an activity for whoever may; `series` is that of the one which it follows.
+pub(super) async fn make(
+    app: &App,
+    principal: &Principal,
+    community: &Id,
+    wish: Creation,
+    series: Option<&Id>,
+) -> Result<(StatusCode, Json<ActivityView>), Problem> {
+    let home = communities::find(app, community).await?;
+    let reach = rights::allow(app, principal, community, Right::Create, &wish.scope).await?;
+    if let (Reach::Own, Principal::Member(owner)) = (reach, principal) {
+        check_owners(app, community, &wish, owner).await?;
+    }
+    let made = app.activities.create(&home, wish, series).await?;
+    Ok((StatusCode::CREATED, Json(view(made)?)))
+}
+
+pub(super) async fn find(app: &App, id: &ActivityId) -> Result<(Activity, Head), Problem> {
     app.activities.store.activity(id).await?.ok_or_else(|| Problem::not_found("activity"))
 }
 
@@ -274,11 +285,8 @@ pub(crate) async fn expand(
     Body(Expansion { scope }): Body<Expansion>,
 ) -> Result<Json<ActivityView>, Problem> {
     let home = communities::find(&app, &path.community).await?;
-    match app.activities.check_scope(&home, "/scope/groups", &scope).await {
-        Ok(()) => control(&app, &principal, path, Control::Expand(scope)).await,
-        Err(CreateError::Invalid(issues)) => Err(Problem::invalid(issues)),
-        Err(error) => Err(anyhow::anyhow!("a scope cannot be looked at: {error:?}").into()),
-    }
+    app.activities.check_scope(&home, "/scope/groups", &scope).await?;
+    control(&app, &principal, path, Control::Expand(scope)).await
 }
 
 /// How the gate between its pilot and all others stands: what the pilot has shown, and what is in the way.

@@ -9,7 +9,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::{
-    activity::{AskError, Issue},
+    activity::{AskError, CreateError, Issue},
     domain::refusal::{Refusal, RefusalKind},
 };
 
@@ -88,6 +88,17 @@ impl Problem {
     /// Our fault; it is logged, and told to nobody.
     pub(crate) fn fault() -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "common.internal", "The host failed. It has been logged.")
+    }
+}
+
+impl From<CreateError> for Problem {
+    fn from(error: CreateError) -> Self {
+        match error {
+            CreateError::Invalid(issues) => Self::invalid(issues),
+            CreateError::Taken => Self::conflict("activity.exists", "The community has an activity of this id."),
+            CreateError::Faulted(why) => Self::plugin_fault(&why),
+            CreateError::Fault(error) => error.into(),
+        }
     }
 }
 

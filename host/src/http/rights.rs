@@ -9,10 +9,9 @@ use crate::domain::{
     member::MemberStatus,
 };
 
-use super::{identity::Principal, problem::Problem, router::App};
+use crate::store::groups::MEMBERSHIPS_MAX;
 
-/// Memberships of one member that are looked at.
-const MEMBERSHIPS_MAX: usize = 1_000;
+use super::{identity::Principal, problem::Problem, router::App};
 
 /// Whom a deed was done by, as it is kept: `operator`, `app`, or `member/ID`.
 pub(super) fn name(principal: &Principal) -> String {

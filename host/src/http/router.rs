@@ -18,7 +18,7 @@ use utoipa_swagger_ui::SwaggerUi;
 use crate::{activity::Activities, delivery::Delivery};
 
 use super::{
-    activities, budgets, channels, communities, coupons, edge, events, fairness, group_rules, groups, health,
+    activities, budgets, channels, communities, coupons, edge, editions, events, fairness, group_rules, groups, health,
     identity::{Identity, Who, require},
     inbox, keys, ledger, live, members, memberships, notices, orders, participation, plugins,
     problem::Problem,
@@ -177,6 +177,8 @@ fn activities() -> Rows {
     vec![
         (MEMBER_OR_OPERATOR, routes!(activities::create)),
         (OPERATOR, routes!(activities::list)),
+        (MEMBER_OR_OPERATOR, routes!(editions::create)),
+        (OPERATOR, routes!(editions::list)),
         (MEMBER_OR_OPERATOR, routes!(activities::show)),
         (MEMBER_OR_OPERATOR, routes!(activities::start)),
         (MEMBER_OR_OPERATOR, routes!(activities::pause)),

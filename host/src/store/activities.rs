@@ -12,6 +12,7 @@ use crate::domain::{
 use super::{
     Page, PageRequest, Store,
     columns::{Columns, json, word},
+    communities::lock_community,
 };
 
 const ACTIVITIES: &str = "SELECT activities.*, communities.currency, seq, lifecycle, started_at, now, stored_bytes, faults
@@ -20,14 +21,18 @@ const ACTIVITIES: &str = "SELECT activities.*, communities.currency, seq, lifecy
      JOIN activity_heads ON activity_heads.community = activities.community AND activity_heads.activity = activities.id";
 
 impl Store {
-    /// False where the community has an activity of this id already.
-    pub(crate) async fn insert_activity(&self, activity: &Activity, head: &Head) -> anyhow::Result<bool> {
+    /// Which edition of its series it is; none where the community has an activity of this id already.
+    pub(crate) async fn insert_activity(&self, activity: &Activity, head: &Head) -> anyhow::Result<Option<i64>> {
         let mut tx = self.begin().await?;
         let ActivityId { community, activity: id } = &activity.id;
+        // Two editions that are made at once are not the same one.
+        lock_community(&mut tx, community).await?;
         let inserted = sqlx::query(
             "INSERT INTO activities (community, id, plugin, version, config, config_version, scope, offers, budget, starts_at,
-                ends_at, seed, report, created_at, rollout, drain_ms)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) ON CONFLICT (community, id) DO NOTHING",
+                ends_at, seed, report, created_at, rollout, drain_ms, series, edition)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,
+                (SELECT COALESCE(MAX(edition), 0) + 1 FROM activities WHERE community = $1 AND series = $17))
+             ON CONFLICT (community, id) DO NOTHING RETURNING edition",
         )
         .bind(community.as_str())
         .bind(id.as_str())
@@ -45,10 +50,11 @@ impl Store {
         .bind(activity.created_at)
         .bind(json(&activity.rollout))
         .bind(activity.drain_ms)
-        .execute(&mut *tx)
-        .await?
-        .rows_affected();
-        if inserted == 1 {
+        .bind(activity.series.as_str())
+        .fetch_optional(&mut *tx)
+        .await?;
+        let edition = inserted.map(|row| row.int("edition")).transpose()?;
+        if edition.is_some() {
             sqlx::query(
                 "INSERT INTO activity_heads (community, activity, seq, lifecycle, started_at, now, stored_bytes)
                  VALUES ($1, $2, $3, $4, $5, $6, $7)",
@@ -64,7 +70,7 @@ impl Store {
             .await?;
         }
         tx.commit().await?;
-        Ok(inserted == 1)
+        Ok(edition)
     }
 
     pub(crate) async fn activity(&self, id: &ActivityId) -> anyhow::Result<Option<(Activity, Head)>> {
@@ -93,6 +99,27 @@ impl Store {
             .await?;
         let activities = rows.iter().map(read).collect::<anyhow::Result<_>>()?;
         Ok(Page::of(activities, page.limit, |(activity, _): &(Activity, Head)| activity.id.activity.to_string()))
+    }
+
+    /// Activities of a series, the first edition first; the cursor is the last edition seen.
+    pub(crate) async fn editions(
+        &self,
+        community: &Id,
+        series: &Id,
+        page: &PageRequest,
+    ) -> anyhow::Result<Page<(Activity, Head)>> {
+        let text = format!(
+            "{ACTIVITIES} WHERE activities.community = $1 AND series = $2 AND edition > $3 ORDER BY edition LIMIT $4"
+        );
+        let rows = sqlx::query(sqlx::AssertSqlSafe(text))
+            .bind(community.as_str())
+            .bind(series.as_str())
+            .bind(page.after.parse::<i64>().unwrap_or_default())
+            .bind(page.fetch())
+            .fetch_all(&self.reader)
+            .await?;
+        let activities = rows.iter().map(read).collect::<anyhow::Result<_>>()?;
+        Ok(Page::of(activities, page.limit, |(activity, _): &(Activity, Head)| activity.edition.to_string()))
     }
 
     /// Every activity of a plugin that is not settled, with its version; for development.
@@ -136,6 +163,8 @@ fn read_head(row: &AnyRow) -> anyhow::Result<Head> {
 fn read(row: &AnyRow) -> anyhow::Result<(Activity, Head)> {
     let activity = Activity {
         id: ActivityId { community: row.id("community")?, activity: row.id("id")? },
+        series: row.id("series")?,
+        edition: row.int("edition")?,
         plugin: row.text("plugin")?,
         version: row.text("version")?,
         config: row.text("config")?,

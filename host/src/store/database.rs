@@ -19,7 +19,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (2, "purse and shop", include_str!("../../migrations/0002_purse_and_shop.sql")),
     (3, "people and news", include_str!("../../migrations/0003_people_and_news.sql")),
     (4, "pilots and endings", include_str!("../../migrations/0004_pilots_and_endings.sql")),
-    (5, "coupons expire", include_str!("../../migrations/0005_coupons_expire.sql")),
+    (5, "coupons and editions", include_str!("../../migrations/0005_coupons_and_editions.sql")),
 ];
 
 /// Older ones can lose committed writes of the WAL (a race in 3.7.0 to 3.51.2).

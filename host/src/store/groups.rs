@@ -3,6 +3,7 @@
 use sqlx::any::AnyRow;
 
 use crate::domain::{
+    activity::Scope,
     group::{Group, GroupProfile, GroupRole, Membership, MembershipProfile},
     id::Id,
 };
@@ -59,6 +60,9 @@ pub(crate) enum Invited {
 
 /// Administrators of one group.
 pub(crate) const ADMINISTRATORS_MAX: i64 = 3;
+
+/// Groups of a member that are looked through.
+pub(crate) const MEMBERSHIPS_MAX: usize = 1_000;
 
 const GROUPS: &str = "SELECT groups.*, (SELECT COUNT(*) FROM group_members
      WHERE group_members.community = groups.community AND group_members.group_id = groups.id AND state = 'joined') AS member_count
@@ -232,6 +236,36 @@ impl Store {
         .fetch_optional(&self.reader)
         .await?;
         row.as_ref().map(read_membership).transpose()
+    }
+
+    /// A member's places in some of these groups.
+    pub(crate) async fn memberships_of(
+        &self,
+        community: &Id,
+        member: &Id,
+        groups: &[Id],
+    ) -> anyhow::Result<Vec<Membership>> {
+        let mut places = Vec::new();
+        for group in groups {
+            places.extend(self.membership(community, group, member).await?);
+        }
+        Ok(places)
+    }
+
+    /// A member's places in groups that a scope names by what they are.
+    pub(crate) async fn memberships_within(
+        &self,
+        community: &Id,
+        member: &Id,
+        scope: &Scope,
+    ) -> anyhow::Result<Vec<Membership>> {
+        let mut places = Vec::new();
+        for place in self.memberships(community, member, MEMBERSHIPS_MAX).await? {
+            if self.group(community, &place.group).await?.is_some_and(|group| scope.names(&group)) {
+                places.push(place);
+            }
+        }
+        Ok(places)
     }
 
     pub(crate) async fn memberships(
