@@ -100,3 +100,19 @@ both! {
         assert_eq!(members.problem(), (403, "group.forbidden"));
     }
 }
+
+both! {
+    /// A rule for an event of which nobody is told would be silent.
+    async fn notices_name_events_that_are_told(database) {
+        let host = TestHost::start(database).await;
+        host.load(component("check-in")).await;
+        let made = |event: &str| json!({"plugin": "check-in", "config": {
+            "title": "x", "one_line_benefit": "y", "zone": "UTC", "notices": [{"event": event, "template": "t"}],
+        }});
+        host.post(&format!("{HOME}/activities"), made("check-in.milestone")).await.ok();
+        let typo = host.post(&format!("{HOME}/activities"), made("check-in.millstone")).await;
+        let issue = &typo.body["errors"][0];
+        assert_eq!((&issue["pointer"], &issue["code"]), (&json!("/config/notices/0/event"), &json!("config.schema")));
+        assert!(issue["message"].as_str().expect("a text").contains("check-in.milestone"), "it says which there are: {issue}");
+    }
+}

@@ -150,7 +150,9 @@ pub(crate) fn vote(call: &mut Call<Config>, mut input: VoteInput) -> Answer<Rece
     };
     let subject = receipt.clone().unwrap_or_else(|| edition.number.to_string());
     call.emit("vote.voted", &subject, &told);
-    call.tell("vote.voted", &ballot.member, &[("receipt", receipt.clone().unwrap_or_default())]);
+    // Of an anonymous vote nothing outside of it names both.
+    let shown = receipt.clone().filter(|_| call.config.secrecy != Secrecy::Anonymous);
+    call.tell("vote.voted", &ballot.member, &[("receipt", shown.unwrap_or_default())]);
     let is_rewarded = match call.config.voter_offer.clone() {
         Some(offer) => {
             let key = reward_key(&edition, &ballot.member);
