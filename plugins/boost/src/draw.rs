@@ -4,7 +4,7 @@ use fairground_sdk::{lottery::Lottery, prelude::*};
 
 use crate::{
     config::{Config, Mode},
-    prizes,
+    prizes::{self, Stage},
     session::{Session, State},
 };
 
@@ -18,6 +18,7 @@ pub(crate) const WINNERS: &str = "winner/";
 struct Drawn<'a> {
     place: i64,
     winner: &'a str,
+    is_given: bool,
 }
 
 /// Tries of one call: each reads an entrant and draws twice.
@@ -41,8 +42,11 @@ pub(crate) fn run(call: &mut Call<Config>) -> bool {
         let place = call.count("drawn", 1, 0, i64::from(winners)).expect("no more are drawn than may win");
         call.save(&format!("{WINNERS}{place:09}"), id);
         let owner = session.owner.clone();
-        call.emit("boost.drawn", id, &Drawn { place, winner: &owner });
-        call.tell("boost.drawn", &owner, &[("session", id.clone())]);
+        let is_given = session.prizes.iter().all(|prize| prize.stage == Stage::Given);
+        call.emit("boost.drawn", id, &Drawn { place, winner: &owner, is_given });
+        if is_given {
+            call.tell("boost.drawn", &owner, &[("session", id.clone())]);
+        }
         session.close(call, State::Granted);
     }
     // The rewards that wait are given by the next step.

@@ -10,8 +10,8 @@ use crate::{
     views::{self, SessionView},
 };
 
-/// Members whose helps are being reversed.
-pub(crate) const CLOSED: Queue<'static> = Queue("closed");
+/// Members whose helps up to an instant are being reversed.
+pub(crate) const UNDONE: Queue<'static> = Queue("undone");
 
 /// Helps that become final, by the time of it.
 pub(crate) const FINAL: Queue<'static> = Queue("final");
@@ -180,17 +180,31 @@ impl Help {
     }
 }
 
-/// A helper's account is closed, or they have returned something: their helps that are not final count no longer, so many in one call.
+/// A helper's account is closed: their helps that are not final count no longer.
 pub(crate) fn closed(call: &mut Call<Config>, helper: &str, most: u32) {
     call.save(&closed_key(helper), &true);
+    undo(call, helper, i64::MAX, most);
+}
+
+/// Reverses helps up to an instant that are not final, so many in one call.
+pub(crate) fn undo(call: &mut Call<Config>, helper: &str, until: i64, most: u32) {
     let numbers = call.scan::<i64>(&format!("pending/{helper}/"), None, most);
-    if numbers.len() == most as usize {
+    let helps: Vec<Help> = numbers.iter().filter_map(|(_, number)| Help::load(call, *number)).collect();
+    let is_rest = numbers.len() == most as usize && helps.last().is_some_and(|help| help.at <= until);
+    if is_rest {
         let now = call.now();
-        CLOSED.put(call, now, helper);
+        UNDONE.put(call, now, &format!("{until}:{helper}"));
     }
-    for (_, number) in numbers {
-        if let Some(help) = Help::load(call, number) {
-            help.reverse(call);
+    for help in helps.into_iter().filter(|help| help.at <= until) {
+        help.reverse(call);
+    }
+}
+
+/// Goes on where one call was not enough.
+pub(crate) fn undo_more(call: &mut Call<Config>, due: i64, most: u32) {
+    for name in UNDONE.take(call, 1, due) {
+        if let Some((until, helper)) = name.split_once(':') {
+            undo(call, helper, until.parse().unwrap_or(i64::MAX), most);
         }
     }
 }

@@ -12,7 +12,7 @@ mod views;
 use fairground_sdk::{Block, HostEvent, Nothing, Queue, conflict, platform, prelude::*};
 
 use config::{Config, Mode};
-use help::{CLOSED, FINAL, Help};
+use help::{FINAL, Help, UNDONE};
 use prizes::CLAIMS;
 use session::{DEADLINES, Session, State};
 use views::{ClaimInput, HelpersInput, SessionInput, SessionView, WinnersInput};
@@ -116,22 +116,21 @@ impl Activity for Boost {
             let (_, helps) = batches(call);
             confirm(call, helps, due);
         }
-        if CLOSED.rings(key) {
+        if UNDONE.rings(key) {
             let (_, helps) = batches(call);
-            for member in CLOSED.take(call, 1, due) {
-                help::closed(call, &member, helps);
-            }
+            help::undo_more(call, due, helps);
         }
         Ok(())
     }
 
     /// Whose account is closed has helped nobody, as far as that is not final; nor has, where the config says so, who returns something.
     fn on_event(call: &mut Call<Config>, event: &HostEvent) -> Answer<()> {
-        if event.topic == platform::RETURNED && !call.config.reverse_on_return {
-            return Ok(());
-        }
         let (_, helps) = batches(call);
-        help::closed(call, &event.subject, helps);
+        if event.topic != platform::RETURNED {
+            help::closed(call, &event.subject, helps);
+        } else if call.config.reverse_on_return {
+            help::undo(call, &event.subject, event.at, helps);
+        }
         Ok(())
     }
 

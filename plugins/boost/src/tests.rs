@@ -171,6 +171,18 @@ fn a_return_reverses_helps_where_the_organiser_says_so() {
     assert_eq!(progress_after(json!({"confirm_after_ms": DAY})), 1);
     assert_eq!(progress_after(json!({"confirm_after_ms": DAY, "reverse_on_return": true})), 0);
     assert_eq!(progress_after(json!({"reverse_on_return": true})), 1, "what is final stays");
+
+    // News that come late undo nothing that came after what they tell.
+    let mut late =
+        town(tree(json!({"confirm_after_ms": 2 * DAY, "reverse_on_return": true, "sessions_per_member": 9})));
+    let at = late.now();
+    late.pass(HOUR);
+    start(&mut late, "ann");
+    help(&mut late, "bob", "1-ann");
+    let payload = json!({"order": "o", "sku": "mug", "total_minor": 5}).to_string();
+    let topic = "member.returned".into();
+    late.hear(&HostEvent { id: "e".into(), topic, subject: "bob".into(), payload, at }).expect("heard");
+    assert_eq!(session(&mut late, "1-ann")["progress"], 1);
 }
 
 #[test]

@@ -125,7 +125,7 @@ pub(crate) struct WinnersInput {
     /// # After 上頁末位
     /// The place of the last one of the page before. 上一頁最後的名次。
     #[serde(default)]
-    #[schemars(range(min = 0))]
+    #[schemars(range(min = 0, max = 1_000_000))]
     after: i64,
 }
 

@@ -177,8 +177,7 @@ impl Activity for CheckIn {
 
     /// What nobody has looked at is approved: a member does not lose what a moderator left lying.
     fn settle(call: &mut Call<Config>, _: u32) -> Answer<bool> {
-        const PAGE: u32 = 50;
-        let pending = call.scan::<review::Pending>("pending/", None, PAGE);
+        let pending = call.scan::<review::Pending>("pending/", None, review::APPROVED_AT_ONCE);
         // What is approved here may wait, and is given by the next step.
         let is_done = pending.is_empty();
         for (key, review::Pending { day, .. }) in pending {
@@ -235,7 +234,7 @@ fn check_in(call: &mut Call<Config>, proof: Option<Proof>) -> Answer<Checked> {
     let standing = if first.is_some() { call.admit(None, CHECK_IN)? } else { call.take_part(None, CHECK_IN)? };
     standing.at_once()?;
     may_check_in(call, &record, today, &zone)?;
-    proof::check(call, proof.as_ref())?;
+    proof::check(call, proof.as_ref(), today)?;
 
     let was = record.streak(call);
     let is_broken = record.current_streak(call, today) == 0;

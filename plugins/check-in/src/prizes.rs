@@ -36,6 +36,9 @@ struct Told<'a> {
     offer: &'a str,
 }
 
+/// Prizes of one day: what is beyond, with lists that long, comes with the next day.
+const GIVEN_AT_ONCE: usize = 50;
+
 #[derive(Default)]
 pub(crate) struct Given {
     pub keys: Vec<String>,
@@ -82,10 +85,8 @@ pub(crate) fn due(call: &Call<Config>, record: &Record, how: How, member: &str, 
 /// Gives what is due, or holds it for the review. What the budget does not allow is missed: the day counts all the same.
 pub(crate) fn give(call: &mut Call<Config>, member: &str, due: Vec<Due>, hold_for_ms: Option<u64>) -> Answer<Given> {
     let mut given = Given::default();
-    for Due { key, offer, kind, days } in due {
-        if call.load::<bool>(&given_key(&key)).is_some() {
-            continue;
-        }
+    let fresh: Vec<Due> = due.into_iter().filter(|due| call.load::<bool>(&given_key(&due.key)).is_none()).collect();
+    for Due { key, offer, kind, days } in fresh.into_iter().take(GIVEN_AT_ONCE) {
         let attempt = format!("{key}:{}", call.counter(&attempts_key(&key)));
         let placed = match hold_for_ms {
             Some(review) => call.reward_on_approval(&attempt, &offer, member, review),
@@ -111,7 +112,7 @@ pub(crate) fn is_earned(call: &Call<Config>, record: &Record, attempt: &str, day
     let parts: Vec<&str> = attempt.split(':').collect();
     let has = |days: &str, had: u32| days.parse::<u32>().is_ok_and(|days| days <= had);
     match parts[..] {
-        [_, "streak", _, days, _] => has(days, record.run_of(call, day)),
+        [_, "streak", _, days, _] => has(days, record.run_in_cycle(call, day)),
         [_, "total", days, _] => has(days, record.total),
         _ => true,
     }

@@ -35,7 +35,7 @@ pub(crate) enum Proof {
     },
 }
 
-pub(crate) fn check(call: &mut Call<Config>, proof: Option<&Proof>) -> Answer<()> {
+pub(crate) fn check(call: &mut Call<Config>, proof: Option<&Proof>, day: Day) -> Answer<()> {
     match (&call.config.proof, proof) {
         (ProofRule::None, _) | (ProofRule::Photo, Some(Proof::Photo { .. })) => Ok(()),
         (ProofRule::Text { min_len }, Some(Proof::Text { text, .. })) => {
@@ -44,7 +44,7 @@ pub(crate) fn check(call: &mut Call<Config>, proof: Option<&Proof>) -> Answer<()
             }
             Ok(())
         }
-        (ProofRule::Order, Some(Proof::Order { order })) => buyers::prove(call, order),
+        (ProofRule::Order, Some(Proof::Order { order })) => buyers::prove(call, order, day),
         (ProofRule::Code { places }, Some(Proof::Code { place, code })) => {
             if places.get(place) != Some(code) {
                 return Err(invalid("checkin.place-code-wrong", "This is not the code of this place."));

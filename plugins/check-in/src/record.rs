@@ -138,10 +138,15 @@ impl Record {
         }
     }
 
-    /// The length of the run that a day lies in; 0 where it is not covered.
-    pub(crate) fn run_of(&self, call: &Call<Config>, day: Day) -> u32 {
-        let run = self.runs.iter().find(|run| run.from <= day && day <= run.to);
-        run.map_or(0, |run| length(call, *run))
+    /// The length of the run that a day lies in, as far as it is of the day's cycle; 0 where the day is not covered.
+    pub(crate) fn run_in_cycle(&self, call: &Call<Config>, day: Day) -> u32 {
+        let Some(run) = self.runs.iter().find(|run| run.from <= day && day <= run.to) else { return 0 };
+        let Cycle::Days { days, .. } = call.config.cycle else { return length(call, *run) };
+        let (_, number) = self.cycle(call, day);
+        let ahead = |days: u32| i32::try_from(days).expect("a cycle has few days");
+        let from = call.add_days(day, 1 - ahead(number));
+        let to = call.add_days(from, ahead(days) - 1);
+        length(call, Run { from: run.from.max(from), to: run.to.min(to) })
     }
 }
 

@@ -13,7 +13,7 @@ use crate::{
 pub(crate) const WAITING: Queue<'static> = Queue("reviews");
 
 /// Days that one call approves: each gives all that it earned.
-const APPROVED_AT_ONCE: u32 = 20;
+pub(crate) const APPROVED_AT_ONCE: u32 = 20;
 
 /// A day that a moderator is to look at.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]

@@ -2,6 +2,9 @@
 
 use fairground_sdk::{NewMemberBy, codes, platform::Qualify, prelude::*};
 
+/// Codes that there are at least: nobody guesses one of so many.
+const CODES_MIN: u64 = 100_000_000;
+
 fairground_sdk::config! {
     /// Coupons 券: for whoever brings somebody, for whom they bring, and for whoever claims one.
     pub(crate) struct Config {
@@ -182,6 +185,14 @@ impl Config {
         let letters = self.code.alphabet.as_bytes();
         let is_once = (1..letters.len()).all(|at| !letters[..at].contains(&letters[at]));
         issues.expect(is_once, "/code/alphabet", "invalid-config", "Each letter once.");
+        let codes = (letters.len() as u64).checked_pow(self.code.length);
+        let is_enough = codes.is_none_or(|codes| codes >= CODES_MIN);
+        issues.expect(
+            is_enough,
+            "/code/length",
+            "invalid-config",
+            "So few codes are guessed: longer ones, or more letters.",
+        );
         issues.or(Report {
             max_liability: self.max_liability(offers),
             disclosures: self.disclosures(),

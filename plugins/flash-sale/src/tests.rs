@@ -173,6 +173,17 @@ fn winners_are_drawn_and_only_they_buy() {
 }
 
 #[test]
+fn a_large_draw_goes_on_until_all_are_drawn() {
+    let draw = json!({"draw": {"enter_until": BEGINNING + 10 * MINUTE, "winners": 200, "buy_window_ms": 5 * MINUTE}});
+    let mut town = town(json!({"mode": draw}));
+    for number in 0..200 {
+        town.act(&format!("m{number}"), "enter", json!({})).expect("in");
+    }
+    town.pass(10 * MINUTE);
+    assert_eq!(town.payloads("flash-sale.drawn").len(), 200);
+}
+
+#[test]
 fn so_many_wishes_are_taken_in_a_second() {
     let mut town = town(json!({"requests_per_second": 1}));
     reserve(&mut town, "ann", 1).expect("the first");

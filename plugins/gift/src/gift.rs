@@ -301,7 +301,7 @@ impl Gift {
             let offer = call.config.claim_offer().cloned().unwrap_or_default();
             let gift = |key: String| Reward { key, offer: offer.clone(), member: self.giver.clone(), source: None };
             let gifts: Vec<Reward> = self.unit_keys(&self.shares[place]).into_iter().map(gift).collect();
-            if call.reward_together(&gifts, Standing { is_under_review: false }).is_err() {
+            if call.reward_together(&gifts, Standing::CLEAR).is_err() {
                 return self.refund_shares(call, &[place], "its units are gone");
             }
         }

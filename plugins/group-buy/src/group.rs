@@ -62,7 +62,7 @@ pub(crate) struct Group {
 struct Over<'a> {
     group: &'a str,
     paid: u32,
-    /// Seats whose money goes back.
+    /// Seats whose money goes back because the group has failed.
     refunds: u32,
     how: State,
 }

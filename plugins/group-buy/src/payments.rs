@@ -45,6 +45,9 @@ fn paid(call: &mut Call<Config>, mut seat: Seat, mut group: Group, news: &OrderN
         State::Held => {
             seat.lapse_with_order(call, &mut group);
             come_back(call, &mut seat, &mut group);
+            if seat.state == State::Lapsed {
+                seat.tell_lapsed(call);
+            }
         }
         State::Lapsed if is_whole => come_back(call, &mut seat, &mut group),
         _ => {}

@@ -213,7 +213,12 @@ impl Seat {
     /// It is given up unpaid.
     pub(crate) fn lapse(&mut self, call: &mut Call<Config>, group: &mut Group) {
         self.give_up_order(call);
+        self.tell_lapsed(call);
         self.lapse_with_order(call, group);
+    }
+
+    pub(crate) fn tell_lapsed(&self, call: &mut Call<Config>) {
+        call.tell("group-buy.seat-lapsed", &self.member, &[("group", self.group.clone())]);
     }
 
     /// It is given up, though its order was paid meanwhile: the money waits for what becomes of it.
@@ -221,7 +226,6 @@ impl Seat {
         self.get_up(call, State::Lapsed);
         let told = Lapsed { group: &group.id, seat: self.number, member: &self.member };
         call.emit("group-buy.seat-lapsed", &group.id, &told);
-        call.tell("group-buy.seat-lapsed", &self.member, &[("group", group.id.clone())]);
         group.held -= 1;
         group.lost(call, &self.member);
     }
@@ -256,10 +260,9 @@ impl Seat {
     /// Ends with its group: confirmed, or paid back.
     pub(crate) fn follow(&mut self, call: &mut Call<Config>, group: &mut Group) {
         match (self.state, group.state.is_completed()) {
-            (State::Paid, true) if self.is_paid_back(call) || !self.commit(call) => self.give_up(call, State::Refunded),
-            (State::Paid, true) => self.confirm(call, group),
-            // As the group ended they were counted, and stay so.
-            (State::Paid, false) => {
+            (State::Paid, true) if !self.is_paid_back(call) && self.commit(call) => self.confirm(call, group),
+            // As the group ended they were counted, and stay so. In a completed one there are no units for it any more.
+            (State::Paid, _) => {
                 self.give_up(call, State::Refunded);
                 call.tell("group-buy.failed", &self.member, &[("group", group.id.clone())]);
             }

@@ -1,6 +1,6 @@
 //! Prizes: by final rank, in batches, each subject once.
 
-use fairground_sdk::{Ranked, Standing, prelude::*};
+use fairground_sdk::{Ranked, Standing, bounded, prelude::*, risk_rejected};
 use sha2::{Digest, Sha256};
 
 use crate::{
@@ -142,8 +142,8 @@ fn prize_key(season: &Season, subject: &str, member: &str) -> String {
 
 fn give(call: &mut Call<Config>, season: &Season, member: &str, (subject, rank): (&str, u64), offer: &str) {
     let hold = prize_key(season, subject, member);
-    let is_given = match risk_of(call, member).and_then(|standing| call.reward(&hold, offer, member, standing)) {
-        Ok(_) => true,
+    let is_given = match reward(call, season, member, (&hold, offer)) {
+        Ok(()) => true,
         Err(problem) => {
             call.log(&format!("{offer} for rank {rank} is not given to {member}: {}", problem.code));
             false
@@ -152,19 +152,46 @@ fn give(call: &mut Call<Config>, season: &Season, member: &str, (subject, rank):
     tell(call, member, &Told { edition: season.edition, rank, offer, hold: &hold, amount: None, is_given });
 }
 
-/// How the winner stands with the risk rules: what they deny is not given, and what they review waits.
-fn risk_of(call: &mut Call<Config>, member: &str) -> Answer<Standing> {
+fn reward(call: &mut Call<Config>, season: &Season, member: &str, (hold, offer): (&str, &str)) -> Answer<()> {
+    let (standing, places) = may_win(call, season, member)?;
+    call.reward(hold, offer, member, standing)?;
+    count_identities(call, &places);
+    Ok(())
+}
+
+/// How the winner stands with the risk rules, and where their identities are counted: what the rules deny is not given, what they review
+/// waits, and of one identity so many win in a season.
+fn may_win(call: &mut Call<Config>, season: &Season, member: &str) -> Answer<(Standing, Vec<String>)> {
     call.actor = member.into();
-    call.check_risk(None, "leaderboard.prize")
+    let (standing, clusters) = call.ask_risk(None, "leaderboard.prize")?;
+    let most = i64::from(call.config.risk.map_or(0, |policy| policy.cluster_limit));
+    // Whoever wins twice, a prize and a part of the pool, is counted once.
+    let places = clusters.iter().map(|cluster| bounded(format!("won/{}/{cluster}", season.edition)));
+    let own = bounded(format!("won-by/{}/{member}", season.edition));
+    if most == 0 || call.counter(&own) > 0 {
+        return Ok((standing, Vec::new()));
+    }
+    let places: Vec<String> = places.collect();
+    if places.iter().any(|place| call.counter(place) >= most) {
+        return Err(risk_rejected("common.risk-denied", "Another of this identity has won."));
+    }
+    Ok((standing, places.into_iter().chain([own]).collect()))
+}
+
+fn count_identities(call: &mut Call<Config>, places: &[String]) {
+    for place in places {
+        call.count(place, 1, 0, i64::MAX).expect("few win");
+    }
 }
 
 fn pay_pool(call: &mut Call<Config>, season: &mut Season, (member, rank): (&str, u64), amount: i64) {
     let Some(offer) = call.config.pool.as_ref().map(|pool| pool.offer.clone()) else { return };
     let hold = format!("pool:{}:{member}", season.edition);
-    let may = risk_of(call, member).and_then(Standing::at_once).is_ok();
-    let is_given = may && call.hold(&hold, &offer, member, 0).is_ok() && call.capture_part(&hold, amount);
+    let may = may_win(call, season, member).ok().filter(|(standing, _)| standing.at_once().is_ok());
+    let is_given = may.is_some() && call.hold(&hold, &offer, member, 0).is_ok() && call.capture_part(&hold, amount);
     if is_given {
         season.paid.pool += amount;
+        count_identities(call, &may.map(|(_, places)| places).unwrap_or_default());
     } else {
         call.log(&format!("{amount} for rank {rank} are not given to {member}"));
     }

@@ -221,6 +221,18 @@ fn of_one_identity_one_wins() {
     assert_eq!([&told[0]["hold"], &told[1]["is_given"]], [&json!("season:1:ann"), &json!(false)]);
 }
 
+/// Who does not win takes nobody's place.
+#[test]
+fn whoever_is_denied_is_not_counted() {
+    let mut town = town(json!({"risk": {"cluster_limit": 1}}));
+    for (member, cups, phones) in [("ann", 9, vec!["a"]), ("bob", 7, vec!["b", "a"]), ("cat", 5, vec!["b"])] {
+        drink(&mut town, member, cups);
+        town.world().members.get_mut(member).expect("a member").1 = phones.into_iter().map(Into::into).collect();
+    }
+    town.stop();
+    assert_eq!(["ann", "bob", "cat"].map(|member| town.rewards_of(member).len()), [1, 0, 1]);
+}
+
 #[test]
 fn who_is_masked_or_hidden_is_so_in_the_news_too() {
     let visibility = json!({"top": 10, "around_me": 1, "mask_names": true, "opt_out": true});

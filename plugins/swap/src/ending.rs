@@ -13,8 +13,8 @@ impl Trade {
     pub(crate) fn unwind(&mut self, call: &mut Call<Config>, late: &[usize]) {
         let shipped: Vec<usize> = (0..self.legs.len()).filter(|side| !late.contains(side)).collect();
         // Whoever holds what others had shipped sends it back.
-        let is_out = |leg: &&Leg| matches!(leg.state, LegState::Shipped | LegState::Delivered | LegState::Accepted);
-        let senders: Vec<usize> = self.legs.iter().filter(is_out).filter_map(|leg| self.side_of(&leg.to)).collect();
+        let senders: Vec<usize> =
+            self.legs.iter().filter(|leg| leg.is_out()).filter_map(|leg| self.side_of(&leg.to)).collect();
         let forfeits = self.forfeit(call, late, &shipped, &senders);
         for side in late {
             self.judge(call, *side, true);
@@ -50,8 +50,7 @@ impl Trade {
         if let Some(holder) = self.side_of(&holder) {
             self.return_deposit(call, holder);
         }
-        let is_out = |leg: &Leg| matches!(leg.state, LegState::Shipped | LegState::Delivered | LegState::Accepted);
-        if self.legs.iter().any(is_out) {
+        if self.legs.iter().any(Leg::is_out) {
             self.save(call);
         } else {
             self.cancel(call);

@@ -214,7 +214,10 @@ impl Listing {
         }
         self.trade = None;
         self.state = state;
-        if state == State::Listed {
+        if state == State::Listed && !call.is_active(&self.owner) {
+            self.state = State::Removed;
+            self.is_off(call);
+        } else if state == State::Listed {
             let now = call.now();
             if now < self.expires_at {
                 self.is_first = true;
@@ -351,12 +354,17 @@ pub(crate) fn left(call: &mut Call<Config>, owner: &str) {
     }
 }
 
-/// Some listings have been up long enough.
+/// Some listings have been up long enough, or their owners have left.
 pub(crate) fn expire(call: &mut Call<Config>, number: &str) {
     let Some(mut listing) = number.parse().ok().and_then(|number| Listing::load(call, number)) else { return };
     // One in a proposed circle is looked at when that is over.
-    if listing.state == State::Listed && listing.trade.is_none() && call.now() >= listing.expires_at {
+    if listing.state != State::Listed || listing.trade.is_some() {
+        return;
+    }
+    if call.now() >= listing.expires_at {
         listing.leave(call, State::Expired);
+    } else if !call.is_active(&listing.owner) {
+        listing.leave(call, State::Removed);
     }
 }
 

@@ -2,7 +2,7 @@
 
 mod storms;
 
-use fairground_sdk::{HostEvent, town::Town};
+use fairground_sdk::{HostEvent, MemberStatus, town::Town};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -190,6 +190,19 @@ fn whoever_leaves_has_nothing_to_swap_however_much_it_was() {
     let left: Value = town.ask("cat", "browse", json!({})).expect("a page");
     let owners: Vec<&Value> = left["listings"].as_array().expect("a list").iter().map(|it| &it["owner"]).collect();
     assert_eq!(owners, [&json!("ann")]);
+}
+
+#[test]
+fn what_was_proposed_of_somebody_who_has_left_is_gone_after_that() {
+    let mut fresh = town(cycles(2));
+    list(&mut fresh, "ann", "a", "b");
+    list(&mut fresh, "bob", "b", "a");
+    fresh.pass(HOUR);
+    assert_eq!(state(&mut fresh, "ann", "t1"), "proposed");
+    fresh.world().members.get_mut("bob").expect("bob").0.status = MemberStatus::Closed;
+    fresh.pass(DAY);
+    assert_eq!(state(&mut fresh, "ann", "t1"), "expired");
+    assert_eq!([listing(&mut fresh, "l1"), listing(&mut fresh, "l2")], ["listed", "removed"]);
 }
 
 #[test]

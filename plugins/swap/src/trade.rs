@@ -78,6 +78,13 @@ pub(crate) struct Trade {
     pub evidence: Option<String>,
 }
 
+impl Leg {
+    /// It has left whoever gives it, and has not come back.
+    pub(crate) fn is_out(&self) -> bool {
+        matches!(self.state, LegState::Shipped | LegState::Delivered | LegState::Accepted)
+    }
+}
+
 /// What events of a trade tell.
 #[derive(Serialize)]
 struct Told<'a> {

@@ -107,6 +107,7 @@ pub(crate) struct Voided {
 #[derive(Serialize)]
 struct VoidedTold<'a> {
     voided: u32,
+    /// The operator's; empty where the account was closed, or where more follow of what was too much for one call.
     reason: &'a str,
 }
 
@@ -313,7 +314,7 @@ pub(crate) fn void(call: &mut Call<Config>, input: &VoidInput) -> Answer<Voided>
 /// Whoever has left the community votes no longer.
 pub(crate) fn left(call: &mut Call<Config>, member: &str) {
     if let Ok(edition) = must_be_open(call) {
-        void_all(call, &edition, member, "the account was closed, or more of its ballots are void");
+        void_all(call, &edition, member, "");
     }
 }
 
@@ -329,6 +330,9 @@ fn void_one(call: &mut Call<Config>, edition: &Edition, member: &str, (slot, rea
         return Err(not_found("common.not-found", "No such ballot of theirs counts."));
     }
     take_out_one(call, edition, &ballot_key(edition, member, slot), State::Voided);
+    if call.load::<Voter>(&voter_key(edition, member)).is_none_or(|voter| voter.live == 0) {
+        call.take_back(&reward_key(edition, member), "the ballot is void");
+    }
     tell_voided(call, edition, member, (1, reason));
     Ok(Voided { voided: 1, is_all: true })
 }

@@ -160,7 +160,7 @@ fn daily_votes_are_so_many_a_day() {
 
 #[test]
 fn one_ballot_of_many_is_voided_alone_and_scores_have_bounds() {
-    let mut town = town(json!({"period": {"daily": {"votes": 2}}, "secrecy": "open"}));
+    let mut town = town(json!({"period": {"daily": {"votes": 2}}, "secrecy": "open", "voter_offer": "thanks"}));
     for _ in 0..2 {
         choose(&mut town, "ann", &["a"]);
     }
@@ -174,8 +174,14 @@ fn one_ballot_of_many_is_voided_alone_and_scores_have_bounds() {
     let now: Value = town.ask("ann", "results", json!({})).expect("results");
     assert_eq!((&now["tallies"][0]["score"], &now["voters"]), (&json!(10_000), &json!(1)));
     assert_eq!(town.payloads("vote.voided"), [json!({"voided": 1, "reason": "bought"})]);
+    assert_eq!(town.rewards_of("ann"), ["thanks"], "one of her ballots counts");
     town.stop();
     assert_eq!(town.payloads("vote.declared")[0]["tallies"][0], json!(["a", 10_000]));
+
+    let mut last = self::town(json!({"period": {"daily": {"votes": 1}}, "voter_offer": "thanks"}));
+    choose(&mut last, "ann", &["a"]);
+    void(&mut last, "2026-01-05.00").expect("voided");
+    assert!(last.rewards_of("ann").is_empty(), "nothing of hers counts any more");
 
     let mut score = self::town(json!({"method": {"score": {"max": 5, "choices": 1}}}));
     let both = score.act("ann", "vote", json!({"scores": {"a": 1, "b": 2}}));

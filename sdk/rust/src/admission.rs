@@ -131,9 +131,20 @@ impl<C: Terms> Call<C> {
         share > 0 && fnv1a(&[self.activity.as_bytes(), b"\n", self.actor.as_bytes()]) % 10_000 < share
     }
 
-    /// What the risk rules say of the actor, whose cluster is counted.
-    pub fn check_risk(&mut self, counterparty: Option<&str>, action: &str) -> Answer<Standing> {
-        let Some(policy) = self.config.risk() else { return Ok(Standing::CLEAR) };
+    fn check_risk(&mut self, counterparty: Option<&str>, action: &str) -> Answer<Standing> {
+        let (standing, clusters) = self.ask_risk(counterparty, action)?;
+        let most = self.config.risk().map_or(0, |policy| policy.cluster_limit);
+        if most > 0 {
+            for cluster in &clusters {
+                self.enter_cluster(cluster, most)?;
+            }
+        }
+        Ok(standing)
+    }
+
+    /// What the risk rules say of the actor, and the identity clusters that they are of. Nothing is counted.
+    pub fn ask_risk(&self, counterparty: Option<&str>, action: &str) -> Answer<(Standing, Vec<String>)> {
+        let Some(policy) = self.config.risk() else { return Ok((Standing::CLEAR, Vec::new())) };
         let risk = self.assess_risk(&self.actor, counterparty, action);
         let is_under_review = match (risk.verdict, policy.on_review) {
             (Verdict::Allow, _) | (Verdict::Review, OnReview::Allow) => false,
@@ -141,12 +152,7 @@ impl<C: Terms> Call<C> {
             (Verdict::Review, OnReview::Deny) => Standing { is_under_review: true }.at_once().map(|()| false)?,
             (Verdict::Deny, _) => return Err(risk_rejected("common.risk-denied", "This is not possible.")),
         };
-        if policy.cluster_limit > 0 {
-            for cluster in &risk.clusters {
-                self.enter_cluster(cluster, policy.cluster_limit)?;
-            }
-        }
-        Ok(Standing { is_under_review })
+        Ok((Standing { is_under_review }, risk.clusters))
     }
 
     fn enter_cluster(&mut self, cluster: &str, most: u32) -> Answer<()> {

@@ -75,6 +75,46 @@ fn an_order_proves_one_day() {
     assert_eq!(show("ann", "told"), "checkin.proof-required", "it has proved a day");
 }
 
+/// News may come in any order, and a day that was rejected may be shown again.
+#[test]
+fn what_was_returned_proves_nothing_and_a_day_is_proved_twice_by_its_own_order() {
+    let mut town = moderated(json!({"proof": "order"}));
+    let tell = |town: &mut Town<CheckIn>, topic: &str, order: &str| {
+        let payload = json!({"order": order, "sku": "tea", "total_minor": 1}).to_string();
+        let (id, topic, at) = (format!("{topic}{order}"), topic.into(), town.now());
+        town.hear(&HostEvent { id, topic, subject: "ann".into(), payload, at }).expect("heard");
+    };
+    let show = |town: &mut Town<CheckIn>, order: &str| {
+        town.act("ann", "check-in", json!({"proof": {"order": {"order": order}}}))
+    };
+    tell(&mut town, "member.returned", "o1");
+    tell(&mut town, "member.bought", "o1");
+    assert_eq!(code(show(&mut town, "o1")), "checkin.proof-required");
+    tell(&mut town, "member.bought", "o2");
+    let day = show(&mut town, "o2").expect("it counts")["day"].clone();
+    review(&mut town, &day, false);
+    show(&mut town, "o2").expect("the same day again");
+    town.pass(DAY);
+    assert_eq!(code(show(&mut town, "o2")), "checkin.proof-required", "another day");
+}
+
+/// A day of the next cycle does not stand in for one that was rejected.
+#[test]
+fn a_prize_counts_days_of_its_own_cycle() {
+    let mut town = moderated(json!({"cycle": {"days": {"days": 2, "then": "repeat"}}}));
+    let days: Vec<Value> = (0..3)
+        .map(|_| {
+            let day = check_in(&mut town, "ann")["day"].clone();
+            town.pass(DAY);
+            day
+        })
+        .collect();
+    assert_eq!(town.held_for("ann"), ["small"], "for the first two");
+    review(&mut town, &days[0], false);
+    review(&mut town, &days[1], true);
+    assert!(town.held_for("ann").is_empty() && town.rewards_of("ann").is_empty());
+}
+
 #[test]
 fn what_broke_is_told() {
     let mut town = town(json!({}));
