@@ -147,8 +147,7 @@ async fn until(mut draining: watch::Receiver<bool>) {
 async fn run_due(activities: &Activities) -> anyhow::Result<()> {
     activities.run_due_timers().await?;
     while activities.store.expire_points(activities.clock.now()).await? {}
-    while activities.expire_coupons().await? {}
-    Ok(())
+    activities.expire_coupons().await
 }
 
 async fn poll_timers(activities: Activities, draining: watch::Receiver<bool>) {

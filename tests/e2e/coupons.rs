@@ -2,6 +2,7 @@
 
 use fairground_tests::{
     client::{HOME, Reply},
+    eventually,
     host::TestHost,
 };
 use reqwest::Method;
@@ -71,7 +72,9 @@ both! {
         (picky["class"], picky["goes_with"]) = (json!("a"), json!(["b"]));
         host.put(&format!("{HOME}/coupon-templates/tenth"), picky).await.ok();
         assert_eq!(quote(&[10_000], json!([ten, tenth])).await.problem(), (409, "coupon.stack-conflict"));
-        let free = json!({"title": "x", "discount": {"kind": "gift", "sku": "tea", "units": 1}});
+        let mut free = json!({"title": "x", "discount": {"kind": "gift", "sku": "tea", "units": 1}, "counts_on": "shipping"});
+        assert_eq!(host.put(&format!("{HOME}/coupon-templates/tenth"), &free).await.problem(), (422, "coupon.terms"));
+        free["counts_on"] = "order".into();
         host.put(&format!("{HOME}/coupon-templates/tenth"), free).await.ok();
         let pots = json!({"member": "bob", "lines": [{"sku": "tea", "minor": 9_000, "units": 3}], "coupons": [tenth]});
         assert_eq!(send(&host, "quote", pots).await.ok()["discount_minor"], 3_000);
@@ -184,8 +187,24 @@ both! {
         host.pass(1).await;
         let told = told(&host).await;
         let what: Vec<&str> = told.iter().map(|(what, _)| what.as_str()).collect();
-        assert_eq!(what, ["issued", "issued", "used", "returned", "returned"]);
+        assert_eq!(what, ["issued", "issued", "used", "returned", "returned", "expired"]);
         assert_eq!((&told[2].1["order"], &told[4].1["order"]), (&json!("o1"), &json!("o2")));
+    }
+}
+
+both! {
+    /// News of a coupon wait for no plugin.
+    async fn a_coupon_is_told_of_though_its_plugin_is_disabled(database) {
+        let host = treasury(database).await;
+        let (ten, _) = two_coupons(&host).await;
+        let version = host.get("/v1/plugins").await.ok()["items"][0]["version"].as_str().expect("a version").to_owned();
+        host.post(&format!("/v1/plugins/mischief/{version}/disable"), json!({})).await.ok();
+        send(&host, &format!("{ten}/reserve"), json!({"order": "o1", "member": "bob"})).await.ok();
+        for _ in 0..2 {
+            send(&host, &format!("{ten}/use"), json!({"order": "o1"})).await.ok();
+        }
+        eventually(async || told(&host).await.last().is_some_and(|(what, _)| what == "used")).await;
+        assert_eq!(told(&host).await.len(), 3, "once");
     }
 }
 
@@ -200,9 +219,13 @@ both! {
         host.pass(1).await;
         let told = told(&host).await;
         let (what, of) = told.last().expect("an event");
-        assert_eq!((what.as_str(), &of["id"], &of["state"]), ("expired", &json!(ten), &json!("expired")));
+        assert_eq!((what.as_str(), &of["member"], &of["state"]), ("expired", &json!("bob"), &json!("expired")));
         let coupons = host.listing(&format!("{HOME}/members/bob/coupons")).await;
         assert!(coupons.iter().any(|coupon| coupon["state"] == "expired" && coupon["id"] == json!(ten)), "{coupons:?}");
+        // Nothing is promised that would be over before it is given.
+        let again = json!({"plugin": "mischief", "config": {}, "offers": {"ten": {"title": "x", "kind": "coupon", "template": "ten", "cost_minor": 0}}});
+        let late = host.post(&format!("{HOME}/activities"), again).await;
+        assert_eq!(late.body["errors"][0]["code"], "offers.template-over");
         // What nobody used has cost nothing, and comes back.
         did(&host, "revoke", json!({"key": "coupon"})).await;
         assert_eq!(budget(&host).await, (0, 300, 1));

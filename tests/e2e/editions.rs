@@ -93,6 +93,7 @@ both! {
         assert_eq!(again("may", json!({"id": "june"})).await.problem(), (409, "activity.exists"));
         assert_eq!(again("may", json!({"colour": "red"})).await.problem(), (422, "http.invalid"));
         assert_eq!(again("may", json!({"scope": {"groups": ["nobody"]}})).await.problem(), (422, "http.invalid"));
+        assert_eq!(again("may", json!({"scope": null})).await.problem(), (422, "http.invalid"));
         assert_eq!(again("nothing", json!({})).await.problem(), (404, "http.not-found"));
         let token = host.token("ann").await;
         let wish = json!({});
@@ -105,6 +106,7 @@ both! {
     /// A rule for an event of which nobody is told would be silent.
     async fn notices_name_events_that_are_told(database) {
         let host = TestHost::start(database).await;
+        host.settle(&["ann"]).await;
         host.load(component("check-in")).await;
         let made = |event: &str| json!({"plugin": "check-in", "config": {
             "title": "x", "one_line_benefit": "y", "zone": "UTC", "notices": [{"event": event, "template": "t"}],

@@ -124,7 +124,9 @@ impl Activities {
         let places = match &activity.scope {
             Scope::All => return Ok(Ok(())),
             Scope::Groups(groups) => self.store.memberships_of(community, member, groups).await?,
-            scope => self.store.memberships_within(community, member, scope).await?,
+            Scope::Kinds(_) | Scope::Region(_) => {
+                self.store.memberships_within(community, member, &activity.scope).await?
+            }
         };
         if places.iter().any(|place| place.muted_until <= self.clock.now()) {
             return Ok(Ok(()));

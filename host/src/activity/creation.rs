@@ -31,6 +31,9 @@ const DRAIN_MS_MAX: i64 = 30 * 86_400_000;
 /// Of the name of a region.
 const REGION_CHARS_MAX: usize = 64;
 
+/// As many as there are.
+const KINDS_MAX: usize = 4;
+
 const GROUPS_MAX: usize = 100;
 
 /// What an operator asks for.
@@ -74,8 +77,8 @@ pub(crate) struct Creation {
 }
 
 impl Creation {
-    /// What makes another edition of an activity: all as it is there but for what `other`, a merge patch (RFC 7396), says. It has no times
-    /// but those that it is given, the newest version of its plugin, and no pilot.
+    /// What makes another edition of an activity: all as it is there but for what `other`, a merge patch (RFC 7396), says. It has the
+    /// newest version of its plugin; its times, a pilot, and `capped_by_budget`, are those of the patch alone.
     pub(crate) fn edition_of(activity: &Activity, other: &Value) -> Result<Self, CreateError> {
         let config: Value = serde_json::from_str(&activity.config).context("column config")?;
         let scope = activity.rollout.as_ref().map_or(&activity.scope, |rollout| &rollout.to);
@@ -83,8 +86,10 @@ impl Creation {
             "plugin": activity.plugin, "config": config, "scope": scope, "offers": activity.offers, "budget": activity.budget,
         });
         // One kind of scope stands in the place of the other.
-        if other.get("scope").is_some() {
-            wish["scope"] = Value::Null;
+        match other.get("scope") {
+            Some(Value::Null) => return invalid("/scope", "activity.edition", "say whom it is for, or leave it out"),
+            Some(_) => wish["scope"] = Value::Null,
+            None => {}
         }
         if other.get("ends_at").is_some_and(Value::is_number) {
             wish["drain_ms"] = activity.drain_ms.into();
@@ -188,8 +193,8 @@ impl Activities {
         let groups = match scope {
             Scope::All => return Ok(()),
             Scope::Groups(groups) => groups,
-            Scope::Kinds(kinds) if kinds.is_empty() => {
-                return invalid("/scope/kinds", "scope.count", "at least one kind of groups");
+            Scope::Kinds(kinds) if kinds.is_empty() || kinds.len() > KINDS_MAX => {
+                return invalid("/scope/kinds", "scope.count", format!("1 to {KINDS_MAX} kinds of groups"));
             }
             Scope::Kinds(_) => return Ok(()),
             Scope::Region(region) if (1..=REGION_CHARS_MAX).contains(&region.chars().count()) => return Ok(()),
@@ -247,11 +252,15 @@ impl Activities {
                     return invalid(&pointer, "offers.unknown-pool", format!("there is no {what} {pool:?}"));
                 }
             }
-            if let OfferKind::Coupon { template, .. } = &offer.kind
-                && self.store.template(&community.id, template).await?.is_none()
-            {
-                let message = format!("there is no coupon template {template:?}");
-                return invalid(&pointer, "offers.unknown-template", message);
+            if let OfferKind::Coupon { template, .. } = &offer.kind {
+                let Some(terms) = self.store.template(&community.id, template).await? else {
+                    let message = format!("there is no coupon template {template:?}");
+                    return invalid(&pointer, "offers.unknown-template", message);
+                };
+                if terms.valid_until.is_some_and(|until| until <= self.clock.now()) {
+                    let message = format!("coupons of {template:?} are not valid any more: see its valid_until");
+                    return invalid(&pointer, "offers.template-over", message);
+                }
             }
         }
         Ok(())

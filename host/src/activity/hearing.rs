@@ -37,15 +37,13 @@ struct Changed {
 impl Batch {
     /// The next event that may be heard now. What comes after one that failed waits until that one was heard.
     pub(super) fn next_heard(&mut self) -> Option<Heard> {
-        if !self.plugin.enabled || self.plugin.breaker.open_for(self.now).is_some() {
-            return None;
-        }
-        while let Some(heard) = self.inbox.pop_front() {
-            if !self.resting.contains(&heard.stream) && !self.failed_timers.contains(&heard.stream) {
-                return Some(heard);
-            }
-        }
-        None
+        // The host's own news need no plugin.
+        let may_run = self.plugin.enabled && self.plugin.breaker.open_for(self.now).is_none();
+        let next = self.inbox.iter().position(|heard| {
+            let rests = self.resting.contains(&heard.stream) || self.failed_timers.contains(&heard.stream);
+            (may_run || heard.event.is_own) && !rests
+        });
+        next.and_then(|next| self.inbox.remove(next))
     }
 
     pub(super) fn hear(&mut self, heard: &Heard) -> Result<Answer, Fault> {

@@ -6,7 +6,6 @@ use sha2::{Digest, Sha256};
 use crate::{
     domain::{
         activity::ActivityId,
-        coupon::{Coupon, CouponState},
         event::{HostEvent, OrderNews},
         id::{Id, hex},
         json::Json,
@@ -88,34 +87,18 @@ impl Activities {
         self.receive_for(community, &event, &stream, listening).await
     }
 
-    /// What became of a coupon outside is news of the activity that gave it. Each is told once for an order.
-    pub(crate) async fn hear_of_coupon(&self, community: &Id, topic: &str, coupon: &Coupon) -> anyhow::Result<()> {
-        let order = coupon.order.as_deref().unwrap_or_default();
-        let hash = Sha256::new().chain_update(format!("{topic}\n{}\n{order}", coupon.id)).finalize();
-        let event = HostEvent {
-            id: Id::new(&format!("evt_{}", hex(&hash[..16]))).expect("hexadecimal digits are fine in an id"),
-            topic: topic.into(),
-            subject: coupon.id.clone(),
-            payload: Json::of(coupon).into_raw(),
-            at: self.clock.now(),
-            order: None,
-            is_own: true,
-        };
-        let stream = format!("\u{1}coupon/{}", coupon.id);
-        self.receive_for(community, &event, &stream, vec![coupon.activity.clone()]).await.map(drop)
+    /// Ends some coupons that nobody has used in time.
+    pub(crate) async fn expire_coupons(&self) -> anyhow::Result<()> {
+        for id in self.store.expire_coupons(self.clock.now()).await? {
+            self.wake(id);
+        }
+        Ok(())
     }
 
-    /// Ends some coupons that nobody has used in time; true where there may be more.
-    pub(crate) async fn expire_coupons(&self) -> anyhow::Result<bool> {
-        let now = self.clock.now();
-        let due = self.store.due_coupons(now).await?;
-        for (community, coupon) in &due {
-            // Told first: should the host end in between, it is not forgotten, and not told twice.
-            let expired = Coupon { state: CouponState::Expired, ..coupon.clone() };
-            self.hear_of_coupon(community, "coupon-expired", &expired).await?;
-            self.store.expire_coupon(community, &coupon.id, now).await?;
-        }
-        Ok(!due.is_empty())
+    /// Has an activity hear what is in its inbox. Where this host does not come to it, whoever looks for due timers does.
+    pub(crate) fn wake(&self, id: ActivityId) {
+        let activities = self.clone();
+        tokio::spawn(async move { activities.ask_runner(&id, || Work::Wake).await.map(drop) });
     }
 
     /// Why what the shop says cannot be so, or cannot be so yet.
@@ -169,10 +152,7 @@ impl Activities {
             return Ok(Received::Before);
         }
         for activity in activities {
-            let id = ActivityId { community: community.clone(), activity };
-            let activities = self.clone();
-            // Where this host does not come to it, whoever looks for due timers does.
-            tokio::spawn(async move { activities.ask_runner(&id, || Work::Wake).await.map(drop) });
+            self.wake(ActivityId { community: community.clone(), activity });
         }
         Ok(Received::Now)
     }

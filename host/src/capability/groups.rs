@@ -121,7 +121,8 @@ impl Host for RunningCall {
         let scope = call.activity.scope.clone();
         let lifecycle = call.state.head.lifecycle;
         let is_tried = call.activity.open_pilot().is_some();
-        let is_open = self.group(&group)?.is_some_and(|group| scope.names(&group));
+        let is_open =
+            self.group(&group)?.is_some_and(|group| scope.names(&group.id, group.kind, group.region.as_deref()));
         let stage = match lifecycle {
             _ if !is_open => RolloutStage::None,
             Lifecycle::Ending | Lifecycle::Settling | Lifecycle::Settled | Lifecycle::Cancelled => {

@@ -28,7 +28,7 @@ pub(crate) struct Shared {
     skus: HashMap<Id, Option<Sku>>,
     members: HashMap<Id, Option<Arc<Member>>>,
     rules: Option<Arc<Rules>>,
-    /// How long coupons of a template are valid.
+    /// Templates of coupons.
     pub coupons: HashMap<Id, Option<CouponTerms>>,
     pub inviters: HashMap<Id, Id>,
 }

@@ -3,13 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{
-    group::{Group, GroupKind},
-    id::Id,
-    money::Currency,
-    offer::Offers,
-    rollout::Rollout,
-};
+use super::{group::GroupKind, id::Id, money::Currency, offer::Offers, rollout::Rollout};
 
 /// `draft → validated` happens within creation; the rest is driven by operators and by the clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -64,12 +58,12 @@ impl Scope {
     }
 
     /// Whether a group is one of those that it names, or is of their kind.
-    pub(crate) fn names(&self, group: &Group) -> bool {
+    pub(crate) fn names(&self, group: &Id, kind: GroupKind, region: Option<&str>) -> bool {
         match self {
             Self::All => true,
-            Self::Groups(groups) => groups.contains(&group.id),
-            Self::Kinds(kinds) => kinds.contains(&group.kind),
-            Self::Region(region) => group.region.as_ref() == Some(region),
+            Self::Groups(groups) => groups.contains(group),
+            Self::Kinds(kinds) => kinds.contains(&kind),
+            Self::Region(named) => region == Some(named),
         }
     }
 

@@ -44,6 +44,8 @@ pub(crate) struct Priced {
 struct Left<'a> {
     goods: &'a [BasketLine],
     lines: Vec<i64>,
+    /// Units of each line that are free already.
+    free: Vec<u32>,
     shipping: i64,
 }
 
@@ -73,22 +75,25 @@ impl Left<'_> {
         }
         Ok(off)
     }
-}
 
-impl Left<'_> {
     /// Units of a good cost nothing, as far as there are any.
     fn give(&mut self, terms: &CouponTerms, sku: &str, units: u32) -> Result<i64, Unfit> {
         if self.lines.iter().sum::<i64>() < terms.spend_minor_min {
             return Err(Unfit::TooLittle);
         }
         let (mut wanted, mut off) = (units, 0);
-        for (line, left) in self.goods.iter().zip(&mut self.lines).filter(|(line, _)| line.sku == sku) {
-            let given = wanted.min(line.units);
-            let free = i128::from(*left) * i128::from(given) / i128::from(line.units.max(1));
-            let free = i64::try_from(free).expect("a part of what is left");
+        for (at, line) in self.goods.iter().enumerate().filter(|(_, line)| line.sku == sku) {
+            let paid = line.units - self.free[at];
+            let given = wanted.min(paid);
+            if given == 0 {
+                continue;
+            }
+            let worth = i128::from(self.lines[at]) * i128::from(given) / i128::from(paid);
+            let worth = i64::try_from(worth).expect("a part of what is left");
             wanted -= given;
-            *left -= free;
-            off += free;
+            self.free[at] += given;
+            self.lines[at] -= worth;
+            off += worth;
         }
         if wanted == units { Err(Unfit::Scope) } else { Ok(off) }
     }
@@ -101,7 +106,8 @@ pub(crate) fn price(
     shipping: i64,
     coupons: &[(CouponTerms, Option<i64>)],
 ) -> Result<Priced, (usize, Unfit)> {
-    let whole = Left { goods, lines: goods.iter().map(|line| line.minor).collect(), shipping };
+    let whole =
+        Left { goods, lines: goods.iter().map(|line| line.minor).collect(), free: vec![0; goods.len()], shipping };
     // What each would take off by itself; the best of a class is the one that takes most, and of equals the first to expire.
     let alone = |at: usize| whole.clone().apply(&coupons[at].0).unwrap_or(-1);
     let best = |at: usize, other: usize| {
@@ -110,9 +116,10 @@ pub(crate) fn price(
     };
     let same_class =
         |at: usize, other: usize| coupons[at].0.class.is_some() && coupons[at].0.class == coupons[other].0.class;
-    let all = 0..coupons.len();
-    let mut used: Vec<usize> =
-        all.clone().filter(|at| all.clone().all(|other| !same_class(*at, other) || best(*at, other))).collect();
+    // What takes nothing off is kept for another time, and is in nobody's way.
+    let all: Vec<usize> = (0..coupons.len()).filter(|at| alone(*at) != 0).collect();
+    let is_best = |at: &usize| all.iter().all(|other| !same_class(*at, *other) || best(*at, *other));
+    let mut used: Vec<usize> = all.iter().copied().filter(is_best).collect();
     if let Some(at) = used.iter().find(|at| coupons[**at].0.exclusive && used.len() > 1) {
         return Err((*at, Unfit::Conflict));
     }
@@ -279,6 +286,8 @@ mod tests {
         let off = |basket: &[BasketLine], units: u32| price(basket, 0, &[gift(units)]).map(|priced| priced.lines);
         assert_eq!(off(&basket, 2), Ok(vec![0, 1_999]), "two of three, rounded down");
         assert_eq!(off(&basket, 9), Ok(vec![0, 2_999]));
+        let both = price(&basket, 0, &[gift(2), gift(1)]).map(|priced| priced.lines[1]);
+        assert_eq!(both, Ok(2_999), "each unit is free once, and the last takes what is left");
         assert_eq!(off(&basket[..1], 1), Err((0, Unfit::TooLittle)));
         assert_eq!(off(&[line("tea", 5_000)], 1), Err((0, Unfit::Scope)));
     }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::id::Id;
+use super::{event::HostEvent, id::Id, json::Json};
 
 /// 10 000 basis points are the whole.
 pub(crate) const WHOLE_BPS: u32 = 10_000;
@@ -135,7 +135,38 @@ pub(crate) struct Coupon {
     pub expires_at: Option<i64>,
 }
 
+/// What `coupon-used` and the like tell. `coupon-issued` and `coupon-revoked`, of an activity's own calls, tell less.
+#[derive(Serialize)]
+struct Told<'a> {
+    member: &'a Id,
+    template: &'a Id,
+    state: CouponState,
+    /// The order that it was, or is, of; empty where it is none.
+    order: &'a str,
+    expires_at: Option<i64>,
+}
+
 impl Coupon {
+    /// What is told of a coupon that has just become what it is: used, given back by an order, revoked, expired.
+    pub(crate) fn news(&self, order: &str, at: i64) -> Vec<HostEvent> {
+        let Self { member, template, state, expires_at, .. } = self;
+        let told = Json::of(&Told { member, template, state: *state, order, expires_at: *expires_at });
+        let returned = (*state != CouponState::Used && !order.is_empty()).then_some("coupon-returned");
+        let became = match state {
+            CouponState::Used => Some("coupon-used"),
+            CouponState::Expired => Some("coupon-expired"),
+            CouponState::Revoked => Some("coupon-revoked"),
+            CouponState::Issued | CouponState::Reserved => None,
+        };
+        let topics = returned.into_iter().chain(became);
+        topics.map(|topic| HostEvent::own(topic, &self.id, told.clone(), at)).collect()
+    }
+
+    /// Its news are heard in their order.
+    pub(crate) fn stream(&self) -> String {
+        format!("\u{1}coupon/{}", self.id)
+    }
+
     /// Its state at an instant: one that is not used in time has expired, whether or not the host has come to it.
     pub(crate) fn state_at(&self, now: i64) -> CouponState {
         let is_over = self.state == CouponState::Issued && self.expires_at.is_some_and(|end| end <= now);

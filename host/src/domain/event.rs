@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::{id::Id, order::ShopNews};
+use super::{id::Id, json::Json, order::ShopNews};
 
 /// Something that happened outside, as an activity is told of it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -19,6 +19,14 @@ pub(crate) struct HostEvent {
     /// The host's own news: told outside with the activity's, and to no plugin.
     #[serde(default)]
     pub is_own: bool,
+}
+
+impl HostEvent {
+    /// News of the host's own.
+    pub(crate) fn own(topic: &str, subject: &Id, payload: Json, at: i64) -> Self {
+        let (id, subject) = (Id::random("evt"), subject.clone());
+        Self { id, topic: topic.into(), subject, payload: payload.into_raw(), at, order: None, is_own: true }
+    }
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]

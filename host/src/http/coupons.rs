@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::domain::{
+    activity::ActivityId,
     basket::{BasketLine, Unfit, price},
     coupon::{CountsOn, Coupon, CouponState, CouponTerms, Discount, WHOLE_BPS},
     id::Id,
@@ -73,12 +74,14 @@ fn check_terms(terms: &CouponTerms) -> Result<(), Problem> {
         Discount::Percent { off_bps, off_minor_max } => {
             (1..=WHOLE_BPS).contains(off_bps) && off_minor_max.is_none_or(amount)
         }
-        Discount::Gift { sku, units } => is_word(sku) && (1..=UNITS_MAX).contains(units),
+        Discount::Gift { sku, units } => {
+            is_word(sku) && (1..=UNITS_MAX).contains(units) && terms.counts_on == CountsOn::Order
+        }
     };
     let is_valid = terms.valid_ms.is_none_or(|valid| (1..=VALID_MS_MAX).contains(&valid))
         && terms.valid_until.is_none_or(|until| until > 0);
     let is_known = match &terms.counts_on {
-        CountsOn::Goods(goods) => (1..=GOODS_MAX).contains(&goods.len()),
+        CountsOn::Goods(goods) => (1..=GOODS_MAX).contains(&goods.len()) && goods.iter().all(is_word),
         CountsOn::Order | CountsOn::Shipping => true,
     };
     let is_class = terms.class.as_ref().is_none_or(is_word)
@@ -87,7 +90,7 @@ fn check_terms(terms: &CouponTerms) -> Result<(), Problem> {
         return Ok(());
     }
     let detail = "Amounts are 0 to 10^15 minor units, parts 1 to 10000 basis points, a validity 1 ms to ten years, 1 to 100 goods, a \
-                  class or a gift 1 to 64 characters, at most 20 classes.";
+                  class or a good 1 to 64 characters, at most 20 classes, a gift counts on nothing else.";
     Err(Problem::unprocessable("coupon.terms", detail))
 }
 
@@ -179,15 +182,15 @@ fn unfit(coupon: &Coupon, now: i64) -> Problem {
     }
 }
 
-async fn moved(app: &App, path: &CouponPath, moved: bool) -> Result<Coupon, Problem> {
-    let coupon = find(app, &path.community, &path.coupon).await?;
-    if moved { Ok(coupon) } else { Err(unfit(&coupon, app.activities.clock.now())) }
-}
-
-/// What became of a coupon, told once for an order.
-async fn told(app: &App, path: &CouponPath, topic: &str, coupon: Coupon) -> Result<Json<Coupon>, Problem> {
-    app.activities.hear_of_coupon(&path.community, topic, &coupon).await?;
-    Ok(Json(coupon))
+/// A coupon that was moved, whose activity has news of it; or why it was not.
+async fn moved(app: &App, path: &CouponPath, moved: Option<Coupon>) -> Result<Json<Coupon>, Problem> {
+    match moved {
+        Some(coupon) => {
+            app.activities.wake(ActivityId { community: path.community.clone(), activity: coupon.activity.clone() });
+            Ok(Json(coupon))
+        }
+        None => Err(unfit(&find(app, &path.community, &path.coupon).await?, app.activities.clock.now())),
+    }
 }
 
 /// Sets a member's coupon aside for an order of theirs that is not paid yet. The same order again changes nothing.
@@ -201,7 +204,7 @@ pub(crate) async fn reserve(
     find_own(&app, &path.community, &path.coupon, &member).await?;
     let now = app.activities.clock.now();
     let done = app.activities.store.reserve_coupon(&path.community, &path.coupon, order.as_str(), now).await?;
-    moved(&app, &path, done).await.map(Json)
+    moved(&app, &path, done).await
 }
 
 /// The order was paid with it.
@@ -212,9 +215,14 @@ pub(crate) async fn use_up(
     Ids(path): Ids<CouponPath>,
     Body(ForOrder { order }): Body<ForOrder>,
 ) -> Result<Json<Coupon>, Problem> {
-    let done = app.activities.store.use_coupon(&path.community, &path.coupon, order.as_str()).await?;
-    let coupon = moved(&app, &path, done).await?;
-    told(&app, &path, "coupon-used", coupon).await
+    let now = app.activities.clock.now();
+    let done = app.activities.store.use_coupon(&path.community, &path.coupon, order.as_str(), now).await?;
+    let known = find(&app, &path.community, &path.coupon).await?;
+    // The same again.
+    if done.is_none() && known.state == CouponState::Used && known.order.as_deref() == Some(order.as_str()) {
+        return Ok(Json(known));
+    }
+    moved(&app, &path, done).await
 }
 
 /// The order was not paid, or was paid back: the member has the coupon again, as long as it is valid.
@@ -227,10 +235,7 @@ pub(crate) async fn give_back(
 ) -> Result<Json<Coupon>, Problem> {
     let now = app.activities.clock.now();
     let done = app.activities.store.return_coupon(&path.community, &path.coupon, order.as_str(), now).await?;
-    let coupon = moved(&app, &path, done).await?;
-    // The event names the order that it was of.
-    let of_order = Coupon { order: Some(order.to_string()), ..coupon.clone() };
-    told(&app, &path, "coupon-returned", of_order).await.map(|_| Json(coupon))
+    moved(&app, &path, done).await
 }
 
 /// A basket and the coupons that are to be used on it: those on goods first, then those on the order, then those on shipping, and within

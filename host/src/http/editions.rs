@@ -15,8 +15,8 @@ use super::{
 };
 
 /// Makes another edition of an activity, in its series: as that was made, with the newest enabled version of its plugin, but for what the
-/// body says otherwise. The body is a JSON merge patch (RFC 7396) of a creation: `{"ends_at": …, "config": {"title": "June"}}`. Times and a
-/// pilot are those of the body alone.
+/// body says otherwise. The body is a JSON merge patch (RFC 7396) of a creation: `{"ends_at": …, "config": {"title": "June"}}`. Times, a pilot
+/// and `capped_by_budget` are those of the body alone.
 #[utoipa::path(post, path = "/v1/communities/{community}/activities/{activity}/editions", tag = "activities", params(ActivityPath),
     request_body = Creation, responses((status = 201, body = ActivityView)))]
 pub(crate) async fn create(

@@ -1,5 +1,7 @@
 //! Coupons and their templates.
 
+use std::collections::BTreeSet;
+
 use sqlx::any::AnyRow;
 
 use crate::{
@@ -15,10 +17,11 @@ use super::{
     Page, PageRequest, Store,
     columns::{Columns, json, word},
     database::Transaction,
+    inbox::put,
 };
 
-/// Coupons that are ended in one go.
-const EXPIRED_AT_ONCE: i64 = 100;
+/// Coupons that are ended in one round: a campaign of a hundred thousand keeps no timer waiting for long.
+const EXPIRED_AT_ONCE: i64 = 200;
 
 impl Store {
     /// Creates or changes a template. Coupons that were issued follow it, except for how long they are valid.
@@ -90,75 +93,112 @@ impl Store {
         Ok(Page::of(coupons, page.limit, |coupon: &Coupon| coupon.id.to_string()))
     }
 
-    /// Sets a coupon aside for an order; the same order again changes nothing. False where it is not there to be had at `now`.
-    pub(crate) async fn reserve_coupon(&self, community: &Id, id: &Id, order: &str, now: i64) -> anyhow::Result<bool> {
+    /// Sets a coupon aside for an order; the same order again changes nothing. None where it is not there to be had at `now`.
+    pub(crate) async fn reserve_coupon(
+        &self,
+        community: &Id,
+        id: &Id,
+        order: &str,
+        now: i64,
+    ) -> anyhow::Result<Option<Coupon>> {
         self.move_coupon(
             "UPDATE coupons SET state = 'reserved', order_ref = $3 WHERE community = $1 AND id = $2
-               AND (state = 'issued' AND (expires_at IS NULL OR expires_at > $4) OR state = 'reserved' AND order_ref = $3)",
+               AND (state = 'issued' AND (expires_at IS NULL OR expires_at > $4) OR state = 'reserved' AND order_ref = $3)
+             RETURNING *",
             (community, id, order, now),
+            &[],
         )
         .await
     }
 
-    /// The order was paid with it. False where it is not reserved for that order.
-    pub(crate) async fn use_coupon(&self, community: &Id, id: &Id, order: &str) -> anyhow::Result<bool> {
+    /// The order was paid with it. None where it is not reserved for that order.
+    pub(crate) async fn use_coupon(
+        &self,
+        community: &Id,
+        id: &Id,
+        order: &str,
+        now: i64,
+    ) -> anyhow::Result<Option<Coupon>> {
         self.move_coupon(
-            "UPDATE coupons SET state = 'used' WHERE community = $1 AND id = $2 AND order_ref = $3
-               AND state IN ('reserved', 'used')",
-            (community, id, order, 0),
+            "UPDATE coupons SET state = 'used' WHERE community = $1 AND id = $2 AND order_ref = $3 AND state = 'reserved'
+             RETURNING *",
+            (community, id, order, now),
+            &[CouponState::Used],
         )
         .await
     }
 
-    /// The order was not paid, or was paid back: the member has it again, unless it was revoked or has expired meanwhile. False where it
+    /// The order was not paid, or was paid back: the member has it again, unless it was revoked or has expired meanwhile. None where it
     /// is not that order's.
-    pub(crate) async fn return_coupon(&self, community: &Id, id: &Id, order: &str, now: i64) -> anyhow::Result<bool> {
+    pub(crate) async fn return_coupon(
+        &self,
+        community: &Id,
+        id: &Id,
+        order: &str,
+        now: i64,
+    ) -> anyhow::Result<Option<Coupon>> {
         self.move_coupon(
             "UPDATE coupons SET order_ref = NULL, state = CASE
                  WHEN EXISTS (SELECT 1 FROM holds WHERE holds.community = coupons.community AND holds.activity = coupons.activity
                    AND holds.key = coupons.key AND holds.state = 'revoked') THEN 'revoked'
                  WHEN expires_at <= $4 THEN 'expired' ELSE 'issued' END
-               WHERE community = $1 AND id = $2 AND order_ref = $3 AND state IN ('reserved', 'used')",
+               WHERE community = $1 AND id = $2 AND order_ref = $3 AND state IN ('reserved', 'used')
+             RETURNING *",
             (community, id, order, now),
+            &[CouponState::Issued, CouponState::Revoked, CouponState::Expired],
         )
         .await
     }
 
-    /// Some coupons whose time is over and that nobody has reserved, with their communities.
-    pub(crate) async fn due_coupons(&self, now: i64) -> anyhow::Result<Vec<(Id, Coupon)>> {
-        let rows = sqlx::query("SELECT * FROM coupons WHERE state = 'issued' AND expires_at <= $1 LIMIT $2")
-            .bind(now)
-            .bind(EXPIRED_AT_ONCE)
-            .fetch_all(&self.reader)
-            .await?;
-        rows.iter().map(|row| Ok((row.id("community")?, read(row)?))).collect()
-    }
-
-    /// Ends a coupon whose time is over, unless somebody has reserved it before that.
-    pub(crate) async fn expire_coupon(&self, community: &Id, id: &Id, now: i64) -> anyhow::Result<bool> {
-        self.move_coupon(
-            "UPDATE coupons SET state = 'expired' WHERE community = $1 AND id = $2 AND state = $3 AND expires_at <= $4",
-            (community, id, "issued", now),
-        )
-        .await
-    }
-
+    /// Moves a coupon, and leaves the news of the states that are told to the activity that gave it: in one transaction, so that what
+    /// is told is so.
     async fn move_coupon(
         &self,
         text: &'static str,
         (community, id, order, now): (&Id, &Id, &str, i64),
-    ) -> anyhow::Result<bool> {
+        told: &[CouponState],
+    ) -> anyhow::Result<Option<Coupon>> {
         let mut tx = self.begin().await?;
         let moved = sqlx::query(text)
             .bind(community.as_str())
             .bind(id.as_str())
             .bind(order)
             .bind(now)
-            .execute(&mut *tx)
-            .await?
-            .rows_affected();
+            .fetch_optional(&mut *tx)
+            .await?;
+        let moved = moved.as_ref().map(read).transpose()?;
+        if let Some(coupon) = moved.as_ref().filter(|coupon| told.contains(&coupon.state)) {
+            for event in coupon.news(order, now) {
+                put(&mut tx, (community, &coupon.activity), (&event, &coupon.stream()), now).await?;
+            }
+        }
         tx.commit().await?;
-        Ok(moved == 1)
+        Ok(moved)
+    }
+
+    /// Ends some coupons whose time is over and that nobody has reserved; answers whose activities have news of it.
+    pub(crate) async fn expire_coupons(&self, now: i64) -> anyhow::Result<BTreeSet<ActivityId>> {
+        let mut tx = self.begin().await?;
+        let rows = sqlx::query(
+            "UPDATE coupons SET state = 'expired' WHERE state = 'issued' AND expires_at <= $1 AND (community, id) IN (
+               SELECT community, id FROM coupons WHERE state = 'issued' AND expires_at <= $1
+               ORDER BY expires_at, community, id LIMIT $2)
+             RETURNING *",
+        )
+        .bind(now)
+        .bind(EXPIRED_AT_ONCE)
+        .fetch_all(&mut *tx)
+        .await?;
+        let mut told = BTreeSet::new();
+        for row in &rows {
+            let (community, coupon): (Id, Coupon) = (row.id("community")?, read(row)?);
+            for event in coupon.news("", now) {
+                put(&mut tx, (&community, &coupon.activity), (&event, &coupon.stream()), now).await?;
+            }
+            told.insert(ActivityId { community, activity: coupon.activity });
+        }
+        tx.commit().await?;
+        Ok(told)
     }
 }
 

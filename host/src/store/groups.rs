@@ -245,11 +245,11 @@ impl Store {
         member: &Id,
         groups: &[Id],
     ) -> anyhow::Result<Vec<Membership>> {
-        let mut places = Vec::new();
-        for group in groups {
-            places.extend(self.membership(community, group, member).await?);
+        if let [group] = groups {
+            return Ok(self.membership(community, group, member).await?.into_iter().collect());
         }
-        Ok(places)
+        let places = self.memberships(community, member, MEMBERSHIPS_MAX).await?;
+        Ok(places.into_iter().filter(|place| groups.contains(&place.group)).collect())
     }
 
     /// A member's places in groups that a scope names by what they are.
@@ -259,9 +259,20 @@ impl Store {
         member: &Id,
         scope: &Scope,
     ) -> anyhow::Result<Vec<Membership>> {
+        let rows = sqlx::query(
+            "SELECT group_members.*, groups.kind, groups.region FROM group_members
+             JOIN groups ON groups.community = group_members.community AND groups.id = group_members.group_id
+             WHERE group_members.community = $1 AND member = $2 AND state = 'joined' LIMIT $3",
+        )
+        .bind(community.as_str())
+        .bind(member.as_str())
+        .bind(i64::try_from(MEMBERSHIPS_MAX)?)
+        .fetch_all(&self.reader)
+        .await?;
         let mut places = Vec::new();
-        for place in self.memberships(community, member, MEMBERSHIPS_MAX).await? {
-            if self.group(community, &place.group).await?.is_some_and(|group| scope.names(&group)) {
+        for row in &rows {
+            let place = read_membership(row)?;
+            if scope.names(&place.group, row.word("kind")?, row.text_or_none("region")?.as_deref()) {
                 places.push(place);
             }
         }

@@ -8,6 +8,7 @@ use super::{
     Store,
     columns::{Columns, json},
     commit::Part,
+    database::Transaction,
     rows::{Column, Rows, Script},
 };
 
@@ -54,23 +55,7 @@ impl Store {
         .await?
         .rows_affected();
         for activity in activities.iter().filter(|_| taken == 1) {
-            // The activity's row first: two events of one activity get places in the order in which they were taken.
-            sqlx::query("UPDATE activities SET id = id WHERE community = $1 AND id = $2")
-                .bind(community.as_str())
-                .bind(activity.as_str())
-                .execute(&mut *tx)
-                .await?;
-            sqlx::query(
-                "INSERT INTO inbox (community, activity, position, stream, event, due)
-                 SELECT $1, $2, COALESCE(MAX(position), 0) + 1, $3, $4, $5 FROM inbox WHERE community = $1 AND activity = $2",
-            )
-            .bind(community.as_str())
-            .bind(activity.as_str())
-            .bind(stream)
-            .bind(json(event))
-            .bind(now)
-            .execute(&mut *tx)
-            .await?;
+            put(&mut tx, (community, activity), (event, stream), now).await?;
         }
         tx.commit().await?;
         Ok(taken == 1)
@@ -151,4 +136,31 @@ pub(super) fn write(script: &mut Script, parts: &[&Part]) {
         values.activity(id);
         values.int(*position);
     });
+}
+
+/// Puts an event at the end of an activity's inbox.
+pub(super) async fn put(
+    tx: &mut Transaction,
+    (community, activity): (&Id, &Id),
+    (event, stream): (&HostEvent, &str),
+    now: i64,
+) -> anyhow::Result<()> {
+    // The activity's row first: two events of one activity get places in the order in which they were taken.
+    sqlx::query("UPDATE activities SET id = id WHERE community = $1 AND id = $2")
+        .bind(community.as_str())
+        .bind(activity.as_str())
+        .execute(&mut **tx)
+        .await?;
+    sqlx::query(
+        "INSERT INTO inbox (community, activity, position, stream, event, due)
+         SELECT $1, $2, COALESCE(MAX(position), 0) + 1, $3, $4, $5 FROM inbox WHERE community = $1 AND activity = $2",
+    )
+    .bind(community.as_str())
+    .bind(activity.as_str())
+    .bind(stream)
+    .bind(json(event))
+    .bind(now)
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
 }
