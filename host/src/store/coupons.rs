@@ -178,6 +178,13 @@ impl Store {
 
     /// Ends some coupons whose time is over and that nobody has reserved; answers whose activities have news of it.
     pub(crate) async fn expire_coupons(&self, now: i64) -> anyhow::Result<BTreeSet<ActivityId>> {
+        let due = sqlx::query("SELECT 1 FROM coupons WHERE state = 'issued' AND expires_at <= $1 LIMIT 1")
+            .bind(now)
+            .fetch_optional(&self.reader)
+            .await?;
+        if due.is_none() {
+            return Ok(BTreeSet::new());
+        }
         let mut tx = self.begin().await?;
         let rows = sqlx::query(
             "UPDATE coupons SET state = 'expired' WHERE state = 'issued' AND expires_at <= $1 AND (community, id) IN (
