@@ -197,6 +197,8 @@ both! {
     async fn a_coupon_is_told_of_though_its_plugin_is_disabled(database) {
         let host = treasury(database).await;
         let (ten, _) = two_coupons(&host).await;
+        did(&host, "hold", json!({"key": "again", "offer": "coupon", "to": "eve"})).await;
+        did(&host, "capture", json!({"key": "again"})).await;
         let version = host.get("/v1/plugins").await.ok()["items"][0]["version"].as_str().expect("a version").to_owned();
         host.post(&format!("/v1/plugins/mischief/{version}/disable"), json!({})).await.ok();
         send(&host, &format!("{ten}/reserve"), json!({"order": "o1", "member": "bob"})).await.ok();
@@ -204,7 +206,11 @@ both! {
             send(&host, &format!("{ten}/use"), json!({"order": "o1"})).await.ok();
         }
         eventually(async || told(&host).await.last().is_some_and(|(what, _)| what == "used")).await;
-        assert_eq!(told(&host).await.len(), 3, "once");
+        assert_eq!(told(&host).await.len(), 4, "once");
+        host.pass(DAY).await;
+        host.pass(1).await;
+        eventually(async || told(&host).await.last().is_some_and(|(what, _)| what == "expired")).await;
+        assert_eq!(told(&host).await.len(), 5);
     }
 }
 

@@ -9,7 +9,7 @@ use crate::{
     },
     domain::{
         activity::Lifecycle,
-        event::{HostEvent, OrderNews},
+        event::{HostEvent, OWN_STREAM, OrderNews},
         journal::{CallKind, Outcome},
         json::Json,
         order::{Order, Refund, ShopNews, public_id},
@@ -37,13 +37,17 @@ struct Changed {
 impl Batch {
     /// The next event that may be heard now. What comes after one that failed waits until that one was heard.
     pub(super) fn next_heard(&mut self) -> Option<Heard> {
-        // The host's own news need no plugin.
-        let may_run = self.plugin.enabled && self.plugin.breaker.open_for(self.now).is_none();
-        let next = self.inbox.iter().position(|heard| {
-            let rests = self.resting.contains(&heard.stream) || self.failed_timers.contains(&heard.stream);
-            (may_run || heard.event.is_own) && !rests
-        });
+        let next = self
+            .inbox
+            .iter()
+            .position(|heard| self.may_hear(&heard.stream) && !self.failed_timers.contains(&heard.stream));
         next.and_then(|next| self.inbox.remove(next))
+    }
+
+    /// Whether events of a stream may be heard now: the host's own need no plugin.
+    pub(super) fn may_hear(&self, stream: &str) -> bool {
+        let may_run = self.plugin.enabled && self.plugin.breaker.open_for(self.now).is_none();
+        (may_run || stream.starts_with(OWN_STREAM)) && !self.resting.contains(stream)
     }
 
     pub(super) fn hear(&mut self, heard: &Heard) -> Result<Answer, Fault> {

@@ -342,7 +342,7 @@ impl Runner {
         batch.answered = std::mem::take(&mut self.answered);
         // Nothing runs on top of a batch that has heard something, so whatever is there now was not heard yet.
         if self.waiting.iter().any(|queued| matches!(queued.work, Work::Wake)) && batch.effects.heard.is_empty() {
-            let rests = |stream: &str| batch.resting.contains(stream);
+            let rests = |stream: &str| !batch.may_hear(stream);
             batch.inbox = self.source.store.inbox(&self.activity.id, rests).await?;
             batch.hopeless =
                 self.failures.iter().filter(|(_, count)| **count >= FAILURES_MAX).map(|(key, _)| key.clone()).collect();

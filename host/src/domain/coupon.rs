@@ -3,7 +3,11 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{event::HostEvent, id::Id, json::Json};
+use super::{
+    event::{HostEvent, OWN_STREAM},
+    id::Id,
+    json::Json,
+};
 
 /// 10 000 basis points are the whole.
 pub(crate) const WHOLE_BPS: u32 = 10_000;
@@ -164,7 +168,7 @@ impl Coupon {
 
     /// Its news are heard in their order.
     pub(crate) fn stream(&self) -> String {
-        format!("\u{1}coupon/{}", self.id)
+        format!("{OWN_STREAM}{}", self.id)
     }
 
     /// Its state at an instant: one that is not used in time has expired, whether or not the host has come to it.

@@ -21,6 +21,9 @@ pub(crate) struct HostEvent {
     pub is_own: bool,
 }
 
+/// Streams of the host's own news, which need no plugin to be heard, begin so.
+pub(crate) const OWN_STREAM: &str = "\u{1}own/";
+
 impl HostEvent {
     /// News of the host's own.
     pub(crate) fn own(topic: &str, subject: &Id, payload: Json, at: i64) -> Self {

@@ -20,8 +20,8 @@ use super::{
     inbox::put,
 };
 
-/// Coupons that are ended in one round: a campaign of a hundred thousand keeps no timer waiting for long.
-const EXPIRED_AT_ONCE: i64 = 200;
+/// Coupons that are ended in one round: as many as an activity hears of at once, so that payments do not wait behind a campaign.
+const EXPIRED_AT_ONCE: i64 = 60;
 
 impl Store {
     /// Creates or changes a template. Coupons that were issued follow it, except for how long they are valid.
@@ -196,9 +196,12 @@ impl Store {
         .bind(EXPIRED_AT_ONCE)
         .fetch_all(&mut *tx)
         .await?;
+        let mut expired: Vec<(Id, Coupon)> =
+            rows.iter().map(|row| Ok((row.id("community")?, read(row)?))).collect::<anyhow::Result<_>>()?;
+        // Activities in one order everywhere, so that two hosts never wait for each other.
+        expired.sort_by(|(one, a), (other, b)| (one, &a.activity, &a.id).cmp(&(other, &b.activity, &b.id)));
         let mut told = BTreeSet::new();
-        for row in &rows {
-            let (community, coupon): (Id, Coupon) = (row.id("community")?, read(row)?);
+        for (community, coupon) in expired {
             for event in coupon.news("", now) {
                 put(&mut tx, (&community, &coupon.activity), (&event, &coupon.stream()), now).await?;
             }

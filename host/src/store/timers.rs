@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::{domain::activity::ActivityId, effects::Timer};
+use crate::{
+    domain::{activity::ActivityId, event::OWN_STREAM},
+    effects::Timer,
+};
 
 use super::{
     Store,
@@ -27,20 +30,21 @@ impl Store {
             .collect()
     }
 
-    /// Activities with a timer due at `now` or before, or with something to hear, whose plugin may run, the oldest first; at most
-    /// `limit`.
+    /// Activities with a timer due at `now` or before, or with something to hear, whose plugin may run or is not needed, the oldest
+    /// first; at most `limit`.
     pub(crate) async fn due_activities(&self, now: i64, limit: usize) -> anyhow::Result<Vec<ActivityId>> {
         let rows = sqlx::query(
             "SELECT waiting.community, waiting.activity FROM
-                (SELECT community, activity, due FROM timers WHERE due <= $1
-                 UNION ALL SELECT community, activity, due FROM inbox WHERE due <= $1) AS waiting
+                (SELECT community, activity, due, '' AS stream FROM timers WHERE due <= $1
+                 UNION ALL SELECT community, activity, due, stream FROM inbox WHERE due <= $1) AS waiting
              JOIN activities ON activities.community = waiting.community AND activities.id = waiting.activity
              JOIN plugins ON plugins.name = activities.plugin AND plugins.version = activities.version
-             WHERE plugins.state = 'enabled'
+             WHERE plugins.state = 'enabled' OR SUBSTR(waiting.stream, 1, LENGTH($3)) = $3
              GROUP BY waiting.community, waiting.activity ORDER BY MIN(due) LIMIT $2",
         )
         .bind(now)
         .bind(i64::try_from(limit)?)
+        .bind(OWN_STREAM)
         .fetch_all(&self.reader)
         .await?;
         rows.iter()

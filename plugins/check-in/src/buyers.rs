@@ -22,13 +22,21 @@ pub(crate) fn hear(call: &mut Call<Config>, event: &HostEvent) {
     let Some(Purchase { order, sku, .. }) = event.purchase() else { return };
     let change = if event.topic == BOUGHT { 1 } else { -1 };
     if call.config.buyers_of == Some(sku) {
-        call.count(&bought_by(&event.subject), change, i64::MIN, i64::MAX).expect("nobody buys that much");
+        count_purchase(call, &event.subject, &order, change);
     }
     if call.config.proof == ProofRule::Order {
         let key = proof_key(&event.subject, &order);
         let proof = call.load::<Proof>(&key).unwrap_or_default();
         call.save(&key, &Proof { left: proof.left + change, ..proof });
     }
+}
+
+/// Orders with something left of them are counted. A return of what was bought before anybody listened takes no other order away.
+fn count_purchase(call: &mut Call<Config>, member: &str, order: &str, change: i64) {
+    let key = bounded(format!("bought/{member}/{order}"));
+    let left = call.count(&key, change, i64::MIN, i64::MAX).expect("nobody buys that much");
+    let orders = i64::from(left > 0) - i64::from(left - change > 0);
+    call.count(&bought_by(member), orders, 0, i64::MAX).expect("an order is counted once");
 }
 
 /// The actor has bought what they must, and has not returned all of it.

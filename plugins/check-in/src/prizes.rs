@@ -56,7 +56,7 @@ pub(crate) fn due(call: &Call<Config>, record: &Record, how: How, member: &str, 
     let (cycle, cycle_day) = record.cycle(call, day);
     let streak = match call.config.cycle {
         Cycle::Endless => record.streak(call),
-        Cycle::Days { .. } => record.streak(call).min(record.cycle(call, record.last_day().unwrap_or(day)).1),
+        Cycle::Days { .. } => record.run_in_cycle(call, day),
     };
     let mut due = Vec::new();
     let mut add = |kind: Kind, days: u32, number: String, offer: &String| {

@@ -52,8 +52,10 @@ struct Told<'a> {
 
 /// Pays some of the winners; true where all are paid.
 pub(crate) fn pay_some(call: &mut Call<Config>, season: &mut Season) -> Answer<bool> {
-    // A position may win a prize and a part of the pool.
-    let most = AT_ONCE.min((call.batch_of(1, &["leaderboard.prize"]) / 2).max(1));
+    // A position may win a prize and a part of the pool; identities are looked up, and counted.
+    let looks_up = call.config.risk.is_some_and(|policy| policy.cluster_limit > 0);
+    let most = if looks_up { AT_ONCE / 2 } else { AT_ONCE };
+    let most = most.min((call.batch_of(1, &["leaderboard.prize"]) / 2).max(1));
     let ranks = call.ranks(&season.board(), season.paid.positions + 1, most);
     if ranks.is_empty() {
         return Ok(true);

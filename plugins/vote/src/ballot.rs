@@ -156,7 +156,7 @@ pub(crate) fn vote(call: &mut Call<Config>, mut input: VoteInput) -> Answer<Rece
     call.tell("vote.voted", &ballot.member, &[("receipt", shown.unwrap_or_default())]);
     let is_rewarded = match call.config.voter_offer.clone() {
         Some(offer) => {
-            let key = reward_key(&edition, &ballot.member);
+            let key = reward_key(call, &edition, &ballot.member);
             unless_exhausted(call.reward(&key, &offer, &ballot.member, standing))?.is_some()
         }
         None => false,
@@ -330,9 +330,7 @@ fn void_one(call: &mut Call<Config>, edition: &Edition, member: &str, (slot, rea
         return Err(not_found("common.not-found", "No such ballot of theirs counts."));
     }
     take_out_one(call, edition, &ballot_key(edition, member, slot), State::Voided);
-    if call.load::<Voter>(&voter_key(edition, member)).is_none_or(|voter| voter.live == 0) {
-        call.take_back(&reward_key(edition, member), "the ballot is void");
-    }
+    take_back(call, edition, member);
     tell_voided(call, edition, member, (1, reason));
     Ok(Voided { voided: 1, is_all: true })
 }
@@ -356,8 +354,19 @@ fn void_all(call: &mut Call<Config>, edition: &Edition, member: &str, reason: &s
     if let Some(ballot) = call.find::<Ballot>(&key) {
         call.save(&key, &Ballot { state: State::Voided, ..ballot });
     }
-    call.take_back(&reward_key(edition, member), "the ballot is void");
+    take_back(call, edition, member);
     voided
+}
+
+/// The reward of somebody none of whose ballots counts any more, in either round. Another ballot may earn it again.
+fn take_back(call: &mut Call<Config>, edition: &Edition, member: &str) {
+    let counts = |round: u32| {
+        let key = voter_key(&Edition { round, ..edition.clone() }, member);
+        call.load::<Voter>(&key).is_some_and(|voter| voter.live > 0)
+    };
+    if !(1..=edition.round).any(counts) && call.take_back(&reward_key(call, edition, member), "the ballot is void") {
+        call.count(&taken_key(edition, member), 1, 0, i64::MAX).expect("few ballots are voided");
+    }
 }
 
 fn take_out(call: &mut Call<Config>, edition: &Edition, member: &str, state: State) -> Voided {
@@ -412,6 +421,12 @@ fn live_key(edition: &Edition, member: &str, slot: &str) -> String {
     format!("{}{slot}", live_of(edition, member))
 }
 
-fn reward_key(edition: &Edition, member: &str) -> String {
-    format!("voter:{}:{member}", edition.number)
+/// A key that was taken back cannot be used again.
+fn reward_key(call: &Call<Config>, edition: &Edition, member: &str) -> String {
+    format!("voter:{}:{member}:{}", edition.number, call.counter(&taken_key(edition, member)))
+}
+
+/// How often the reward was taken back.
+fn taken_key(edition: &Edition, member: &str) -> String {
+    format!("taken/{}/{member}", edition.number)
 }

@@ -182,6 +182,9 @@ fn one_ballot_of_many_is_voided_alone_and_scores_have_bounds() {
     choose(&mut last, "ann", &["a"]);
     void(&mut last, "2026-01-05.00").expect("voided");
     assert!(last.rewards_of("ann").is_empty(), "nothing of hers counts any more");
+    last.pass(24 * 3_600_000);
+    choose(&mut last, "ann", &["a"]);
+    assert_eq!(last.rewards_of("ann"), ["thanks"], "and another ballot earns it again");
 
     let mut score = self::town(json!({"method": {"score": {"max": 5, "choices": 1}}}));
     let both = score.act("ann", "vote", json!({"scores": {"a": 1, "b": 2}}));

@@ -48,11 +48,15 @@ fn days_are_filled_by_those_alone_who_may_take_part() {
     told(&mut town, "member.returned", "o1");
     check_in(&mut town, "ann");
     told(&mut town, "member.returned", "o2");
+    // What was bought before takes nothing from what is bought now.
+    told(&mut town, "member.returned", "o0");
     let make_up = |town: &mut Town<CheckIn>| code(town.act("ann", "make-up", json!({"day": "2026-01-08"})));
     assert_eq!([make_up(&mut town), freeze(&mut town, "2026-01-08")], ["common.not-eligible"; 2], "all is returned");
     told(&mut town, "member.bought", "o3");
     town.world().members.get_mut("ann").expect("a member").0.tags.push("staff".into());
     assert_eq!([make_up(&mut town), freeze(&mut town, "2026-01-08")], ["common.not-eligible"; 2], "she works here");
+    town.world().members.get_mut("ann").expect("a member").0.tags.clear();
+    town.act("ann", "make-up", json!({"day": "2026-01-08"})).expect("a buyer");
 }
 
 #[test]
@@ -113,6 +117,24 @@ fn a_prize_counts_days_of_its_own_cycle() {
     review(&mut town, &days[0], false);
     review(&mut town, &days[1], true);
     assert!(town.held_for("ann").is_empty() && town.rewards_of("ann").is_empty());
+}
+
+#[test]
+fn a_day_that_is_made_up_earns_what_its_own_cycle_has() {
+    let makeup = json!({"max_back_days": 9, "per_cycle": 5, "cost_points": 0});
+    let cycle = json!({"days": {"days": 3, "then": "repeat"}});
+    let mut town = town(json!({"cycle": cycle, "makeup": makeup, "streak": [{"days": 2, "offer": "small"}]}));
+    check_in(&mut town, "ann");
+    town.pass(3 * DAY);
+    for _ in 0..2 {
+        check_in(&mut town, "ann");
+        town.pass(DAY);
+    }
+    assert_eq!(town.rewards_of("ann"), ["small"], "two days of the second cycle");
+    town.act("ann", "make-up", json!({"day": "2026-01-07"})).expect("made up");
+    assert_eq!(town.rewards_of("ann"), ["small"], "one day of the first cycle alone is no two");
+    town.act("ann", "make-up", json!({"day": "2026-01-06"})).expect("made up");
+    assert_eq!(town.rewards_of("ann"), ["small", "small"], "now there are three");
 }
 
 #[test]
