@@ -47,7 +47,7 @@ impl Storm for Boost {
                     "confirm_after_ms": if is_reached { confirm } else { 0 },
                     "claim_within_ms": if is_reached { claim } else { Value::Null },
                     "max_helpers": most, "helps_per_member_day": a_day, "helps_per_pair": 0, "reciprocal_window_ms": reciprocal,
-                    "helper_offer": has_thanks.then_some("thanks"), "reward_hold_ms": wait, "sessions_per_member": sessions,
+                    "reverse_on_return": sessions == 2, "helper_offer": has_thanks.then_some("thanks"), "reward_hold_ms": wait, "sessions_per_member": sessions,
                 })
             })
             .boxed()
@@ -70,8 +70,10 @@ impl Storm for Boost {
 
     fn news(town: &Town<Self>, dice: &mut Dice) -> Option<HostEvent> {
         let (subject, at) = (dice.member(), town.now());
-        let (id, topic) = (format!("closed-{subject}-{at}"), "member.closed".into());
-        (dice.below(3) == 0).then(|| HostEvent { id, topic, subject, payload: "null".into(), at })
+        let topic = dice.of(&["member.closed", "member.returned"]).to_string();
+        let id = format!("{topic}-{subject}-{at}");
+        let payload = json!({"order": "o", "sku": "mug", "total_minor": 1}).to_string();
+        (dice.below(3) == 0).then_some(HostEvent { id, topic, subject, payload, at })
     }
 
     /// H5 and H7, from the helps themselves.

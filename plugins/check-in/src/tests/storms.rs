@@ -22,11 +22,13 @@ impl Storm for CheckIn {
         let review = prop_oneof![Just(json!("auto")), Just(json!({"moderator": {"within_ms": 7_200_000}}))];
         let freeze =
             prop_oneof![Just(Value::Null), any::<bool>().prop_map(|auto| json!({"per_month": 2, "auto": auto})),];
-        (cycle, zone, review, freeze, any::<bool>(), 0..1_440u32)
-            .prop_map(|(cycle, zone, review, freeze, makes_up, starts)| {
+        let wait = prop_oneof![Just(0), Just(DAY)];
+        (cycle, zone, review, freeze, any::<bool>(), 0..1_440u32, wait)
+            .prop_map(|(cycle, zone, review, freeze, makes_up, starts, wait)| {
                 json!({
                     "title": "x", "one_line_benefit": "y", "zone": "Europe/Berlin", "day_starts_minute": starts,
                     "risk": {"cluster_limit": 0}, "zone_policy": zone, "cycle": cycle, "review": review, "freeze": freeze,
+                    "reward_hold_ms": wait,
                     "makeup": makes_up.then(|| json!({"max_back_days": 4, "per_cycle": 2, "cost_points": 1})),
                     "daily": [{"day": 1, "offer": "point"}], "streak": [{"days": 2, "offer": "small"}],
                     "total": [{"days": 3, "offer": "badge"}],

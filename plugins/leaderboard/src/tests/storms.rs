@@ -43,11 +43,11 @@ impl Storm for Leaderboard {
         ];
         let stake = prop_oneof![Just(Value::Null), Just(json!({"account": "points", "points": 5}))];
         let times = (prop_oneof![Just(0), Just(HOUR)], prop_oneof![Just(0), Just(20 * HOUR)]);
-        (season, wins, stake, times, any::<bool>(), 0..3i64)
-            .prop_map(|(season, (tie, prizes, pool, most), stake, (grace, dispute), is_group, least)| {
+        (season, wins, stake, times, any::<bool>(), 0..3i64, 0..2u32)
+            .prop_map(|(season, (tie, prizes, pool, most), stake, (grace, dispute), is_group, least, cluster)| {
                 let is_group = is_group && pool.is_null() && stake.is_null();
                 json!({
-                    "title": "x", "one_line_benefit": "y", "zone": "Asia/Shanghai", "risk": {"cluster_limit": 0},
+                    "title": "x", "one_line_benefit": "y", "zone": "Asia/Shanghai", "risk": {"cluster_limit": cluster},
                     "metrics": [
                         {"topic": "cups", "field": "many", "weight": 2, "cap_per_day": 9},
                         {"topic": "member.bought", "weight": 1, "dedupe_key": "order"},

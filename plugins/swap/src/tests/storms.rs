@@ -23,14 +23,15 @@ impl Storm for Swap {
         let deposit = prop_oneof![Just(Value::Null), Just(json!({"account": "points", "points": 10}))];
         let top_up = prop_oneof![Just(Value::Null), Just(json!({"account": "points", "points": 7}))];
         let delivery = prop_oneof![3 => Just("mail"), 1 => Just("meet-up")];
-        (matching, deposit, top_up, delivery, 1..6u32, -3..1i64)
-            .prop_map(|(matching, deposit, top_up, delivery, most, least)| {
+        (matching, deposit, top_up, delivery, 1..6u32, -3..1i64, prop_oneof![Just(0), Just(4), Just(50)])
+            .prop_map(|(matching, deposit, top_up, delivery, most, least, cost)| {
+                let cost = if deposit.is_null() { 0 } else { cost };
                 json!({
                     "title": "x", "one_line_benefit": "y", "zone": "Asia/Shanghai", "risk": {"cluster_limit": 0},
                     "categories": ["a", "b", "c"], "banned_categories": ["c"], "matching": matching, "deposit": deposit,
                     "top_up": top_up, "delivery": delivery, "listings_per_member": most, "min_reputation": least,
                     "listing_ttl_ms": 100 * HOUR, "confirm_window_ms": 5 * HOUR, "ship_window_ms": 10 * HOUR,
-                    "inspect_window_ms": 4 * HOUR, "dispute_window_ms": 6 * HOUR,
+                    "return_cost": cost, "inspect_window_ms": 4 * HOUR, "dispute_window_ms": 6 * HOUR,
                 })
             })
             .boxed()
