@@ -77,7 +77,7 @@ impl Batch {
             Json::of(&event.subject).as_str()
         );
         let entry = Entry { kind: CallKind::Event, actor: "", name: &event.topic, key: None, input: &input };
-        if event.is_own {
+        if stream.starts_with(OWN_STREAM) {
             self.apply(heard);
             let answered = self.journal(entry, Outcome::Ok, Json::of(&()), "[]".into());
             self.tell(&event.topic, event.subject.as_str(), Json::of(&event.payload));

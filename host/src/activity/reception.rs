@@ -61,7 +61,6 @@ impl Activities {
             payload: Json::of(&news).into_raw(),
             at,
             order: Some(OrderNews { key, news }),
-            is_own: false,
         };
         self.receive_for(community, &event, &stream, vec![order.activity]).await
     }
@@ -83,7 +82,7 @@ impl Activities {
             }
         }
         let stream = format!("\u{1}subject/{subject}");
-        let event = HostEvent { id, topic, subject, payload, at, order: None, is_own: false };
+        let event = HostEvent { id, topic, subject, payload, at, order: None };
         self.receive_for(community, &event, &stream, listening).await
     }
 

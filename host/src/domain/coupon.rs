@@ -151,11 +151,13 @@ struct Told<'a> {
 }
 
 impl Coupon {
-    /// What is told of a coupon that has just become what it is: used, given back by an order, revoked, expired.
+    /// What is told of a coupon that has just become what it is: used, given back by an order, revoked, expired. Of one that is set aside
+    /// nothing is.
     pub(crate) fn news(&self, order: &str, at: i64) -> Vec<HostEvent> {
         let Self { member, template, state, expires_at, .. } = self;
         let told = Json::of(&Told { member, template, state: *state, order, expires_at: *expires_at });
-        let returned = (*state != CouponState::Used && !order.is_empty()).then_some("coupon-returned");
+        let stays = matches!(state, CouponState::Reserved | CouponState::Used);
+        let returned = (!stays && !order.is_empty()).then_some("coupon-returned");
         let became = match state {
             CouponState::Used => Some("coupon-used"),
             CouponState::Expired => Some("coupon-expired"),

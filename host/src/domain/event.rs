@@ -16,19 +16,16 @@ pub(crate) struct HostEvent {
     pub at: i64,
     /// What it means for an order of the activity, and the order's key there.
     pub order: Option<OrderNews>,
-    /// The host's own news: told outside with the activity's, and to no plugin.
-    #[serde(default)]
-    pub is_own: bool,
 }
 
-/// Streams of the host's own news, which need no plugin to be heard, begin so.
+/// Streams of the host's own news begin so: they are told outside with the activity's, and no plugin hears them.
 pub(crate) const OWN_STREAM: &str = "\u{1}own/";
 
 impl HostEvent {
     /// News of the host's own.
     pub(crate) fn own(topic: &str, subject: &Id, payload: Json, at: i64) -> Self {
         let (id, subject) = (Id::random("evt"), subject.clone());
-        Self { id, topic: topic.into(), subject, payload: payload.into_raw(), at, order: None, is_own: true }
+        Self { id, topic: topic.into(), subject, payload: payload.into_raw(), at, order: None }
     }
 }
 

@@ -172,9 +172,7 @@ async fn find_own(app: &App, community: &Id, coupon: &Id, member: &Id) -> Result
 
 /// Why a coupon does not do what was asked.
 fn unfit(coupon: &Coupon, now: i64) -> Problem {
-    let is_late = coupon.expires_at.is_some_and(|end| end <= now);
-    match coupon.state {
-        CouponState::Issued if is_late => Problem::conflict("coupon.expired", "The coupon is no longer valid."),
+    match coupon.state_at(now) {
         CouponState::Expired => Problem::conflict("coupon.expired", "The coupon is no longer valid."),
         CouponState::Used => Problem::conflict("coupon.used", "The coupon was used in an order."),
         CouponState::Reserved => Problem::conflict("coupon.reserved", "The coupon is set aside for another order."),
@@ -182,15 +180,15 @@ fn unfit(coupon: &Coupon, now: i64) -> Problem {
     }
 }
 
-/// A coupon that was moved, whose activity has news of it; or why it was not.
-async fn moved(app: &App, path: &CouponPath, moved: Option<Coupon>) -> Result<Json<Coupon>, Problem> {
-    match moved {
-        Some(coupon) => {
-            app.activities.wake(ActivityId { community: path.community.clone(), activity: coupon.activity.clone() });
-            Ok(Json(coupon))
-        }
-        None => Err(unfit(&find(app, &path.community, &path.coupon).await?, app.activities.clock.now())),
-    }
+/// Why a coupon was not moved.
+async fn stays(app: &App, path: &CouponPath) -> Result<Json<Coupon>, Problem> {
+    Err(unfit(&find(app, &path.community, &path.coupon).await?, app.activities.clock.now()))
+}
+
+/// The activity that gave a coupon has news of it.
+fn told(app: &App, path: &CouponPath, coupon: Coupon) -> Json<Coupon> {
+    app.activities.wake(ActivityId { community: path.community.clone(), activity: coupon.activity.clone() });
+    Json(coupon)
 }
 
 /// Sets a member's coupon aside for an order of theirs that is not paid yet. The same order again changes nothing.
@@ -203,8 +201,10 @@ pub(crate) async fn reserve(
 ) -> Result<Json<Coupon>, Problem> {
     find_own(&app, &path.community, &path.coupon, &member).await?;
     let now = app.activities.clock.now();
-    let done = app.activities.store.reserve_coupon(&path.community, &path.coupon, order.as_str(), now).await?;
-    moved(&app, &path, done).await
+    match app.activities.store.reserve_coupon(&path.community, &path.coupon, order.as_str(), now).await? {
+        Some(coupon) => Ok(Json(coupon)),
+        None => stays(&app, &path).await,
+    }
 }
 
 /// The order was paid with it.
@@ -216,13 +216,12 @@ pub(crate) async fn use_up(
     Body(ForOrder { order }): Body<ForOrder>,
 ) -> Result<Json<Coupon>, Problem> {
     let now = app.activities.clock.now();
-    let done = app.activities.store.use_coupon(&path.community, &path.coupon, order.as_str(), now).await?;
-    let known = find(&app, &path.community, &path.coupon).await?;
-    // The same again.
-    if done.is_none() && known.state == CouponState::Used && known.order.as_deref() == Some(order.as_str()) {
-        return Ok(Json(known));
+    if let Some(coupon) = app.activities.store.use_coupon(&path.community, &path.coupon, order.as_str(), now).await? {
+        return Ok(told(&app, &path, coupon));
     }
-    moved(&app, &path, done).await
+    let known = find(&app, &path.community, &path.coupon).await?;
+    let is_again = known.state == CouponState::Used && known.order.as_deref() == Some(order.as_str());
+    if is_again { Ok(Json(known)) } else { Err(unfit(&known, now)) }
 }
 
 /// The order was not paid, or was paid back: the member has the coupon again, as long as it is valid.
@@ -234,8 +233,10 @@ pub(crate) async fn give_back(
     Body(ForOrder { order }): Body<ForOrder>,
 ) -> Result<Json<Coupon>, Problem> {
     let now = app.activities.clock.now();
-    let done = app.activities.store.return_coupon(&path.community, &path.coupon, order.as_str(), now).await?;
-    moved(&app, &path, done).await
+    match app.activities.store.return_coupon(&path.community, &path.coupon, order.as_str(), now).await? {
+        Some(coupon) => Ok(told(&app, &path, coupon)),
+        None => stays(&app, &path).await,
+    }
 }
 
 /// A basket and the coupons that are to be used on it: those on goods first, then those on the order, then those on shipping, and within

@@ -106,7 +106,6 @@ impl Store {
                AND (state = 'issued' AND (expires_at IS NULL OR expires_at > $4) OR state = 'reserved' AND order_ref = $3)
              RETURNING *",
             (community, id, order, now),
-            &[],
         )
         .await
     }
@@ -123,7 +122,6 @@ impl Store {
             "UPDATE coupons SET state = 'used' WHERE community = $1 AND id = $2 AND order_ref = $3 AND state = 'reserved'
              RETURNING *",
             (community, id, order, now),
-            &[CouponState::Used],
         )
         .await
     }
@@ -145,18 +143,15 @@ impl Store {
                WHERE community = $1 AND id = $2 AND order_ref = $3 AND state IN ('reserved', 'used')
              RETURNING *",
             (community, id, order, now),
-            &[CouponState::Issued, CouponState::Revoked, CouponState::Expired],
         )
         .await
     }
 
-    /// Moves a coupon, and leaves the news of the states that are told to the activity that gave it: in one transaction, so that what
-    /// is told is so.
+    /// Moves a coupon, and leaves its news to the activity that gave it: in one transaction, so that what is told is so.
     async fn move_coupon(
         &self,
         text: &'static str,
         (community, id, order, now): (&Id, &Id, &str, i64),
-        told: &[CouponState],
     ) -> anyhow::Result<Option<Coupon>> {
         let mut tx = self.begin().await?;
         let moved = sqlx::query(text)
@@ -167,7 +162,7 @@ impl Store {
             .fetch_optional(&mut *tx)
             .await?;
         let moved = moved.as_ref().map(read).transpose()?;
-        if let Some(coupon) = moved.as_ref().filter(|coupon| told.contains(&coupon.state)) {
+        if let Some(coupon) = &moved {
             for event in coupon.news(order, now) {
                 put(&mut tx, (community, &coupon.activity), (&event, &coupon.stream()), now).await?;
             }

@@ -20,6 +20,10 @@ use views::GiftInput;
 const ENDED_AT_ONCE: u32 = 1;
 const EXPIRED_AT_ONCE: u32 = 2;
 
+/// What it tells, of all of which members are told as well.
+const TOPICS: [&str; 7] =
+    ["gift.offered", "gift.claimed", "gift.returned", "gift.revoked", "gift.qualified", "gift.round", "gift.opened"];
+
 struct Giving;
 
 impl Activity for Giving {
@@ -56,24 +60,8 @@ impl Activity for Giving {
             .query("rounds", "How far you are 邀請進度", |call, _: Nothing| invites::view(call))
             .query("packets", "The packets 紅包", |call, _: Nothing| packets::view(call))
             .query("stats", "How it goes 統計", |call, _: Nothing| Ok(views::stats(call)))
-            .emits(&[
-                "gift.offered",
-                "gift.claimed",
-                "gift.returned",
-                "gift.revoked",
-                "gift.qualified",
-                "gift.round",
-                "gift.opened",
-            ])
-            .tells(&[
-                "gift.offered",
-                "gift.claimed",
-                "gift.returned",
-                "gift.revoked",
-                "gift.qualified",
-                "gift.round",
-                "gift.opened",
-            ])
+            .emits(&TOPICS)
+            .tells(&TOPICS)
             .listens(&["order.paid", "order.closed", "order.refunded", "order.refund-refused", platform::EVERYTHING])
             .codes(&[
                 "gift.link-used",

@@ -38,6 +38,10 @@ struct Taken {
     at: i64,
 }
 
+/// What it tells, of all of which members are told as well.
+const TOPICS: [&str; 5] =
+    ["points-card.opened", "points-card.earned", "points-card.reversed", "points-card.expired", "points-card.given"];
+
 struct PointsCard;
 
 impl Activity for PointsCard {
@@ -55,20 +59,8 @@ impl Activity for PointsCard {
             .query("card", "Your card 我的積分卡", |call, input: Nothing| views::card(call, input))
             .query("mine", "Gifts you got 已兌換", |call, _: Nothing| Ok(views::mine(call)))
             .query("stats", "How it goes 統計", |call, _: Nothing| Ok(views::stats(call)))
-            .emits(&[
-                "points-card.opened",
-                "points-card.earned",
-                "points-card.reversed",
-                "points-card.expired",
-                "points-card.given",
-            ])
-            .tells(&[
-                "points-card.opened",
-                "points-card.earned",
-                "points-card.reversed",
-                "points-card.expired",
-                "points-card.given",
-            ])
+            .emits(&TOPICS)
+            .tells(&TOPICS)
             .listens(&[platform::BOUGHT, platform::RETURNED])
             .codes(&["points-card.no-card", "points-card.not-enough-points"])
     }
