@@ -12,6 +12,7 @@ mod coupons;
 mod database;
 pub(crate) mod deeds;
 pub(crate) mod demo_orders;
+mod direct;
 pub(crate) mod endpoints;
 pub(crate) mod entries;
 pub(crate) mod group_rules;

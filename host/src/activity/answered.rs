@@ -32,7 +32,8 @@ impl Answered {
     /// know of it yet.
     pub(super) fn age(&mut self) {
         if self.young_bytes > GENERATION_BYTES_MAX {
-            self.old = std::mem::take(&mut self.young);
+            std::mem::swap(&mut self.old, &mut self.young);
+            self.young.clear();
             self.young_bytes = 0;
         }
     }

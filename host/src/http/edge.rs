@@ -1,6 +1,13 @@
 //! Around every request: an id, a measurement, and an end.
 
-use std::{panic::AssertUnwindSafe, time::Instant};
+use std::{
+    panic::AssertUnwindSafe,
+    sync::{
+        LazyLock,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Instant,
+};
 
 use axum::{
     extract::{MatchedPath, Request},
@@ -38,8 +45,13 @@ pub(crate) async fn edge(request: Request, next: Next) -> Response {
     response
 }
 
-/// The client's own id where it is one of ours in form, else a fresh one.
+/// The client's own id where it is one of ours in form, else the next of this process. Nothing hangs on its being guessed.
 fn request_id(request: &Request) -> Id {
+    static PROCESS: LazyLock<Id> = LazyLock::new(|| Id::random("req"));
+    static NEXT: AtomicU64 = AtomicU64::new(1);
     let given = request.headers().get(&REQUEST_ID).and_then(|id| Id::new(id.to_str().ok()?).ok());
-    given.unwrap_or_else(|| Id::random("req"))
+    given.unwrap_or_else(|| {
+        let next = format!("{}.{}", PROCESS.as_str(), NEXT.fetch_add(1, Ordering::Relaxed));
+        Id::new(&next).expect("a random id and a number are an id")
+    })
 }

@@ -37,7 +37,7 @@ impl Store {
 }
 
 /// The last word on each entry.
-pub(super) fn write(script: &mut Script, parts: &[&Part]) {
+pub(super) fn write<'a>(script: &mut Script<'a>, parts: &[&'a Part]) {
     const BOARDS: Rows = Rows {
         text: "INSERT INTO board_entries (community, activity, board, key, score, reached_at, seq)
                SELECT * FROM {rows} WHERE column1 IS NOT NULL

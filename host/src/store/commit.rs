@@ -16,7 +16,7 @@ use crate::{
 
 use super::{
     Store, boards,
-    columns::{Columns, json, word},
+    columns::{Columns, json},
     communities::lock_community,
     database::Transaction,
     entries, holds, inbox, journal, ledger, notices, orders, outbox, proposals,
@@ -138,7 +138,7 @@ enum OrFail {
 
 /// Moves each head from where its part was run to where it leads. Answers those that were still there, or fails if one was not:
 /// no head may be NULL.
-fn move_heads(script: &mut Script, parts: &[&Part], or_fail: OrFail) {
+fn move_heads<'a>(script: &mut Script<'a>, parts: &[&'a Part], or_fail: OrFail) {
     const COLUMNS: &[Column] = &[
         Column::Text,
         Column::Text,
@@ -172,7 +172,7 @@ fn move_heads(script: &mut Script, parts: &[&Part], or_fail: OrFail) {
         values.activity(&part.id);
         values.int(part.from.seq);
         values.int(part.to.seq);
-        values.text(word(part.to.lifecycle).as_str());
+        values.word(part.to.lifecycle);
         values.int(part.to.started_at);
         values.int(part.to.now);
         values.int(part.to.stored_bytes);
@@ -208,7 +208,7 @@ async fn write_changes(tx: &mut Transaction, parts: &[&Part]) -> anyhow::Result<
 }
 
 /// What belongs to the activities alone; the journal first.
-fn write(script: &mut Script, parts: &[&Part]) {
+fn write<'a>(script: &mut Script<'a>, parts: &[&'a Part]) {
     journal::write(script, parts);
     entries::write(script, parts);
     boards::write(script, parts);

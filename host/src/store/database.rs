@@ -1,18 +1,53 @@
 //! Connections: SQLite with one writer and a pool of readers, or PostgreSQL.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    ops::{Deref, DerefMut},
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::{Context, bail, ensure};
 use moka::sync::Cache;
 use sqlx::{
-    AnyPool, Connection, Executor, Row,
+    AnyConnection, AnyPool, Connection, Executor, Row,
     any::AnyPoolOptions,
     migrate::{Migration, MigrationType, Migrator},
 };
+use tokio::sync::OwnedMutexGuard;
 
 use crate::domain::{id::Id, member::Member, rules::Rules};
 
-pub(super) type Transaction = sqlx::Transaction<'static, sqlx::Any>;
+use super::direct::Direct;
+
+/// A transaction that writes, and its turn to do so.
+pub(super) struct Transaction {
+    inner: sqlx::Transaction<'static, sqlx::Any>,
+    _turn: Option<OwnedMutexGuard<()>>,
+}
+
+impl Transaction {
+    pub(super) async fn commit(self) -> sqlx::Result<()> {
+        self.inner.commit().await
+    }
+
+    pub(super) async fn rollback(self) -> sqlx::Result<()> {
+        self.inner.rollback().await
+    }
+}
+
+impl Deref for Transaction {
+    type Target = AnyConnection;
+    fn deref(&self) -> &AnyConnection {
+        &self.inner
+    }
+}
+
+impl DerefMut for Transaction {
+    fn deref_mut(&mut self) -> &mut AnyConnection {
+        &mut self.inner
+    }
+}
 
 const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "begin", include_str!("../../migrations/0001_begin.sql")),
@@ -47,7 +82,7 @@ const SQLITE_BUSY_MS: u32 = 5_000;
 const SQLITE_CHECKPOINT_PAGES: u32 = 8_000;
 
 /// A deferred transaction that reads and then writes fails at once when another writer was faster.
-pub(super) const BEGIN_SQLITE: &str = "BEGIN IMMEDIATE";
+const BEGIN_SQLITE: &str = "BEGIN IMMEDIATE";
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(super) enum Kind {
@@ -60,6 +95,8 @@ pub(super) enum Kind {
 pub(crate) struct Store {
     pub(super) reader: AnyPool,
     pub(super) writer: AnyPool,
+    /// How the commit writes, where the database is SQLite.
+    pub(super) direct: Option<Arc<Direct>>,
     pub(super) kind: Kind,
     pub(super) members: Cache<(Id, Id), Option<Member>>,
     pub(super) rules: Cache<Id, Arc<Rules>>,
@@ -71,15 +108,16 @@ impl Store {
         sqlx::any::install_default_drivers();
         let members = Cache::builder().max_capacity(MEMBER_CACHE_MAX).time_to_live(CACHE_TTL).build();
         let rules = Cache::builder().max_capacity(RULES_CACHE_MAX).time_to_live(CACHE_TTL).build();
-        let (reader, writer, kind) = if let Some(path) = sqlite_path(url) {
+        let (reader, writer, direct, kind) = if let Some(path) = sqlite_path(url) {
             let (reader, writer) = open_sqlite(path).await?;
-            (reader, writer, Kind::Sqlite)
+            let direct = Direct::open(path, &sqlite_pragmas(false))?;
+            (reader, writer, Some(Arc::new(direct)), Kind::Sqlite)
         } else {
             let pool = postgres_pool(url).await?;
             migrate(&pool, Kind::Postgres).await?;
-            (pool.clone(), pool, Kind::Postgres)
+            (pool.clone(), pool, None, Kind::Postgres)
         };
-        Ok(Self { reader, writer, kind, members, rules })
+        Ok(Self { reader, writer, direct, kind, members, rules })
     }
 
     /// Opens a database that is there, only to look at it.
@@ -99,7 +137,7 @@ impl Store {
             MIGRATIONS.len()
         );
         let (members, rules) = (Cache::builder().max_capacity(0).build(), Cache::builder().max_capacity(0).build());
-        Ok(Self { reader: pool.clone(), writer: pool, kind, members, rules })
+        Ok(Self { reader: pool.clone(), writer: pool, direct: None, kind, members, rules })
     }
 
     /// Begins a write. Never call it in a future that may be dropped: sqlx 0.9.0 would hand the open transaction to the next
@@ -109,7 +147,11 @@ impl Store {
             Kind::Sqlite => BEGIN_SQLITE,
             Kind::Postgres => "BEGIN",
         };
-        Ok(self.writer.begin_with(begin).await?)
+        let turn = match &self.direct {
+            Some(direct) => Some(direct.turn().await),
+            None => None,
+        };
+        Ok(Transaction { inner: self.writer.begin_with(begin).await?, _turn: turn })
     }
 
     /// Whether the database answers.
@@ -121,6 +163,9 @@ impl Store {
     pub(crate) async fn close(&self) {
         self.reader.close().await;
         self.writer.close().await;
+        if let Some(direct) = &self.direct {
+            direct.close();
+        }
     }
 }
 
@@ -145,8 +190,8 @@ async fn open_sqlite(path: &str) -> anyhow::Result<(AnyPool, AnyPool)> {
     Ok((reader, writer))
 }
 
-async fn sqlite_pool(path: &str, mode: &str, connections: u32, read_only: bool) -> anyhow::Result<AnyPool> {
-    let pragmas = format!(
+fn sqlite_pragmas(read_only: bool) -> String {
+    format!(
         "PRAGMA busy_timeout = {SQLITE_BUSY_MS};
          PRAGMA journal_mode = WAL;
          PRAGMA synchronous = FULL;
@@ -155,8 +200,11 @@ async fn sqlite_pool(path: &str, mode: &str, connections: u32, read_only: bool) 
          PRAGMA wal_autocheckpoint = {SQLITE_CHECKPOINT_PAGES};
          PRAGMA query_only = {};",
         i32::from(read_only),
-    );
-    let pragmas: &'static str = pragmas.leak();
+    )
+}
+
+async fn sqlite_pool(path: &str, mode: &str, connections: u32, read_only: bool) -> anyhow::Result<AnyPool> {
+    let pragmas: &'static str = sqlite_pragmas(read_only).leak();
     AnyPoolOptions::new()
         .max_connections(connections)
         .min_connections(1)

@@ -73,7 +73,7 @@ impl Store {
 }
 
 /// The last word on each key.
-pub(super) fn write(script: &mut Script, parts: &[&Part]) {
+pub(super) fn write<'a>(script: &mut Script<'a>, parts: &[&'a Part]) {
     const ENTRIES: Rows = Rows {
         text: "INSERT INTO entries (community, activity, key, value, version, seq)
                SELECT * FROM {rows} WHERE column1 IS NOT NULL

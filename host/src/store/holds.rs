@@ -11,7 +11,7 @@ use crate::domain::{
 
 use super::{
     Page, PageRequest, Store,
-    columns::{Columns, word},
+    columns::Columns,
     commit::Part,
     rows::{Column, Rows, Script},
 };
@@ -66,7 +66,7 @@ impl Store {
 }
 
 /// Holds as they are now.
-pub(super) fn write(script: &mut Script, parts: &[&Part]) {
+pub(super) fn write<'a>(script: &mut Script<'a>, parts: &[&'a Part]) {
     const HOLDS: Rows = Rows {
         text:
             "INSERT INTO holds (community, activity, key, offer, beneficiary, cost_minor, currency, state, created_at,
@@ -97,7 +97,7 @@ pub(super) fn write(script: &mut Script, parts: &[&Part]) {
         values.text(hold.beneficiary.as_str());
         values.int(hold.cost.minor);
         values.text(hold.cost.currency.as_str());
-        values.text(word(hold.state).as_str());
+        values.word(hold.state);
         values.int(hold.created_at);
         values.int(hold.expires_at);
         values.text(hold.reason.as_str());

@@ -125,7 +125,7 @@ impl Store {
 }
 
 /// What was heard is no longer to be heard.
-pub(super) fn write(script: &mut Script, parts: &[&Part]) {
+pub(super) fn write<'a>(script: &mut Script<'a>, parts: &[&'a Part]) {
     const HEARD: Rows = Rows {
         text: "DELETE FROM inbox WHERE (community, activity, position) IN (SELECT * FROM {rows})",
         columns: &[Column::Text, Column::Text, Column::Int],

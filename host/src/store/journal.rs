@@ -135,7 +135,7 @@ fn lookup(size: usize) -> String {
 }
 
 /// The rows of calls that were answered.
-pub(super) fn write(script: &mut Script, parts: &[&Part]) {
+pub(super) fn write<'a>(script: &mut Script<'a>, parts: &[&'a Part]) {
     const JOURNAL: Rows = Rows {
         text: "INSERT INTO journal (community, activity, seq, kind, actor, name, idempotency_key, input, now, outcome, answer,
                  facts, version)

@@ -102,7 +102,7 @@ pub(super) async fn append(
 }
 
 /// The transfers of calls.
-pub(super) fn write(script: &mut Script, parts: &[&Part]) {
+pub(super) fn write<'a>(script: &mut Script<'a>, parts: &[&'a Part]) {
     const LEDGER: Rows = Rows {
         text: "INSERT INTO ledger (community, activity, seq, ordinal, asset, debit, credit, amount, reference, at)
                SELECT * FROM {rows} WHERE column1 IS NOT NULL",
@@ -128,8 +128,8 @@ pub(super) fn write(script: &mut Script, parts: &[&Part]) {
         values.int(*seq);
         values.int(*ordinal);
         values.text(transfer.asset.as_str());
-        values.text(transfer.debit.name().as_str());
-        values.text(transfer.credit.name().as_str());
+        values.made(transfer.debit.name());
+        values.made(transfer.credit.name());
         values.int(transfer.amount);
         values.text(transfer.reference.as_str());
         values.int(part.to.now);

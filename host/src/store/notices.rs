@@ -295,7 +295,7 @@ async fn change(
 }
 
 /// Notices, by the call that sent them.
-pub(super) fn write(script: &mut Script, parts: &[&Part]) {
+pub(super) fn write<'a>(script: &mut Script<'a>, parts: &[&'a Part]) {
     const NOTICES: Rows = Rows {
         text: "INSERT INTO notices (community, activity, id, seq, audience, recipient, template, params, channel, urgency,
                  not_after, state, reason, due, attempts, decided_at, at)
@@ -327,15 +327,15 @@ pub(super) fn write(script: &mut Script, parts: &[&Part]) {
         values.activity(&part.id);
         values.text(notice.id.as_str());
         values.int(*seq);
-        values.text(word(notice.audience).as_str());
+        values.word(notice.audience);
         values.text(notice.recipient.as_str());
         values.text(notice.template.as_str());
-        values.text(json(&notice.params).as_str());
-        values.text(word(notice.channel).as_str());
-        values.text(word(notice.urgency).as_str());
+        values.made(json(&notice.params));
+        values.word(notice.channel);
+        values.word(notice.urgency);
         values.int(notice.not_after);
-        values.text(word(state).as_str());
-        values.text(notice.suppressed.map(word).as_deref());
+        values.word(state);
+        values.made(notice.suppressed.map(word));
         values.int(notice.due);
         values.int(notice.suppressed.map(|_| part.to.now));
         values.int(part.to.now);

@@ -16,7 +16,7 @@ use crate::domain::{
 
 use super::{
     Page, PageRequest, Store,
-    columns::{Columns, json, word},
+    columns::{Columns, json},
     commit::Part,
     rows::{Column, Rows, Script},
 };
@@ -181,7 +181,7 @@ impl Store {
 }
 
 /// Orders and refunds as they are now.
-pub(super) fn write(script: &mut Script, parts: &[&Part]) {
+pub(super) fn write<'a>(script: &mut Script<'a>, parts: &[&'a Part]) {
     write_orders(script, parts);
     const REFUNDS: Rows = Rows {
         text: "INSERT INTO refunds (community, activity, key, id, order_key, amount_minor, state, reason, seq)
@@ -204,16 +204,16 @@ pub(super) fn write(script: &mut Script, parts: &[&Part]) {
     script.add(&REFUNDS, &rows, |values, (part, refund)| {
         values.activity(&part.id);
         values.bytes(refund.key.as_bytes());
-        values.text(public_id("rfd", &part.id, &refund.key).as_str());
+        values.made(public_id("rfd", &part.id, &refund.key).to_string());
         values.bytes(refund.order.as_bytes());
         values.int(refund.amount_minor);
-        values.text(word(refund.state).as_str());
+        values.word(refund.state);
         values.text(refund.reason.as_str());
         values.int(part.to.seq);
     });
 }
 
-fn write_orders(script: &mut Script, parts: &[&Part]) {
+fn write_orders<'a>(script: &mut Script<'a>, parts: &[&'a Part]) {
     const ORDERS: Rows = Rows {
         text: "INSERT INTO orders (community, activity, key, id, member, lines, total_minor, currency, state, pay_by,
                  paid_minor, refunding_minor, refunded_minor, is_held, created_at, seq)
@@ -244,12 +244,12 @@ fn write_orders(script: &mut Script, parts: &[&Part]) {
     script.add(&ORDERS, &rows, |values, (part, order)| {
         values.activity(&part.id);
         values.bytes(order.key.as_bytes());
-        values.text(public_id("ord", &part.id, &order.key).as_str());
+        values.made(public_id("ord", &part.id, &order.key).to_string());
         values.text(order.member.as_str());
-        values.text(json(&order.lines).as_str());
+        values.made(json(&order.lines));
         values.int(order.total.minor);
         values.text(order.total.currency.as_str());
-        values.text(word(order.state).as_str());
+        values.word(order.state);
         values.int(order.pay_by);
         values.int(order.paid_minor);
         values.int(order.refunding_minor);

@@ -91,7 +91,7 @@ impl Store {
 }
 
 /// What leaves the house, by the call that had it.
-pub(super) fn write(script: &mut Script, parts: &[&Part]) {
+pub(super) fn write<'a>(script: &mut Script<'a>, parts: &[&'a Part]) {
     const OUTBOX: Rows = Rows {
         text: "INSERT INTO outbox (community, activity, seq, ordinal, kind, topic, subject, payload, at)
                SELECT * FROM {rows} WHERE column1 IS NOT NULL",

@@ -219,7 +219,7 @@ async fn apply(
 }
 
 /// What plugins propose, by the call that did.
-pub(super) fn write(script: &mut Script, parts: &[&Part]) {
+pub(super) fn write<'a>(script: &mut Script<'a>, parts: &[&'a Part]) {
     const PROPOSALS: Rows = Rows {
         text:
             "INSERT INTO proposals (community, activity, id, seq, kind, group_id, member, reason, evidence, state, at)
@@ -244,12 +244,12 @@ pub(super) fn write(script: &mut Script, parts: &[&Part]) {
         values.activity(&part.id);
         values.text(made.id.as_str());
         values.int(*seq);
-        values.text(word(made.kind).as_str());
+        values.word(made.kind);
         values.text(made.group.as_str());
         values.text(made.member.as_str());
         values.text(made.reason.as_str());
         values.text(made.evidence.as_str());
-        values.text(word(made.state).as_str());
+        values.word(made.state);
         values.int(made.at);
     });
 }

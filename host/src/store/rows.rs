@@ -1,19 +1,27 @@
 //! Statements over lists of rows, and scripts of them.
 //!
-//! A list is filled up with rows of nothing to one of a few sizes, so that a database prepares few texts. SQLite gets a whole
-//! script at once: its connection is a thread, and each way there and back costs more than a statement does.
+//! A list is filled up with rows of nothing to one of a few sizes, so that a database prepares few texts. Within a transaction of
+//! sqlx SQLite gets a whole script at once: its connection is a thread, and each way there and back costs more than a statement does.
 
 use std::{
+    borrow::Cow,
     collections::HashMap,
     sync::{Arc, LazyLock, Mutex},
 };
 
 use futures_util::TryStreamExt;
-use sqlx::{Any, AnyConnection, Arguments, AssertSqlSafe, Executor, Row, any::AnyArguments, any::AnyRow};
+use serde::Serialize;
+use sqlx::{
+    Any, AnyConnection, Arguments, AssertSqlSafe, Executor, Row,
+    any::{AnyArguments, AnyRow},
+};
 
 use crate::domain::activity::ActivityId;
 
-use super::database::{BEGIN_SQLITE, Kind, Store, Transaction};
+use super::{
+    columns::word,
+    database::{Kind, Store, Transaction},
+};
 
 /// Rows of one statement. 64 rows of 13 columns stay far below the limits of 32 766 (SQLite) and 65 535 (PostgreSQL) parameters.
 const SIZE_MAX: usize = 64;
@@ -37,114 +45,141 @@ pub(super) enum Column {
     Bytes,
 }
 
+/// A value of a row; most are lent by what is written.
+pub(super) enum Value<'a> {
+    Text(Option<Cow<'a, str>>),
+    Int(Option<i64>),
+    Bytes(Option<&'a [u8]>),
+}
+
 /// Takes the values of a row, column by column.
 #[derive(Default)]
-pub(super) struct Values(AnyArguments);
+pub(super) struct Values<'a>(Vec<Value<'a>>);
 
-impl Values {
+impl<'a> Values<'a> {
     /// The two columns that every key of an activity's own begins with.
-    pub(super) fn activity(&mut self, id: &ActivityId) {
+    pub(super) fn activity(&mut self, id: &'a ActivityId) {
         self.text(id.community.as_str());
         self.text(id.activity.as_str());
     }
 
-    pub(super) fn text<'q>(&mut self, value: impl Into<Option<&'q str>>) {
-        self.0.add(value.into()).expect("a text is a value");
+    pub(super) fn text(&mut self, value: impl Into<Option<&'a str>>) {
+        self.0.push(Value::Text(value.into().map(Cow::Borrowed)));
+    }
+
+    /// A text that was made for the row.
+    pub(super) fn made(&mut self, value: impl Into<Option<String>>) {
+        self.0.push(Value::Text(value.into().map(Cow::Owned)));
+    }
+
+    /// A unit variant by its name.
+    pub(super) fn word(&mut self, value: impl Serialize) {
+        self.made(word(value));
     }
 
     pub(super) fn int(&mut self, value: impl Into<Option<i64>>) {
-        self.0.add(value.into()).expect("a number is a value");
+        self.0.push(Value::Int(value.into()));
     }
 
-    pub(super) fn bytes<'q>(&mut self, value: impl Into<Option<&'q [u8]>>) {
-        self.0.add(value.into()).expect("bytes are a value");
+    pub(super) fn bytes(&mut self, value: impl Into<Option<&'a [u8]>>) {
+        self.0.push(Value::Bytes(value.into()));
     }
 }
 
 /// Statements that are run one after another.
-pub(super) struct Script {
+pub(super) struct Script<'a> {
     kind: Kind,
-    texts: Vec<Text>,
+    statements: Vec<Statement<'a>>,
 }
 
-/// What the database is given at once: one statement, or a whole script.
-#[derive(Default)]
-struct Text {
-    sql: String,
-    values: Values,
+/// A statement over a list that is filled up.
+pub(super) struct Statement<'a> {
+    pub sql: Arc<str>,
+    values: Values<'a>,
 }
 
-impl Script {
+impl<'a> Script<'a> {
     pub(super) fn new(kind: Kind) -> Self {
-        Self { kind, texts: Vec::new() }
+        Self { kind, statements: Vec::new() }
+    }
+
+    pub(super) fn statements(&self) -> &[Statement<'a>] {
+        &self.statements
     }
 
     /// Adds a statement over these rows.
-    pub(super) fn add<T>(&mut self, rows: &Rows, all: &[T], row: impl Fn(&mut Values, &T)) {
+    pub(super) fn add<T>(&mut self, rows: &Rows, all: &[T], row: impl Fn(&mut Values<'a>, &T)) {
         for chunk in all.chunks(SIZE_MAX) {
             let size = chunk.len().next_power_of_two();
-            if self.kind == Kind::Postgres || self.texts.is_empty() {
-                self.texts.push(Text::default());
-            }
-            let Text { sql, values } = self.texts.last_mut().expect("there is one by now");
-            sql.push_str(&text(rows, size, self.kind));
-            sql.push(';');
-            values.0.reserve(size * rows.columns.len(), 0);
-            chunk.iter().for_each(|item| row(values, item));
+            let mut values = Values(Vec::with_capacity(size * rows.columns.len()));
+            chunk.iter().for_each(|item| row(&mut values, item));
             for column in rows.columns.iter().cycle().take((size - chunk.len()) * rows.columns.len()) {
-                match column {
-                    Column::Text => values.text(None),
-                    Column::Int => values.int(None),
-                    Column::Bytes => values.bytes(None),
-                }
+                values.0.push(match column {
+                    Column::Text => Value::Text(None),
+                    Column::Int => Value::Int(None),
+                    Column::Bytes => Value::Bytes(None),
+                });
             }
+            self.statements.push(Statement { sql: text(rows, size, self.kind), values });
         }
     }
 
     /// Runs the script in a transaction; answers what it returns.
     pub(super) async fn run(self, tx: &mut Transaction) -> sqlx::Result<Vec<AnyRow>> {
         let mut returned = Vec::new();
-        for text in self.texts {
-            returned.extend(text.run(tx).await?);
+        if self.kind == Kind::Sqlite {
+            let sql = self.statements.iter().fold(String::new(), |sql, statement| sql + &statement.sql + ";");
+            let values = self.statements.into_iter().flat_map(|statement| statement.values.0);
+            return run(tx, sql, arguments(values)).await;
+        }
+        for Statement { sql, values } in self.statements {
+            returned.extend(run(tx, sql.as_ref().into(), arguments(values.0)).await?);
         }
         Ok(returned)
     }
 
-    /// Runs the script as a transaction of its own; an error has undone all of it. Never call it in a future that may be dropped.
+    /// Runs the script as a transaction of its own; an error has undone all of it. Never call it in a future that may be dropped,
+    /// nor on a thread that others wait for: where SQLite is on disk, so is the thread.
     pub(super) async fn commit(self, store: &Store) -> anyhow::Result<()> {
-        if self.kind == Kind::Postgres {
-            let mut tx = store.begin().await?;
-            self.run(&mut tx).await?;
-            return Ok(tx.commit().await?);
+        if let Some(direct) = &store.direct {
+            let _turn = direct.turn().await;
+            return direct.commit(&self);
         }
-        let mut connection = store.writer.acquire().await?;
-        for Text { sql, values } in self.texts {
-            let whole = Text { sql: format!("{BEGIN_SQLITE};{sql}COMMIT"), values };
-            if let Err(error) = whole.run(&mut connection).await {
-                if let Err(error) = connection.execute("ROLLBACK").await {
-                    // Closed rather than given back: nobody borrows an open transaction.
-                    connection.close_on_drop();
-                    tracing::warn!(%error, "a transaction could not be rolled back");
-                }
-                return Err(error.into());
-            }
-        }
-        Ok(())
+        let mut tx = store.begin().await?;
+        self.run(&mut tx).await?;
+        Ok(tx.commit().await?)
     }
 }
 
-impl Text {
-    async fn run(self, connection: &mut AnyConnection) -> sqlx::Result<Vec<AnyRow>> {
-        // A connection keeps a hundred texts prepared; large ones are rare, and would take megabytes each.
-        let is_kept = self.sql.len() <= KEPT_TEXT_BYTES_MAX;
-        let query = sqlx::query_with::<Any, _>(AssertSqlSafe(self.sql), self.values.0).persistent(is_kept);
-        let mut steps = connection.fetch_many(query);
-        let mut returned = Vec::new();
-        while let Some(step) = steps.try_next().await? {
-            returned.extend(step.right());
-        }
-        Ok(returned)
+impl<'a> Statement<'a> {
+    pub(super) fn values(&self) -> &[Value<'a>] {
+        &self.values.0
     }
+}
+
+fn arguments<'a>(values: impl IntoIterator<Item = Value<'a>>) -> AnyArguments {
+    let mut arguments = AnyArguments::default();
+    for value in values {
+        let added = match value {
+            Value::Text(text) => arguments.add(text.map(Cow::into_owned)),
+            Value::Int(int) => arguments.add(int),
+            Value::Bytes(bytes) => arguments.add(bytes),
+        };
+        added.expect("texts, numbers and bytes are values");
+    }
+    arguments
+}
+
+async fn run(connection: &mut AnyConnection, sql: String, arguments: AnyArguments) -> sqlx::Result<Vec<AnyRow>> {
+    // A connection keeps a hundred texts prepared; large ones are rare, and would take megabytes each.
+    let is_kept = sql.len() <= KEPT_TEXT_BYTES_MAX;
+    let query = sqlx::query_with::<Any, _>(AssertSqlSafe(sql), arguments).persistent(is_kept);
+    let mut steps = connection.fetch_many(query);
+    let mut returned = Vec::new();
+    while let Some(step) = steps.try_next().await? {
+        returned.extend(step.right());
+    }
+    Ok(returned)
 }
 
 /// By the statement and its number of rows.
@@ -165,7 +200,12 @@ fn build(rows: &Rows, size: usize, kind: Kind) -> String {
         format!("({})", parameters.join(", "))
     };
     let list: Vec<String> = (0..size).map(row).collect();
-    rows.text.replace("{rows}", &format!("(VALUES {}) AS rows", list.join(", ")))
+    let sql = rows.text.replace("{rows}", &format!("(VALUES {}) AS rows", list.join(", ")));
+    match (kind, sql.strip_prefix("INSERT INTO")) {
+        // A script that fails is undone as a whole, so SQLite need not keep each page that a statement touches as it was before.
+        (Kind::Sqlite, Some(rest)) => format!("INSERT OR FAIL INTO{rest}"),
+        _ => sql,
+    }
 }
 
 /// The number that a `SELECT COUNT(*)` or `SUM` answers.
@@ -200,7 +240,7 @@ mod tests {
                 values.text("x");
                 values.int(1);
             });
-            let filled: Vec<usize> = script.texts.iter().map(|text| text.values.0.len() / 2).collect();
+            let filled: Vec<usize> = script.statements.iter().map(|statement| statement.values.0.len() / 2).collect();
             assert_eq!(filled, sizes, "{rows} rows");
         }
     }

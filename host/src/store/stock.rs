@@ -13,7 +13,7 @@ use crate::{
 
 use super::{
     Page, PageRequest, Store,
-    columns::{Columns, word},
+    columns::Columns,
     commit::Part,
     database::Transaction,
     rows::{Column, Rows, Script},
@@ -103,7 +103,7 @@ pub(super) async fn change(
 }
 
 /// Reservations as they are now.
-pub(super) fn write(script: &mut Script, parts: &[&Part]) {
+pub(super) fn write<'a>(script: &mut Script<'a>, parts: &[&'a Part]) {
     const RESERVATIONS: Rows = Rows {
         text: "INSERT INTO reservations (community, activity, key, pool, quantity, state, expires_at, seq)
                SELECT * FROM {rows} WHERE column1 IS NOT NULL
@@ -126,7 +126,7 @@ pub(super) fn write(script: &mut Script, parts: &[&Part]) {
         values.bytes(made.key.as_bytes());
         values.text(made.pool.as_str());
         values.int(made.quantity);
-        values.text(word(made.state).as_str());
+        values.word(made.state);
         values.int(made.expires_at);
         values.int(part.to.seq);
     });

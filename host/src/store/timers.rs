@@ -54,7 +54,7 @@ impl Store {
 }
 
 /// Timers that were set, and those that ran or were cancelled.
-pub(super) fn write(script: &mut Script, parts: &[&Part]) {
+pub(super) fn write<'a>(script: &mut Script<'a>, parts: &[&'a Part]) {
     const GONE: Rows = Rows {
         text: "DELETE FROM timers WHERE (community, activity, key) IN (SELECT * FROM {rows})",
         columns: &[Column::Text, Column::Text, Column::Bytes],
@@ -81,6 +81,6 @@ pub(super) fn write(script: &mut Script, parts: &[&Part]) {
         values.bytes(key.as_bytes());
         values.int(timer.due);
         values.text(timer.payload.as_str());
-        values.text(timer.calendar.as_ref().map(json).as_deref());
+        values.made(timer.calendar.as_ref().map(json));
     });
 }

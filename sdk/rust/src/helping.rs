@@ -24,16 +24,24 @@ pub enum HelpLimit {
     Reciprocal,
 }
 
-/// How often a helper has helped, with the help that is about to be counted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// What is counted of a help that may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Helps {
+    helper: Helper,
+    /// None where no limit looks at pairs.
+    pair: Option<Pair>,
+}
+
+/// How often a member has helped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+struct Helper {
     day: Day,
     today: u32,
     total: u32,
 }
 
 /// How often one member has helped another.
-#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Pair {
     times: u32,
     at: i64,
@@ -48,22 +56,24 @@ impl HelpLimits {
 impl<C: Terms> Call<C> {
     /// Whether the actor may help a member once more; [`Call::count_help`] then counts it.
     pub fn may_help(&self, limits: HelpLimits, whom: &str) -> Result<Helps, HelpLimit> {
+        let now = self.now();
+        let mut pair = None;
         if limits.looks_at_pairs() {
             let times = self.load::<Pair>(&pair_key(&self.actor, whom)).unwrap_or_default().times;
             if limits.per_pair > 0 && times >= limits.per_pair {
                 return Err(HelpLimit::Pair);
             }
-            let back = self.load::<Pair>(&pair_key(whom, &self.actor));
-            let is_recent = |back: Pair| self.now() < back.at.saturating_add_unsigned(limits.reciprocal_window_ms);
-            if limits.reciprocal_window_ms > 0 && back.is_some_and(is_recent) {
+            let is_recent = |back: Pair| now < back.at.saturating_add_unsigned(limits.reciprocal_window_ms);
+            if limits.reciprocal_window_ms > 0 && self.load(&pair_key(whom, &self.actor)).is_some_and(is_recent) {
                 return Err(HelpLimit::Reciprocal);
             }
+            pair = Some(Pair { times: times + 1, at: now });
         }
         let day = self.today();
-        let before = match self.load::<Helps>(&helper_key(&self.actor)) {
+        let before = match self.load::<Helper>(&helper_key(&self.actor)) {
             Some(before) if before.day == day => before,
-            Some(before) => Helps { day, today: 0, ..before },
-            None => Helps { day, today: 0, total: 0 },
+            Some(before) => Helper { day, today: 0, ..before },
+            None => Helper { day, today: 0, total: 0 },
         };
         if limits.total > 0 && before.total >= limits.total {
             return Err(HelpLimit::Total);
@@ -71,18 +81,15 @@ impl<C: Terms> Call<C> {
         if limits.per_day > 0 && before.today >= limits.per_day {
             return Err(HelpLimit::Day);
         }
-        Ok(Helps { day, today: before.today + 1, total: before.total + 1 })
+        Ok(Helps { helper: Helper { day, today: before.today + 1, total: before.total + 1 }, pair })
     }
 
     /// Counts a help that may be.
-    pub fn count_help(&mut self, limits: HelpLimits, whom: &str, helps: Helps) {
+    pub fn count_help(&mut self, whom: &str, helps: Helps) {
         let helper = self.actor.clone();
-        self.save(&helper_key(&helper), &helps);
-        if limits.looks_at_pairs() {
-            let key = pair_key(&helper, whom);
-            let before = self.load::<Pair>(&key).unwrap_or_default();
-            let at = self.now();
-            self.save(&key, &Pair { times: before.times + 1, at });
+        self.save(&helper_key(&helper), &helps.helper);
+        if let Some(pair) = helps.pair {
+            self.save(&pair_key(&helper, whom), &pair);
         }
     }
 }
