@@ -16,8 +16,9 @@ const FUNCTION_LINES_MAX: usize = 70;
 const NAMELESS: [&str; 9] = ["common", "helper", "helpers", "manager", "misc", "mod", "service", "util", "utils"];
 
 /// A word that may stand only in some places of the host.
-const CONFINED: [(&str, &[&str]); 5] = [
+const CONFINED: [(&str, &[&str]); 6] = [
     ("sqlx::", &["host/src/store"]),
+    ("rusqlite::", &["host/src/store/direct.rs"]),
     ("wasmtime::", &["host/src/sandbox", "host/src/capability"]),
     ("axum::", &["host/src/http"]),
     ("reqwest::", &["host/src/delivery"]),

@@ -32,6 +32,7 @@ impl Answered {
     /// know of it yet.
     pub(super) fn age(&mut self) {
         if self.young_bytes > GENERATION_BYTES_MAX {
+            // Emptied rather than replaced: the table keeps its room.
             std::mem::swap(&mut self.old, &mut self.young);
             self.young.clear();
             self.young_bytes = 0;

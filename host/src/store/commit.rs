@@ -3,7 +3,10 @@
 use std::collections::{BTreeSet, HashSet};
 
 use anyhow::Context;
-use sqlx::{any::AnyRow, error::DatabaseError};
+use sqlx::{
+    any::AnyRow,
+    error::{DatabaseError, ErrorKind},
+};
 
 use crate::{
     domain::{
@@ -19,7 +22,7 @@ use super::{
     columns::{Columns, json},
     communities::lock_community,
     database::Transaction,
-    entries, holds, inbox, journal, ledger, notices, orders, outbox, proposals,
+    direct, entries, holds, inbox, journal, ledger, notices, orders, outbox, proposals,
     rows::{Column, Rows, Script},
     shared::change_shared,
     stock, timers,
@@ -60,7 +63,10 @@ impl Store {
             write(&mut script, &all);
             match script.commit(self).await {
                 Ok(()) => return Ok(vec![Fate::Committed; parts.len()]),
-                Err(error) => tracing::debug!(%error, "a commit is done again with care"),
+                Err(error) if is_broken_rule(&error) => tracing::debug!(%error, "a commit is done again with care"),
+                Err(error) => {
+                    tracing::warn!(error = format!("{error:#}"), "a commit failed, and is done again with care")
+                }
             }
         }
         match self.commit_with_care(parts).await {
@@ -102,7 +108,10 @@ impl Store {
         let mut script = Script::new(self.kind);
         write(&mut script, &committed);
         if let Err(error) = script.run(&mut tx).await {
-            tx.rollback().await?;
+            // A full disk has ended the transaction by itself.
+            if let Err(error) = tx.rollback().await {
+                tracing::debug!(%error, "there is nothing to undo");
+            }
             // The one rule that a call can break here is that of the idempotency keys.
             return match parts {
                 [_] if error.as_database_error().is_some_and(DatabaseError::is_unique_violation) => {
@@ -121,6 +130,12 @@ impl Store {
         }
         Ok(fates)
     }
+}
+
+/// Whether a row broke a rule of its table: a head has moved on, or a call was answered before.
+fn is_broken_rule(error: &anyhow::Error) -> bool {
+    let kind = error.downcast_ref::<sqlx::Error>().and_then(sqlx::Error::as_database_error).map(DatabaseError::kind);
+    matches!(kind, Some(ErrorKind::UniqueViolation | ErrorKind::NotNullViolation)) || direct::is_broken_rule(error)
 }
 
 /// Whether PostgreSQL has ended a transaction for another's sake: a deadlock, or a snapshot that is too old.

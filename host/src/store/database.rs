@@ -1,53 +1,20 @@
-//! Connections: SQLite with one writer and a pool of readers, or PostgreSQL.
+//! Connections: SQLite with one that writes at a time and a pool of readers, or PostgreSQL.
 
-use std::{
-    ops::{Deref, DerefMut},
-    path::Path,
-    sync::Arc,
-    time::Duration,
-};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context, bail, ensure};
 use moka::sync::Cache;
 use sqlx::{
-    AnyConnection, AnyPool, Connection, Executor, Row,
+    AnyPool, Connection, Executor, Row,
     any::AnyPoolOptions,
     migrate::{Migration, MigrationType, Migrator},
 };
-use tokio::sync::OwnedMutexGuard;
 
 use crate::domain::{id::Id, member::Member, rules::Rules};
 
 use super::direct::Direct;
 
-/// A transaction that writes, and its turn to do so.
-pub(super) struct Transaction {
-    inner: sqlx::Transaction<'static, sqlx::Any>,
-    _turn: Option<OwnedMutexGuard<()>>,
-}
-
-impl Transaction {
-    pub(super) async fn commit(self) -> sqlx::Result<()> {
-        self.inner.commit().await
-    }
-
-    pub(super) async fn rollback(self) -> sqlx::Result<()> {
-        self.inner.rollback().await
-    }
-}
-
-impl Deref for Transaction {
-    type Target = AnyConnection;
-    fn deref(&self) -> &AnyConnection {
-        &self.inner
-    }
-}
-
-impl DerefMut for Transaction {
-    fn deref_mut(&mut self) -> &mut AnyConnection {
-        &mut self.inner
-    }
-}
+pub(super) type Transaction = sqlx::Transaction<'static, sqlx::Any>;
 
 const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "begin", include_str!("../../migrations/0001_begin.sql")),
@@ -94,6 +61,7 @@ pub(super) enum Kind {
 #[derive(Clone)]
 pub(crate) struct Store {
     pub(super) reader: AnyPool,
+    /// Of SQLite a single connection: whoever holds it may write, in the order asked.
     pub(super) writer: AnyPool,
     /// How the commit writes, where the database is SQLite.
     pub(super) direct: Option<Arc<Direct>>,
@@ -147,11 +115,7 @@ impl Store {
             Kind::Sqlite => BEGIN_SQLITE,
             Kind::Postgres => "BEGIN",
         };
-        let turn = match &self.direct {
-            Some(direct) => Some(direct.turn().await),
-            None => None,
-        };
-        Ok(Transaction { inner: self.writer.begin_with(begin).await?, _turn: turn })
+        Ok(self.writer.begin_with(begin).await?)
     }
 
     /// Whether the database answers.
@@ -160,12 +124,13 @@ impl Store {
         Ok(())
     }
 
+    /// Waits for whatever is being written.
     pub(crate) async fn close(&self) {
+        if let Some(direct) = self.direct.clone() {
+            let _ = tokio::task::spawn_blocking(move || direct.close()).await;
+        }
         self.reader.close().await;
         self.writer.close().await;
-        if let Some(direct) = &self.direct {
-            direct.close();
-        }
     }
 }
 
@@ -205,6 +170,8 @@ fn sqlite_pragmas(read_only: bool) -> String {
 
 async fn sqlite_pool(path: &str, mode: &str, connections: u32, read_only: bool) -> anyhow::Result<AnyPool> {
     let pragmas: &'static str = sqlite_pragmas(read_only).leak();
+    // A path is what it says, and sqlx would read an address in it.
+    let address = path.replace('%', "%25").replace('#', "%23");
     AnyPoolOptions::new()
         .max_connections(connections)
         .min_connections(1)
@@ -214,7 +181,7 @@ async fn sqlite_pool(path: &str, mode: &str, connections: u32, read_only: bool) 
         .after_connect(move |connection, _| Box::pin(async move { connection.execute(pragmas).await.map(drop) }))
         // A COMMIT that failed leaves sqlx counting a transaction that SQLite has ended: such a connection takes no other.
         .after_release(|connection, _| Box::pin(async move { Ok(!connection.is_in_transaction()) }))
-        .connect(&format!("sqlite://{path}?mode={mode}"))
+        .connect(&format!("sqlite:{address}?mode={mode}"))
         .await
         .with_context(|| format!("cannot open the SQLite file {path:?}"))
 }
@@ -272,6 +239,15 @@ mod tests {
         assert!(sqlite_version("3.51.2").is_some_and(|version| version < SQLITE_VERSION_MIN));
         assert!(sqlite_version("3.9.99").is_some_and(|version| version < SQLITE_VERSION_MIN));
         assert_eq!(sqlite_version("three"), None);
+    }
+
+    #[tokio::test]
+    async fn a_path_is_what_it_says() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("a b%20c#d/名 100%.db");
+        Store::open(&format!("sqlite:{}", path.display())).await.expect("opens");
+        assert!(path.exists());
+        assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 1);
     }
 
     #[tokio::test]

@@ -1,59 +1,77 @@
-//! The commit's own way into SQLite. A script runs on the thread that commits, and SQLite takes its values from where they lie: through
-//! sqlx each of them would be copied three times on its way to another thread, which costs as much as the writing itself.
+//! The commit's own way into SQLite. A script runs on the thread that commits, and SQLite copies each value once, from where it lies:
+//! through sqlx each would go to another thread in copies of its own, which costs more than the writing.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::Context;
 use rusqlite::{
-    Connection, ToSql, TransactionBehavior,
+    Connection, ErrorCode, OpenFlags, ToSql, TransactionBehavior,
     types::{ToSqlOutput, ValueRef},
 };
-use tokio::sync::OwnedMutexGuard;
 
 use super::rows::{Script, Value};
 
-/// A text for each size of list of each table that calls write.
-const PREPARED_MAX: usize = 256;
+/// Each of the fifteen statements of a commit has a text for each of seven sizes of its list.
+const PREPARED_MAX: usize = 128;
 
 pub(super) struct Direct {
-    /// Open until the store is closed.
+    path: String,
+    pragmas: String,
+    /// None once the store is closed.
     connection: Mutex<Option<Connection>>,
-    turn: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Direct {
     /// Opens a file that is there.
     pub(super) fn open(path: &str, pragmas: &str) -> anyhow::Result<Self> {
-        let connection = Connection::open(path)?;
-        connection.execute_batch(pragmas)?;
-        connection.set_prepared_statement_cache_capacity(PREPARED_MAX);
-        Ok(Self { connection: Mutex::new(Some(connection)), turn: Arc::default() })
+        let connection = Mutex::new(Some(connect(path, pragmas)?));
+        Ok(Self { path: path.into(), pragmas: pragmas.into(), connection })
     }
 
-    /// The right to write, in the order asked. Without it the commit and the handlers' transactions would find the file locked by one
-    /// another, and look again and again.
-    pub(super) async fn turn(&self) -> OwnedMutexGuard<()> {
-        self.turn.clone().lock_owned().await
-    }
-
-    /// Runs the script as a transaction; an error has undone all of it.
+    /// Runs the script as a transaction; an error has undone all of it. Whoever calls it may write: nobody else does meanwhile.
     pub(super) fn commit(&self, script: &Script<'_>) -> anyhow::Result<()> {
-        let mut connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
-        let connection = connection.as_mut().context("the store is closed")?;
-        let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        for statement in script.statements() {
-            let mut prepared = tx.prepare_cached(&statement.sql)?;
-            for (place, value) in statement.values().iter().enumerate() {
-                prepared.raw_bind_parameter(place + 1, value)?;
-            }
-            prepared.raw_execute()?;
+        let mut place = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        let connection = place.as_mut().context("the store is closed")?;
+        let done = run(connection, script);
+        if done.is_err() && !connection.is_autocommit() {
+            // Not even the ROLLBACK went well. A connection that is closed keeps no transaction open.
+            *place = None;
+            *place = Some(connect(&self.path, &self.pragmas)?);
         }
-        Ok(tx.commit()?)
+        Ok(done?)
     }
 
     pub(super) fn close(&self) {
         drop(self.connection.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
+}
+
+fn connect(path: &str, pragmas: &str) -> anyhow::Result<Connection> {
+    // Only one thread at a time uses it.
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection =
+        Connection::open_with_flags(path, flags).with_context(|| format!("cannot open the SQLite file {path:?}"))?;
+    connection.execute_batch(pragmas)?;
+    connection.set_prepared_statement_cache_capacity(PREPARED_MAX);
+    Ok(connection)
+}
+
+fn run(connection: &mut Connection, script: &Script<'_>) -> rusqlite::Result<()> {
+    let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    for statement in script.statements() {
+        let mut prepared = tx.prepare_cached(&statement.sql)?;
+        for (place, value) in statement.values.iter().enumerate() {
+            prepared.raw_bind_parameter(place + 1, value)?;
+        }
+        prepared.raw_execute()?;
+    }
+    tx.commit()
+}
+
+/// Whether a row breaks a rule of its table, which is how a script finds out that its state was old.
+pub(super) fn is_broken_rule(error: &anyhow::Error) -> bool {
+    let error = error.downcast_ref::<rusqlite::Error>();
+    error.and_then(rusqlite::Error::sqlite_error_code) == Some(ErrorCode::ConstraintViolation)
 }
 
 impl ToSql for Value<'_> {
@@ -64,5 +82,167 @@ impl ToSql for Value<'_> {
             Self::Bytes(bytes) => bytes.map(ValueRef::Blob),
         };
         Ok(ToSqlOutput::Borrowed(value.unwrap_or(ValueRef::Null)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::{Row, any::AnyRow};
+
+    use super::{
+        super::{
+            Store,
+            rows::{Column, Rows},
+        },
+        *,
+    };
+
+    const KEPT: Rows = Rows {
+        text: "INSERT INTO kept (name, bytes, number) SELECT * FROM {rows} WHERE column1 IS NOT NULL",
+        columns: &[Column::Text, Column::Bytes, Column::Int],
+    };
+
+    async fn store(folder: &tempfile::TempDir) -> Store {
+        let store = Store::open(&format!("sqlite:{}", folder.path().join("test.db").display())).await.expect("opens");
+        let table = "CREATE TABLE kept (name TEXT PRIMARY KEY, bytes BLOB, number INTEGER) WITHOUT ROWID";
+        sqlx::query(table).execute(&store.writer).await.expect("a table");
+        store
+    }
+
+    fn direct(store: &Store) -> &Direct {
+        store.direct.as_deref().expect("it is SQLite")
+    }
+
+    fn names(store: &Store, names: &[&'static str]) -> Script<'static> {
+        let mut script = Script::new(store.kind);
+        add(&mut script, names);
+        script
+    }
+
+    fn add(script: &mut Script<'_>, names: &[&'static str]) {
+        script.add(&KEPT, names, |values, name| {
+            values.text(*name);
+            values.bytes(None);
+            values.int(None);
+        });
+    }
+
+    async fn kept(store: &Store) -> Vec<AnyRow> {
+        sqlx::query("SELECT name, bytes, number FROM kept ORDER BY name").fetch_all(&store.reader).await.expect("rows")
+    }
+
+    #[tokio::test]
+    async fn a_script_that_fails_leaves_nothing() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = store(&folder).await;
+        let direct = direct(&store);
+        direct.commit(&names(&store, &["b"])).expect("is written");
+        let mut script = names(&store, &["a"]);
+        add(&mut script, &["c", "b", "d"]);
+        let error = direct.commit(&script).expect_err("there is a b");
+        assert!(is_broken_rule(&error), "{error:#}");
+        assert_eq!(kept(&store).await.len(), 1);
+        direct.commit(&names(&store, &["a", "c"])).expect("is written");
+        assert_eq!(kept(&store).await.len(), 3);
+    }
+
+    #[tokio::test]
+    async fn values_are_what_they_are_through_sqlx() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = store(&folder).await;
+        let rows: [(&str, Option<&[u8]>, Option<i64>); 4] = [
+            ("", Some(b""), Some(0)),
+            ("\0名", Some(b"\0\xff"), Some(i64::MIN)),
+            ("n", None, None),
+            ("x", Some(b"x"), Some(1)),
+        ];
+        let script = || {
+            let mut script = Script::new(store.kind);
+            script.add(&KEPT, &rows, |values, (name, bytes, number)| {
+                values.text(*name);
+                values.bytes(*bytes);
+                values.int(*number);
+            });
+            script
+        };
+        let mut seen = Vec::new();
+        for is_direct in [true, false] {
+            if is_direct {
+                direct(&store).commit(&script()).expect("is written");
+            } else {
+                let mut tx = store.begin().await.expect("a transaction");
+                script().run(&mut tx).await.expect("is written");
+                tx.commit().await.expect("is kept");
+            }
+            let rows = kept(&store).await;
+            let read =
+                |row: &AnyRow| -> (String, Option<Vec<u8>>, Option<i64>) { (row.get(0), row.get(1), row.get(2)) };
+            seen.push(rows.iter().map(read).collect::<Vec<_>>());
+            sqlx::query("DELETE FROM kept").execute(&store.writer).await.expect("is emptied");
+        }
+        let wanted: Vec<_> =
+            rows.iter().map(|(name, bytes, number)| ((*name).to_owned(), bytes.map(<[u8]>::to_vec), *number)).collect();
+        assert_eq!(seen, [wanted.clone(), wanted]);
+    }
+
+    #[tokio::test]
+    async fn it_is_as_durable_as_the_other() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = store(&folder).await;
+        let place = direct(&store).connection.lock().expect("nothing panicked");
+        for (pragma, wanted) in [("journal_mode", "wal"), ("synchronous", "2"), ("foreign_keys", "1")] {
+            let sql = format!("SELECT CAST({pragma} AS TEXT) FROM pragma_{pragma}");
+            let found: String =
+                place.as_ref().expect("it is open").query_row(&sql, [], |row| row.get(0)).expect("a pragma");
+            assert_eq!(found, wanted, "{pragma}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_transaction_that_cannot_be_undone_is_left_behind() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = store(&folder).await;
+        let direct = direct(&store);
+        let begin = "BEGIN IMMEDIATE; INSERT INTO kept (name) VALUES ('half')";
+        direct
+            .connection
+            .lock()
+            .expect("nothing panicked")
+            .as_ref()
+            .expect("it is open")
+            .execute_batch(begin)
+            .expect("begins");
+        direct.commit(&names(&store, &["a"])).expect_err("a transaction is open");
+        direct.commit(&names(&store, &["b"])).expect("is written");
+        assert_eq!(kept(&store).await.iter().map(|row| row.get::<String, _>(0)).collect::<Vec<_>>(), ["b"]);
+    }
+
+    #[tokio::test]
+    async fn handlers_and_the_commit_take_turns() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = store(&folder).await;
+        let mut tx = store.begin().await.expect("a transaction");
+        names(&store, &["handler"]).run(&mut tx).await.expect("is written");
+        let committing = {
+            let store = store.clone();
+            tokio::spawn(async move { names(&store, &["commit"]).commit(&store).await })
+        };
+        // It waits for the turn, not for the lock of the file: that would hold this thread, and the handler never end.
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        assert!(!committing.is_finished());
+        tx.commit().await.expect("is kept");
+        committing.await.expect("ends").expect("is written");
+        assert_eq!(kept(&store).await.len(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_closed_store_writes_nothing() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = store(&folder).await;
+        store.close().await;
+        let error = direct(&store).commit(&names(&store, &["a"])).expect_err("it is closed");
+        assert_eq!(error.to_string(), "the store is closed");
     }
 }

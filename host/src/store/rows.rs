@@ -53,7 +53,6 @@ pub(super) enum Value<'a> {
 }
 
 /// Takes the values of a row, column by column.
-#[derive(Default)]
 pub(super) struct Values<'a>(Vec<Value<'a>>);
 
 impl<'a> Values<'a> {
@@ -95,7 +94,7 @@ pub(super) struct Script<'a> {
 /// A statement over a list that is filled up.
 pub(super) struct Statement<'a> {
     pub sql: Arc<str>,
-    values: Values<'a>,
+    pub values: Vec<Value<'a>>,
 }
 
 impl<'a> Script<'a> {
@@ -113,6 +112,7 @@ impl<'a> Script<'a> {
             let size = chunk.len().next_power_of_two();
             let mut values = Values(Vec::with_capacity(size * rows.columns.len()));
             chunk.iter().for_each(|item| row(&mut values, item));
+            debug_assert_eq!(values.0.len(), chunk.len() * rows.columns.len(), "{}", rows.text);
             for column in rows.columns.iter().cycle().take((size - chunk.len()) * rows.columns.len()) {
                 values.0.push(match column {
                     Column::Text => Value::Text(None),
@@ -120,40 +120,37 @@ impl<'a> Script<'a> {
                     Column::Bytes => Value::Bytes(None),
                 });
             }
-            self.statements.push(Statement { sql: text(rows, size, self.kind), values });
+            self.statements.push(Statement { sql: text(rows, size, self.kind), values: values.0 });
         }
     }
 
     /// Runs the script in a transaction; answers what it returns.
     pub(super) async fn run(self, tx: &mut Transaction) -> sqlx::Result<Vec<AnyRow>> {
         let mut returned = Vec::new();
+        if self.statements.is_empty() {
+            return Ok(returned);
+        }
         if self.kind == Kind::Sqlite {
             let sql = self.statements.iter().fold(String::new(), |sql, statement| sql + &statement.sql + ";");
-            let values = self.statements.into_iter().flat_map(|statement| statement.values.0);
-            return run(tx, sql, arguments(values)).await;
+            let values = self.statements.into_iter().flat_map(|statement| statement.values);
+            return fetch(tx, sql, arguments(values)).await;
         }
         for Statement { sql, values } in self.statements {
-            returned.extend(run(tx, sql.as_ref().into(), arguments(values.0)).await?);
+            returned.extend(fetch(tx, sql.as_ref().into(), arguments(values)).await?);
         }
         Ok(returned)
     }
 
     /// Runs the script as a transaction of its own; an error has undone all of it. Never call it in a future that may be dropped,
-    /// nor on a thread that others wait for: where SQLite is on disk, so is the thread.
+    /// nor on a thread that others wait for: with SQLite it waits for the disk.
     pub(super) async fn commit(self, store: &Store) -> anyhow::Result<()> {
         if let Some(direct) = &store.direct {
-            let _turn = direct.turn().await;
+            let _turn = store.writer.acquire().await?;
             return direct.commit(&self);
         }
         let mut tx = store.begin().await?;
         self.run(&mut tx).await?;
         Ok(tx.commit().await?)
-    }
-}
-
-impl<'a> Statement<'a> {
-    pub(super) fn values(&self) -> &[Value<'a>] {
-        &self.values.0
     }
 }
 
@@ -170,7 +167,7 @@ fn arguments<'a>(values: impl IntoIterator<Item = Value<'a>>) -> AnyArguments {
     arguments
 }
 
-async fn run(connection: &mut AnyConnection, sql: String, arguments: AnyArguments) -> sqlx::Result<Vec<AnyRow>> {
+async fn fetch(connection: &mut AnyConnection, sql: String, arguments: AnyArguments) -> sqlx::Result<Vec<AnyRow>> {
     // A connection keeps a hundred texts prepared; large ones are rare, and would take megabytes each.
     let is_kept = sql.len() <= KEPT_TEXT_BYTES_MAX;
     let query = sqlx::query_with::<Any, _>(AssertSqlSafe(sql), arguments).persistent(is_kept);
@@ -202,7 +199,7 @@ fn build(rows: &Rows, size: usize, kind: Kind) -> String {
     let list: Vec<String> = (0..size).map(row).collect();
     let sql = rows.text.replace("{rows}", &format!("(VALUES {}) AS rows", list.join(", ")));
     match (kind, sql.strip_prefix("INSERT INTO")) {
-        // A script that fails is undone as a whole, so SQLite need not keep each page that a statement touches as it was before.
+        // A script that fails is undone as a whole, so SQLite need not keep each page that an insert touches as it was before.
         (Kind::Sqlite, Some(rest)) => format!("INSERT OR FAIL INTO{rest}"),
         _ => sql,
     }
@@ -230,6 +227,9 @@ mod tests {
             build(&KNOWN, 1, Kind::Postgres),
             "SELECT * FROM (VALUES ($1, $2)) AS rows WHERE column1 IS NOT NULL"
         );
+        let insert = Rows { text: "INSERT INTO t SELECT * FROM {rows}", columns: &[Column::Int] };
+        assert_eq!(build(&insert, 1, Kind::Sqlite), "INSERT OR FAIL INTO t SELECT * FROM (VALUES (?)) AS rows");
+        assert_eq!(build(&insert, 1, Kind::Postgres), "INSERT INTO t SELECT * FROM (VALUES ($1)) AS rows");
     }
 
     #[test]
@@ -240,7 +240,7 @@ mod tests {
                 values.text("x");
                 values.int(1);
             });
-            let filled: Vec<usize> = script.statements.iter().map(|statement| statement.values.0.len() / 2).collect();
+            let filled: Vec<usize> = script.statements.iter().map(|statement| statement.values.len() / 2).collect();
             assert_eq!(filled, sizes, "{rows} rows");
         }
     }

@@ -4,7 +4,7 @@ mod checks;
 
 use std::collections::BTreeMap;
 
-use sqlx::{AnyConnection, Row, any::AnyRow};
+use sqlx::{Row, any::AnyRow};
 
 use crate::domain::{
     hold::HoldState,
@@ -16,7 +16,7 @@ use crate::domain::{
 use super::{
     Store,
     columns::Columns,
-    database::Kind,
+    database::{Kind, Transaction},
 };
 
 /// What a check found.
@@ -73,11 +73,11 @@ fn count(row: &AnyRow, column: &str) -> anyhow::Result<i64> {
 }
 
 /// Stock pools have reserved and sold what reservations and rewards say. Which rewards are goods, only the offers know.
-async fn stock(connection: &mut AnyConnection) -> anyhow::Result<Vec<Broken>> {
+async fn stock(tx: &mut Transaction) -> anyhow::Result<Vec<Broken>> {
     let mut taken: BTreeMap<(Id, Id), (i64, i64)> = BTreeMap::new();
     let reservations = "SELECT community, pool, state, CAST(SUM(quantity) AS BIGINT) AS units FROM reservations
         WHERE state IN ('active', 'committed') GROUP BY community, pool, state";
-    for row in sqlx::query(reservations).fetch_all(&mut *connection).await? {
+    for row in sqlx::query(reservations).fetch_all(&mut **tx).await? {
         let pool = taken.entry((row.id("community")?, row.id("pool")?)).or_default();
         let units = count(&row, "units")?;
         if row.text("state")? == "active" { pool.0 += units } else { pool.1 += units }
@@ -85,7 +85,7 @@ async fn stock(connection: &mut AnyConnection) -> anyhow::Result<Vec<Broken>> {
     let rewards = "SELECT holds.community, holds.offer, holds.state, activities.offers, COUNT(*) AS units FROM holds
         JOIN activities ON activities.community = holds.community AND activities.id = holds.activity
         GROUP BY holds.community, holds.activity, holds.offer, holds.state, activities.offers";
-    for row in sqlx::query(rewards).fetch_all(&mut *connection).await? {
+    for row in sqlx::query(rewards).fetch_all(&mut **tx).await? {
         let offers: Offers = row.json("offers")?;
         let name = row.text("offer")?;
         let Some((offer, pool)) = offers.get(name.as_str()).and_then(|offer| Some((offer, offer.pool()?))) else {
@@ -101,7 +101,7 @@ async fn stock(connection: &mut AnyConnection) -> anyhow::Result<Vec<Broken>> {
         }
     }
     let mut broken = Vec::new();
-    for row in sqlx::query("SELECT * FROM stock_pools").fetch_all(&mut *connection).await? {
+    for row in sqlx::query("SELECT * FROM stock_pools").fetch_all(&mut **tx).await? {
         let (community, pool) = (row.id("community")?, row.id("id")?);
         let (reserved, sold) = taken.remove(&(community.clone(), pool.clone())).unwrap_or_default();
         let has = (row.int("reserved")?, row.int("sold")?);
@@ -121,23 +121,23 @@ async fn stock(connection: &mut AnyConnection) -> anyhow::Result<Vec<Broken>> {
 }
 
 /// Orders have been paid what the shop said, but for what is still to be heard.
-async fn payments(connection: &mut AnyConnection) -> anyhow::Result<Vec<Broken>> {
+async fn payments(tx: &mut Transaction) -> anyhow::Result<Vec<Broken>> {
     let mut paid: BTreeMap<(Id, Id), i64> = BTreeMap::new();
     for row in
-        sqlx::query("SELECT community, payload FROM received WHERE topic = 'order.paid'").fetch_all(&mut *connection).await?
+        sqlx::query("SELECT community, payload FROM received WHERE topic = 'order.paid'").fetch_all(&mut **tx).await?
     {
         if let ShopNews::Paid { order, amount, .. } = row.json("payload")? {
             *paid.entry((row.id("community")?, order)).or_default() += amount.minor;
         }
     }
-    for row in sqlx::query("SELECT community, event FROM inbox").fetch_all(&mut *connection).await? {
+    for row in sqlx::query("SELECT community, event FROM inbox").fetch_all(&mut **tx).await? {
         let event: crate::domain::event::HostEvent = row.json("event")?;
         if let Some(ShopNews::Paid { order, amount, .. }) = event.order.map(|news| news.news) {
             *paid.entry((row.id("community")?, order)).or_default() -= amount.minor;
         }
     }
     let mut broken = Vec::new();
-    for row in sqlx::query("SELECT community, id, paid_minor FROM orders").fetch_all(&mut *connection).await? {
+    for row in sqlx::query("SELECT community, id, paid_minor FROM orders").fetch_all(&mut **tx).await? {
         let (community, order) = (row.id("community")?, row.id("id")?);
         let told = paid.remove(&(community.clone(), order.clone())).unwrap_or_default();
         if told != row.int("paid_minor")? {

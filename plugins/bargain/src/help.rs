@@ -53,7 +53,7 @@ pub(crate) fn help(call: &mut Call<Config>, id: &str) -> Answer<Cut> {
     let so_far = may_help(call, &session, &helper, is_new)?;
     // A cut cannot be taken back without raising the price, so there are no provisional ones.
     standing.at_once()?;
-    call.count_help(&owner, so_far);
+    call.count_help(so_far);
     let amount = cut(call, &mut session, &helper, is_new);
     let is_rewarded = match call.config.helper_offer.clone() {
         Some(offer) => {

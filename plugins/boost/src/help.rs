@@ -69,7 +69,7 @@ pub(crate) fn help(call: &mut Call<Config>, id: &str) -> Answer<Helped> {
         standing.at_once()?;
     }
     call.delete(&closed_key(&helper));
-    call.count_help(&owner, helps);
+    call.count_help(helps);
     let units = if is_new { call.config.unit_new } else { call.config.unit_existing };
     let number = call.count("helps", 1, 0, i64::MAX).expect("nobody helps that often");
     let stage = if is_final { Stage::Confirmed } else { Stage::Pending };

@@ -24,17 +24,18 @@ pub enum HelpLimit {
     Reciprocal,
 }
 
-/// What is counted of a help that may be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A help that may be, for [`Call::count_help`].
+#[derive(Debug, PartialEq, Eq)]
+#[must_use]
 pub struct Helps {
-    helper: Helper,
-    /// None where no limit looks at pairs.
-    pair: Option<Pair>,
+    tally: Tally,
+    /// With its key; none where no limit looks at pairs.
+    pair: Option<(String, Pair)>,
 }
 
 /// How often a member has helped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-struct Helper {
+struct Tally {
     day: Day,
     today: u32,
     total: u32,
@@ -59,7 +60,8 @@ impl<C: Terms> Call<C> {
         let now = self.now();
         let mut pair = None;
         if limits.looks_at_pairs() {
-            let times = self.load::<Pair>(&pair_key(&self.actor, whom)).unwrap_or_default().times;
+            let key = pair_key(&self.actor, whom);
+            let times = self.load::<Pair>(&key).unwrap_or_default().times;
             if limits.per_pair > 0 && times >= limits.per_pair {
                 return Err(HelpLimit::Pair);
             }
@@ -67,13 +69,13 @@ impl<C: Terms> Call<C> {
             if limits.reciprocal_window_ms > 0 && self.load(&pair_key(whom, &self.actor)).is_some_and(is_recent) {
                 return Err(HelpLimit::Reciprocal);
             }
-            pair = Some(Pair { times: times + 1, at: now });
+            pair = Some((key, Pair { times: times + 1, at: now }));
         }
         let day = self.today();
-        let before = match self.load::<Helper>(&helper_key(&self.actor)) {
+        let before = match self.load::<Tally>(&helper_key(&self.actor)) {
             Some(before) if before.day == day => before,
-            Some(before) => Helper { day, today: 0, ..before },
-            None => Helper { day, today: 0, total: 0 },
+            Some(before) => Tally { day, today: 0, ..before },
+            None => Tally { day, today: 0, total: 0 },
         };
         if limits.total > 0 && before.total >= limits.total {
             return Err(HelpLimit::Total);
@@ -81,15 +83,14 @@ impl<C: Terms> Call<C> {
         if limits.per_day > 0 && before.today >= limits.per_day {
             return Err(HelpLimit::Day);
         }
-        Ok(Helps { helper: Helper { day, today: before.today + 1, total: before.total + 1 }, pair })
+        Ok(Helps { tally: Tally { day, today: before.today + 1, total: before.total + 1 }, pair })
     }
 
-    /// Counts a help that may be.
-    pub fn count_help(&mut self, whom: &str, helps: Helps) {
-        let helper = self.actor.clone();
-        self.save(&helper_key(&helper), &helps.helper);
-        if let Some(pair) = helps.pair {
-            self.save(&pair_key(&helper, whom), &pair);
+    /// Counts a help that [`Call::may_help`] has allowed in this call.
+    pub fn count_help(&mut self, helps: Helps) {
+        self.save(&helper_key(&self.actor), &helps.tally);
+        if let Some((key, pair)) = helps.pair {
+            self.save(&key, &pair);
         }
     }
 }
