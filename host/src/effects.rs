@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use crate::domain::{
     calendar::Calendar,
+    coupon::CouponState,
     hold::Hold,
     id::Id,
     json::Json,
@@ -126,8 +127,18 @@ pub(crate) struct PointMove {
 /// What becomes of the coupon that a hold is.
 #[derive(Debug, Clone)]
 pub(crate) enum CouponMove {
-    Issue { id: Id, member: Id, template: Id, at: i64, expires_at: Option<i64> },
-    Revoke { id: Id },
+    Issue {
+        id: Id,
+        member: Id,
+        template: Id,
+        at: i64,
+        expires_at: Option<i64>,
+    },
+    /// Where it is still what it was when that was decided. One that an order has is revoked once the order gives it back.
+    Revoke {
+        id: Id,
+        from: CouponState,
+    },
 }
 
 /// What becomes of the goods that a hold is.

@@ -121,6 +121,8 @@ both! {
         let basket = json!({"member": "bob", "lines": [{"sku": "tea", "minor": 10_000}], "coupons": [ten]});
         assert_eq!(send(&host, "quote", basket).await.problem(), (409, "coupon.used"));
         assert_eq!(step("return", "o1").await, (200, "revoked".into()), "what was taken back meanwhile is not given back");
+        // So nobody has used it after all.
+        eventually(async || budget(&host).await.1 == 300).await;
         assert_eq!(step("reserve", "o3").await, (409, "coupon.wrong-state".into()));
 
         did(&host, "hold", json!({"key": "again", "offer": "coupon", "to": "eve"})).await;

@@ -8,7 +8,7 @@ use std::sync::{
 use fairground_tests::{client::HOME, component, host::TestHost};
 use serde_json::json;
 
-use crate::plugins::next_version;
+use crate::plugins::{altered, next_version};
 
 both! {
     async fn a_new_version_is_loaded_while_the_old_one_serves(database) {
@@ -23,6 +23,25 @@ both! {
         assert_eq!((version("old", "2").await, version("new", "1").await), (json!("7.0.1"), json!("7.0.2")), "an activity is pinned");
         host.begin(json!({"id": "older", "plugin": "mischief", "version": "7.0.1", "config": {}})).await;
         assert_eq!(version("older", "1").await, "7.0.1");
+    }
+}
+
+both! {
+    async fn an_action_is_checked_against_the_version_that_runs_it(database) {
+        let (one, two) = (TestHost::start(database).await, TestHost::start(database).await);
+        one.settle(&["ann"]).await;
+        one.load(component("mischief")).await;
+        one.begin(json!({"id": "m", "plugin": "mischief", "config": {}})).await;
+        let later = async |host: &TestHost, key: &str, ms: serde_json::Value| {
+            host.act("ann", "m", "later", key, json!({"ms": ms})).await
+        };
+        later(&two, "1", json!(5)).await.ok();
+        let fixed = altered(&component("mischief"), br#""ms":{"format":"int64","type":"integer"}"#, br#""ms":{"format":"int64","type":"boolean"}"#);
+        one.load(next_version(&fixed)).await;
+        one.post(&format!("{HOME}/activities/m/upgrade"), json!({"version": "7.0.2"})).await.ok();
+        // The other host has the activity in memory as it was.
+        assert_eq!(later(&two, "2", json!(5)).await.problem(), (422, "http.invalid"));
+        assert_eq!(later(&two, "1", json!(5)).await.problem(), (422, "http.invalid"), "the present schema has the first word");
     }
 }
 

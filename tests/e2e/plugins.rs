@@ -6,11 +6,16 @@ use serde_json::json;
 
 /// The same plugin under the next version: its bytes name 7.0.1 in one place alone.
 pub(crate) fn next_version(component: &[u8]) -> Vec<u8> {
-    let (old, new) = (b"7.0.1", b"7.0.2");
+    altered(component, b"7.0.1", b"7.0.2")
+}
+
+/// The component with other words of the same length in it.
+pub(crate) fn altered(component: &[u8], old: &[u8], new: &[u8]) -> Vec<u8> {
+    assert_eq!(old.len(), new.len());
     let mut bytes = component.to_vec();
     let places: Vec<usize> =
         bytes.windows(old.len()).enumerate().filter_map(|(at, window)| (window == old).then_some(at)).collect();
-    assert!(!places.is_empty(), "the version is written out in the component");
+    assert!(!places.is_empty(), "it is written out in the component");
     for at in places {
         bytes[at..at + new.len()].copy_from_slice(new);
     }

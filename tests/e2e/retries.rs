@@ -85,3 +85,36 @@ both! {
         assert_eq!(host.ask("m", "counted").await.ok(), CALLS * 3 / 4);
     }
 }
+
+/// More retries that only the store knows than a runner would put up with, if each of them counted as a failure.
+const RETRIES: usize = 1_300;
+
+both! {
+    async fn retries_after_a_restart_are_answered_however_many(database) {
+        let host = TestHost::start(database).await;
+        host.settle(&["ann"]).await;
+        host.load(component("mischief")).await;
+        host.begin(json!({"id": "m", "plugin": "mischief", "config": {}})).await;
+        let token = host.token("ann").await;
+        let clients: Vec<_> = (0..CLIENTS)
+            .map(|client| {
+                let (host, token) = (host.client.clone(), token.clone());
+                tokio::spawn(async move {
+                    for number in (client..RETRIES).step_by(CLIENTS) {
+                        host.act_with(&token, "m", "count", &number.to_string(), &json!({})).await.ok();
+                    }
+                })
+            })
+            .collect();
+        for client in clients {
+            client.await.expect("joins");
+        }
+        host.stop().await;
+        let host = TestHost::start(database).await;
+        let token = host.token("ann").await;
+        for number in 0..RETRIES {
+            host.act_with(&token, "m", "count", &number.to_string(), &json!({})).await.ok();
+        }
+        assert_eq!(host.ask("m", "counted").await.ok(), RETRIES);
+    }
+}

@@ -207,6 +207,72 @@ both! {
     }
 }
 
+/// What a plugin's timer and an order's payments did, in the order of the journal.
+async fn told(host: &TestHost) -> Vec<String> {
+    let journal = host.journal("m").await;
+    let told = journal.iter().filter(|entry| ["event", "timer"].iter().any(|kind| entry["kind"] == *kind));
+    told.map(|entry| entry["name"].as_str().expect("a name").to_owned()).collect()
+}
+
+both! {
+    async fn a_deadline_waits_for_a_payment_that_came_before_it_and_could_not_be_heard_yet(database) {
+        let (host, _) = town(database, json!({"kind": "demo"})).await;
+        let id = buy(&host, "o").await;
+        act(&host, "later", "1", json!({"ms": 2_000})).await.ok();
+        act(&host, "deaf", "2", json!({})).await.ok();
+        counter(&host, &id, "pay", json!({})).await.ok();
+        for number in 0..3 {
+            host.pass(1_000).await;
+            // Whoever acts meanwhile does not let the deadline pass either.
+            act(&host, "count", &format!("c{number}"), json!({})).await.ok();
+        }
+        assert_eq!((told(&host).await, host.ask("m", "rung").await.ok()), (vec![], json!(0)));
+        act(&host, "hear", "3", json!({})).await.ok();
+        host.pass(5_000).await;
+        eventually(async || told(&host).await == ["order.paid", "later"]).await;
+    }
+}
+
+both! {
+    async fn a_deadline_waits_for_a_payment_while_a_version_that_fails_again_and_again_rests(database) {
+        let (host, _) = town(database, json!({"kind": "demo"})).await;
+        let id = buy(&host, "o").await;
+        act(&host, "later", "1", json!({"ms": 2_000})).await.ok();
+        for number in 0..20 {
+            assert_eq!(act(&host, "break", &format!("b{number}"), json!({})).await.problem(), (500, "common.plugin-fault"));
+        }
+        counter(&host, &id, "pay", json!({})).await.ok();
+        host.pass(3_000).await;
+        assert_eq!(told(&host).await, Vec::<String>::new());
+        host.pass(30_000).await;
+        eventually(async || told(&host).await == ["order.paid", "later"]).await;
+    }
+}
+
+both! {
+    async fn a_deadline_waits_for_every_payment_that_came_before_it(database) {
+        let (host, _) = town(database, json!({"kind": "demo"})).await;
+        let id = buy(&host, "o").await;
+        act(&host, "later", "1", json!({"ms": 2_000})).await.ok();
+        let plugin = host.listing("/v1/plugins").await.remove(0);
+        let path = format!("/v1/plugins/mischief/{}", plugin["version"].as_str().expect("a version"));
+        host.post(&format!("{path}/disable"), json!({})).await.ok();
+        // More than are read at once.
+        for _ in 0..70 {
+            counter(&host, &id, "pay", json!({"amount_minor": 1})).await.ok();
+        }
+        host.pass(3_000).await;
+        host.post(&format!("{path}/enable"), json!({"grant": plugin["capabilities"]})).await.ok();
+        eventually(async || {
+            host.pass(1).await;
+            told(&host).await.len() == 71
+        })
+        .await;
+        let told = told(&host).await;
+        assert_eq!(told.iter().position(|name| name == "later"), Some(70));
+    }
+}
+
 both! {
     async fn only_what_can_be_sold_is_ordered(database) {
         let (host, _) = town(database, json!({"kind": "demo"})).await;

@@ -26,10 +26,11 @@ pub fn component(name: &str) -> Vec<u8> {
     std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}; run `cargo xtask test`", path.display()))
 }
 
-/// The name by which the world knows an order (`ord`) or a coupon (`cpn`) that an activity made under a key, as the host makes it.
+/// The name by which the world knows an order (`ord`) or a coupon (`cpn`) that an activity of the town made under a key, as the host makes
+/// it.
 pub fn public_id(kind: &str, activity: &str, key: &str) -> String {
     use sha2::{Digest, Sha256};
-    let hash = Sha256::digest(format!("{activity}\n{key}"));
+    let hash = Sha256::digest(format!("town\n{activity}\n{key}"));
     format!("{kind}_{}", hash[..16].iter().map(|byte| format!("{byte:02x}")).collect::<String>())
 }
 

@@ -13,17 +13,13 @@ use std::{
 use crate::{
     capability::{
         Call, Mode,
-        bindings::{
-            exports::fairground::activity::guest::{ActionCall, ActivityContext},
-            fairground::activity::types::Problem,
-        },
+        bindings::{exports::fairground::activity::guest::ActivityContext, fairground::activity::types::Problem},
         shared::Shared,
     },
     domain::{
-        activity::{Activity, Change, Head, Lifecycle},
-        journal::{CallKind, JournalRow, Outcome, Recorded, RetryKey},
+        activity::{Activity, Change, Head},
+        journal::{CallKind, JournalRow, Outcome, RetryKey},
         json::Json,
-        refusal::{Refusal, RefusalKind},
     },
     effects::{Effects, Timer},
     sandbox::{
@@ -32,15 +28,16 @@ use crate::{
         exports::Guest,
         guest::{Ended, Fault, GuestResult, GuestStore},
     },
-    state::{Source, State},
-    store::{commit::Part, inbox::Heard},
+    state::{Source, Stale, State},
+    store::commit::Part,
 };
 
 use super::{
     answered::Answered,
     exchange::{context, output_json, refusal},
+    hearing::Hearing,
     timers::set_timer,
-    work::{Act, Actor, Answer, Queued, Work},
+    work::{Answer, Queued, Work},
 };
 
 /// A slice that has run this long ends; what is left runs in the next. It bounds how long a slow plugin keeps the first of its
@@ -54,18 +51,13 @@ pub(super) struct Batch {
     pub(super) source: Arc<Source>,
     /// The time of the slice that runs.
     pub(super) now: i64,
-    /// Timers that failed a moment ago and are tried again later.
+    /// Timers and streams that failed a moment ago and are tried again later.
     pub(super) resting: HashSet<Arc<str>>,
     pub(super) answered: Answered,
     /// Keys that the journal was asked for before the slice began.
     pub(super) looked_up: HashSet<RetryKey>,
     pub(super) shared: Shared,
-    /// What is still to be heard, in order.
-    pub(super) inbox: VecDeque<Heard>,
-    /// Streams whose events the plugin has failed to hear too often.
-    pub(super) hopeless: HashSet<Arc<str>>,
-    /// Streams of what was heard.
-    pub(super) heard: Vec<Arc<str>>,
+    pub(super) hearing: Hearing,
     /// None while a call has it.
     state: Option<State>,
     from: Head,
@@ -84,7 +76,7 @@ pub(super) struct Closed {
     pub(super) part: Option<Part>,
     pub(super) answers: Vec<(Queued, Answer)>,
     pub(super) failed_timers: Vec<Arc<str>>,
-    pub(super) heard: Vec<Arc<str>>,
+    pub(super) hearing: Hearing,
     pub(super) changed: Option<Change>,
 }
 
@@ -136,9 +128,7 @@ impl Batch {
             answered: Answered::default(),
             looked_up: HashSet::new(),
             shared,
-            inbox: VecDeque::new(),
-            hopeless: HashSet::new(),
-            heard: Vec::new(),
+            hearing: Hearing::default(),
             from: state.head,
             state: Some(state),
             journal: Vec::new(),
@@ -198,7 +188,7 @@ impl Batch {
     }
 
     pub(super) fn close(self) -> Closed {
-        let Self { activity, from, state, journal, effects, failed_timers, heard, changed, answers, .. } = self;
+        let Self { activity, from, state, journal, effects, failed_timers, hearing, changed, answers, .. } = self;
         let mut state = state.expect("no call is running");
         state.keep();
         let is_written = !journal.is_empty() || state.head.faults != from.faults;
@@ -211,7 +201,7 @@ impl Batch {
             effects,
             change: changed.clone(),
         });
-        Closed { state, part, answers, failed_timers, heard, changed }
+        Closed { state, part, answers, failed_timers, hearing, changed }
     }
 
     pub(super) fn state(&self) -> &State {
@@ -244,96 +234,6 @@ impl Batch {
         tracing::warn!(plugin = plugin.label, activity = %self.activity.id.activity, why, "a plugin failed");
         if plugin.breaker.failed(self.now) {
             tracing::error!(plugin = plugin.label, "a version fails again and again: it rests for a while");
-        }
-    }
-
-    fn act(&mut self, act: &Act) -> Result<Answer, Fault> {
-        if let Some(answer) = self.answer_again(act) {
-            return Ok(answer);
-        }
-        if let Err(refusal) = act.standing.clone().and_then(|()| self.open()) {
-            return Ok(self.look_up(act)?.unwrap_or(Answer::Rejected(refusal)));
-        }
-        if let Some(wait) = self.plugin.breaker.open_for(self.now) {
-            return Ok(Answer::Busy(wait));
-        }
-        let actor = act.actor.id().as_str();
-        let entry = Entry { kind: CallKind::Action, actor, name: &act.name, key: Some(&act.key), input: &act.input };
-        let asked = ActionCall {
-            name: act.name.clone(),
-            actor: actor.into(),
-            by_operator: matches!(act.actor, Actor::Operator(_)),
-            input: act.input.clone(),
-        };
-        let answer = self.call(entry, &|_, _| (), |guest, store, context| guest.call_act(store, &context, &asked));
-        match &answer {
-            Ok(Answer::Done { seq, outcome, answer }) => {
-                let recorded =
-                    Recorded { seq: *seq, input: act.input.clone(), outcome: *outcome, answer: answer.clone() };
-                self.answered.insert(act.retry_key(), recorded);
-            }
-            Err(Fault::Plugin(_)) => {
-                // A retry that was answered once is answered again, whatever becomes of it now.
-                if let Some(before) = self.look_up(act)? {
-                    return Ok(before);
-                }
-            }
-            _ => {}
-        }
-        answer
-    }
-
-    /// The answer that this key has had, as the journal knows it; nothing where it was asked before the slice began.
-    fn look_up(&mut self, act: &Act) -> Result<Option<Answer>, Fault> {
-        let key = act.retry_key();
-        if self.looked_up.contains(&key) {
-            return Ok(None);
-        }
-        let Source { store, id, .. } = &*self.source;
-        for (key, recorded) in self.source.wait(store.recorded(id, &[key])).map_err(Fault::Host)? {
-            self.answered.insert(key, recorded);
-        }
-        Ok(self.answer_again(act))
-    }
-
-    /// The answer that this key has had, where it is known here. A retry that is not known here would be written twice, which
-    /// the commit refuses; only calls that leave nothing in the journal must be looked up before ([`Self::leaves_rows`]).
-    fn answer_again(&self, act: &Act) -> Option<Answer> {
-        let before = self.answered.get(&act.retry_key())?;
-        Some(if before.input == act.input {
-            Answer::Done { seq: before.seq, outcome: before.outcome, answer: before.answer.clone() }
-        } else {
-            Answer::Rejected(Refusal::new(
-                RefusalKind::InvalidArgument,
-                "common.idempotency-mismatch",
-                "This idempotency key was used before with another input.",
-            ))
-        })
-    }
-
-    /// Whether this call is sure to get an answer that is journalled, as long as its plugin does not fail.
-    pub(super) fn leaves_rows(&self, act: &Act) -> bool {
-        act.standing.is_ok() && self.open().is_ok() && self.plugin.breaker.open_for(self.now).is_none()
-    }
-
-    /// Whether the activity takes actions now.
-    fn open(&self) -> Result<(), Refusal> {
-        let no = |kind, code, message| Err(Refusal::new(kind, code, message));
-        if !self.plugin.enabled {
-            return no(
-                RefusalKind::Conflict,
-                "common.plugin-disabled",
-                "The operator has disabled this kind of activity.",
-            );
-        }
-        let ended = self.activity.ends_at.is_some_and(|end| self.now >= end);
-        match self.state().head.lifecycle {
-            Lifecycle::Validated | Lifecycle::Scheduled => {
-                no(RefusalKind::Conflict, "common.not-started", "The activity has not started.")
-            }
-            Lifecycle::Running if !ended => Ok(()),
-            Lifecycle::Paused if !ended => no(RefusalKind::Conflict, "common.paused", "The activity is paused."),
-            _ => no(RefusalKind::Expired, "common.ended", "The activity has ended."),
         }
     }
 
@@ -373,6 +273,21 @@ impl Batch {
         let mut state = call.state;
         state.take_back();
         self.state = Some(state);
+    }
+
+    /// What the host does by itself, with no plugin.
+    pub(super) fn by_the_host<T>(
+        &mut self,
+        prepare: Prepare<'_>,
+        run: impl FnOnce(&mut Call) -> anyhow::Result<T>,
+    ) -> Result<T, Fault> {
+        let mut call = self.begin(prepare);
+        let done = run(&mut call);
+        match done {
+            Ok(_) => self.keep(*call),
+            Err(_) => self.forget(*call),
+        }
+        done.map_err(|error| if error.is::<Stale>() { Fault::Stale(Stale) } else { Fault::Host(error) })
     }
 
     /// What happens whether or not the plugin agrees.

@@ -1,11 +1,16 @@
 //! Events from outside: the activity hears each once, those of one order or subject in order, before new actions.
 
+use std::{
+    collections::{HashSet, VecDeque},
+    sync::Arc,
+};
+
 use serde_json::json;
 
 use crate::{
     capability::{
         bindings::exports::fairground::activity::guest::HostEvent as WitEvent,
-        commerce::{ORDER_TIMER, hear_shop, keep_news},
+        commerce::{ORDER_TIMER, keep_news},
     },
     domain::{
         activity::Lifecycle,
@@ -18,7 +23,7 @@ use crate::{
     effects::{Effects, Outgoing, OutgoingKind},
     sandbox::guest::Fault,
     state::Stale,
-    store::inbox::Heard,
+    store::inbox::{Heard, Inbox},
 };
 
 use super::{
@@ -26,6 +31,45 @@ use super::{
     timers::set_timer,
     work::Answer,
 };
+
+/// What a batch has to hear, and has heard.
+#[derive(Default)]
+pub(super) struct Hearing {
+    /// What may be heard, in order.
+    inbox: VecDeque<Heard>,
+    /// Everything that was taken by then has been heard, or is in the inbox. Never, where nobody has looked.
+    known_until: i64,
+    /// Streams whose events the plugin has failed to hear too often.
+    hopeless: HashSet<Arc<str>>,
+    /// Streams of what was heard.
+    pub(super) heard: Vec<Arc<str>>,
+    /// Streams of what the plugin has failed to hear.
+    pub(super) failed: Vec<Arc<str>>,
+}
+
+impl Hearing {
+    /// Knows what the store has, at a time.
+    pub(super) fn learn(&mut self, Inbox { events, others_since }: Inbox, hopeless: HashSet<Arc<str>>, now: i64) {
+        self.known_until = others_since.map_or(now, |since| now.min(since - 1));
+        (self.inbox, self.hopeless) = (events, hopeless);
+    }
+
+    /// Notes what became of an event. One that was not heard is still to be heard.
+    pub(super) fn note(&mut self, heard: Heard, answer: &Result<Answer, Fault>) {
+        if let Err(Fault::Plugin(_)) = answer {
+            self.failed.push(heard.stream.clone());
+        }
+        match answer {
+            Ok(_) => self.heard.push(heard.stream),
+            Err(_) => self.inbox.push_front(heard),
+        }
+    }
+
+    /// Whether nothing that was taken by then is still to be heard.
+    pub(super) fn is_heard_until(&self, time: i64) -> bool {
+        time <= self.known_until && self.inbox.iter().all(|heard| time < heard.due)
+    }
+}
 
 /// An event of an order, as the order is once the shop has said so.
 struct Changed {
@@ -37,11 +81,9 @@ struct Changed {
 impl Batch {
     /// The next event that may be heard now. What comes after one that failed waits until that one was heard.
     pub(super) fn next_heard(&mut self) -> Option<Heard> {
-        let next = self
-            .inbox
-            .iter()
-            .position(|heard| self.may_hear(&heard.stream) && !self.failed_timers.contains(&heard.stream));
-        next.and_then(|next| self.inbox.remove(next))
+        let may_be_next = |heard: &Heard| self.may_hear(&heard.stream) && !self.failed_timers.contains(&heard.stream);
+        let next = self.hearing.inbox.iter().position(may_be_next);
+        next.and_then(|next| self.hearing.inbox.remove(next))
     }
 
     /// Whether events of a stream may be heard now: the host's own need no plugin.
@@ -78,7 +120,7 @@ impl Batch {
         );
         let entry = Entry { kind: CallKind::Event, actor: "", name: &event.topic, key: None, input: &input };
         if stream.starts_with(OWN_STREAM) {
-            self.apply(heard);
+            self.by_the_host(heard, |call| call.hear_own(event))?;
             let answered = self.journal(entry, Outcome::Ok, Json::of(&()), "[]".into());
             self.tell(&event.topic, event.subject.as_str(), Json::of(&event.payload));
             return Ok(answered);
@@ -99,16 +141,11 @@ impl Batch {
             Ok(answered.map(|()| "null".to_owned()))
         });
         match answer {
-            Err(Fault::Plugin(why)) if self.hopeless.contains(stream) => {
+            Err(Fault::Plugin(why)) if self.hearing.hopeless.contains(stream) => {
                 self.count_failure(&why);
                 self.apply(heard);
-                self.heard.push(stream.clone());
                 let refusal = Refusal::new(RefusalKind::Conflict, "common.plugin-fault", &why);
                 Ok(self.journal(entry, Outcome::Refused, Json::of(&refusal), "[]".into()))
-            }
-            Ok(answer) => {
-                self.heard.push(stream.clone());
-                Ok(answer)
             }
             answer => answer,
         }
@@ -135,7 +172,10 @@ impl Batch {
         {
             refund = self.state_mut().record::<Refund>(&asked.key)?.filter(|refund| refund.order == order.key);
         }
-        hear_shop(news, &mut order, refund.as_mut());
+        let beyond = order.hear(news, refund.as_mut());
+        if beyond > 0 {
+            tracing::warn!(order = %news.order(), activity = %id.activity, beyond, "the shop has paid back more than it was paid");
+        }
         let mut payload = json!({
             "intent": order.key, "order": public_id("ord", &id, &order.key), "member": order.member,
             "total_minor": order.total.minor, "paid_minor": order.paid_minor,

@@ -133,8 +133,7 @@ impl Activities {
                 let Some((order, _)) = self.store.order_by_id(&activity.community, news.order()).await? else {
                     return Ok(Some(Received::Unknown));
                 };
-                let left = order.paid_minor - order.refunding_minor - order.refunded_minor;
-                is_amount(amount) && amount.minor <= left
+                is_amount(amount) && amount.minor <= order.paid_minor - order.refunded_minor
             }
         };
         Ok((!fits).then_some(Received::Unfit))

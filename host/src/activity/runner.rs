@@ -55,7 +55,7 @@ const FAILURES_MAX: u32 = 20;
 const TIMER_REST_MS: i64 = 5_000;
 
 /// What a busy activity tells its callers.
-pub(super) const RETRY_AFTER_MS: i64 = 1_000;
+pub(crate) const RETRY_AFTER_MS: i64 = 1_000;
 
 pub(super) struct Runner {
     activity: Arc<Activity>,
@@ -202,10 +202,8 @@ impl Runner {
                 self.again(batch.into_queued().collect()).await;
             }
             None => {
-                self.rest(batch.failed_timers);
-                for stream in &batch.heard {
-                    self.failures.remove(stream);
-                }
+                self.attempts = 0;
+                self.learn(&batch);
                 answer(batch.answers);
             }
         }
@@ -224,8 +222,8 @@ impl Runner {
             Ok(Fate::Committed) => {
                 self.attempts = 0;
                 self.answered.age();
+                self.learn(&batch);
                 self.publish(batch.state);
-                self.rest(batch.failed_timers);
                 if let Some(change) = batch.changed {
                     self.is_retiring = true;
                     self.activity = Arc::new(change.apply(&self.activity));
@@ -340,12 +338,13 @@ impl Runner {
         batch.resting =
             self.resting.iter().filter(|(_, until)| batch.now < **until).map(|(key, _)| key.clone()).collect();
         batch.answered = std::mem::take(&mut self.answered);
+        let is_woken = self.waiting.iter().any(|queued| matches!(queued.work, Work::Wake));
         // Nothing runs on top of a batch that has heard something, so whatever is there now was not heard yet.
-        if self.waiting.iter().any(|queued| matches!(queued.work, Work::Wake)) && batch.effects.heard.is_empty() {
+        if (is_woken || batch.has_due()) && batch.effects.heard.is_empty() {
             let rests = |stream: &str| !batch.may_hear(stream);
-            batch.inbox = self.source.store.inbox(&self.activity.id, rests).await?;
-            batch.hopeless =
-                self.failures.iter().filter(|(_, count)| **count >= FAILURES_MAX).map(|(key, _)| key.clone()).collect();
+            let inbox = self.source.store.inbox(&self.activity.id, rests).await?;
+            let hopeless = self.failures.iter().filter(|(_, count)| **count >= FAILURES_MAX);
+            batch.hearing.learn(inbox, hopeless.map(|(stream, _)| stream.clone()).collect(), batch.now);
         }
         let unknown = self.waiting.iter().filter_map(|queued| match &queued.work {
             Work::Act(act) if self.careful > 0 || !batch.leaves_rows(act) => Some(act.retry_key()),
@@ -401,14 +400,16 @@ impl Runner {
         *self.committed.lock().expect("nothing panics while it is locked") = state;
     }
 
-    fn rest(&mut self, failed: Vec<Arc<str>>) {
+    /// What has failed rests for a while. How often in a row a stream has failed counts what its plugin has failed at.
+    fn learn(&mut self, batch: &Closed) {
         let now = self.clock.now();
         self.resting.retain(|_, until| now < *until);
-        for key in failed {
-            if key.starts_with('\u{1}') {
-                *self.failures.entry(key.clone()).or_default() += 1;
-            }
-            self.resting.insert(key, now + TIMER_REST_MS);
+        self.resting.extend(batch.failed_timers.iter().map(|key| (key.clone(), now + TIMER_REST_MS)));
+        for stream in &batch.hearing.heard {
+            self.failures.remove(stream);
+        }
+        for stream in &batch.hearing.failed {
+            *self.failures.entry(stream.clone()).or_default() += 1;
         }
     }
 

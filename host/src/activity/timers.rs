@@ -14,7 +14,7 @@ use crate::{
     },
     effects::{Effects, Timer},
     sandbox::guest::Fault,
-    state::{Stale, State},
+    state::State,
 };
 
 use super::{
@@ -46,22 +46,17 @@ impl Batch {
     /// Runs what is due, the oldest first: timers, and events from outside by when they were taken. True when nothing is left.
     pub(super) fn run_due(&mut self, begun: Instant) -> Result<bool, Again> {
         loop {
-            let timer = self.next_due();
-            let heard = self.next_heard();
-            let answered = match (timer, heard) {
-                (None, None) => return Ok(true),
-                // A payment that came in time is heard before the deadline passes.
-                (timer, Some(heard)) if timer.as_ref().is_none_or(|(_, timer)| heard.due <= timer.due) => {
-                    (heard.stream.clone(), self.hear(&heard))
-                }
-                (Some((key, timer)), heard) => {
-                    heard.into_iter().for_each(|heard| self.inbox.push_front(heard));
-                    let answer = self.timer(&key, &timer);
-                    (key, answer)
-                }
-                (None, Some(_)) => unreachable!("an event without a timer is heard"),
+            let (key, answer) = if let Some((key, timer)) = self.next_due() {
+                let answer = self.timer(&key, &timer);
+                (key, answer)
+            } else if let Some(heard) = self.next_heard() {
+                let answer = self.hear(&heard);
+                let stream = heard.stream.clone();
+                self.hearing.note(heard, &answer);
+                (stream, answer)
+            } else {
+                return Ok(true);
             };
-            let (key, answer) = answered;
             if let Answer::Faulted(_) | Answer::Failed = self.or_fault(answer)? {
                 self.failed_timers.push(key);
             }
@@ -71,13 +66,20 @@ impl Batch {
         }
     }
 
+    /// Whether a timer waits for its time no longer.
+    pub(super) fn has_due(&self) -> bool {
+        self.plugin.enabled && self.state().due_timers(self.now).next().is_some()
+    }
+
+    /// The next timer that is due. Whatever came in before it is heard first, even where that cannot be heard yet: a payment that came in
+    /// time keeps the deadline from passing.
     fn next_due(&self) -> Option<(Arc<str>, Timer)> {
-        let Self { now, resting, plugin, .. } = self;
+        let Self { now, resting, plugin, hearing, .. } = self;
         if !plugin.enabled {
             return None;
         }
-        let next =
-            self.state().due_timers(*now).find(|(key, _)| !resting.contains(*key) && !self.failed_timers.contains(key));
+        let mut due = self.state().due_timers(*now).take_while(|(_, timer)| hearing.is_heard_until(timer.due));
+        let next = due.find(|(key, _)| !resting.contains(*key) && !self.failed_timers.contains(key));
         next.map(|(key, timer)| (key.clone(), timer.clone()))
     }
 
@@ -104,15 +106,7 @@ impl Batch {
 
     /// The host puts back what nobody has taken up in time.
     fn expire(&mut self, name: &str, expire: Expire, key: &str, fired: Prepare<'_>) -> Result<Answer, Fault> {
-        let mut call = self.begin(fired);
-        let expired = match expire(&mut call, key) {
-            Ok(expired) => expired,
-            Err(error) => {
-                self.forget(*call);
-                return Err(if error.is::<Stale>() { Fault::Stale(Stale) } else { Fault::Host(error) });
-            }
-        };
-        self.keep(*call);
+        let expired = self.by_the_host(fired, |call| expire(call, key))?;
         let input = Json::of(key);
         let entry = Entry::own(CallKind::Timer, name, input.as_str());
         Ok(self.journal(entry, Outcome::Ok, Json::of(&expired), "[]".into()))

@@ -41,6 +41,8 @@ pub(crate) struct Act {
     pub input: String,
     /// Why this actor may not act now; a retry of an answered call gets its answer all the same.
     pub standing: Result<(), Refusal>,
+    /// The version whose schema and roles it was checked against.
+    pub version: String,
 }
 
 impl Act {
@@ -90,6 +92,8 @@ pub(crate) enum Answer {
     Busy(i64),
     /// The host failed; it is logged.
     Failed,
+    /// Its activity has another version than it was checked against: it is to be checked anew.
+    Moved,
     /// There was nothing to answer.
     Nothing,
 }

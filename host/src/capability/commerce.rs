@@ -1,7 +1,5 @@
 //! `wit/commerce.wit`: stock and orders. What the shop is asked to do leaves through the outbox.
 
-use std::sync::Arc;
-
 use serde_json::json;
 
 use crate::{
@@ -9,7 +7,7 @@ use crate::{
         id::Id,
         json::Json,
         money::{MINOR_MAX, Money},
-        order::{Line, Order, OrderState, Refund, RefundState, ShopNews, order_stream, public_id},
+        order::{Line, Order, OrderState, Refund, RefundState, public_id},
         stock::{Reservation, ReservationState, StockPool},
     },
     effects::{Effects, Outgoing, OutgoingKind, Timer},
@@ -27,9 +25,6 @@ use super::{
 
 /// A basket that a person can overlook.
 const LINES_MAX: usize = 20;
-
-/// An order of which there is news to hear is looked at again after so long.
-const NEWS_WAIT_MS: i64 = 5_000;
 
 /// Keys of the timers that put back units which nobody bought.
 pub(crate) const RESERVATION_TIMER: &str = "\0reservation\0";
@@ -78,7 +73,8 @@ fn intent(order: &Order) -> wit::Intent {
         },
         pay_by: order.pay_by,
         paid: order.paid_minor,
-        refunded: order.refunding_minor + order.refunded_minor,
+        // Both at once only where the shop paid back by itself what it was being asked for.
+        refunded: order.paid_minor.min(order.refunding_minor + order.refunded_minor),
     }
 }
 
@@ -120,48 +116,10 @@ impl Call {
     pub(crate) fn expire_order(&mut self, key: &str) -> anyhow::Result<bool> {
         let found = self.state.record::<Order>(key)?.filter(|order| order.state == OrderState::Open);
         let Some(mut order) = found else { return Ok(false) };
-        let stream = order_stream(key);
-        if self.source.wait(self.source.store.has_news(&self.activity.id, &stream))? {
-            // Perhaps it was paid in time, and the plugin could not hear it yet.
-            let timer: Arc<str> = format!("{ORDER_TIMER}{key}").into();
-            let later = Some(Timer::once(self.now.saturating_add(NEWS_WAIT_MS), "null"));
-            self.state.set_timer(timer.clone(), later.clone());
-            self.effects.timers.insert(timer, later);
-            return Ok(false);
-        }
         order.state = OrderState::Cancelled;
         self.tell_shop("order.cancel", &order, json!({"reason": "not paid in time"}));
         self.keep_order(order);
         Ok(true)
-    }
-}
-
-/// What the shop says of an order, and of one of its refunds where that was asked for, changes both.
-pub(crate) fn hear_shop(news: &ShopNews, order: &mut Order, refund: Option<&mut Refund>) {
-    match (news, refund) {
-        (ShopNews::Paid { amount, .. }, _) => {
-            order.paid_minor = order.paid_minor.saturating_add(amount.minor);
-            order.settle_state();
-        }
-        (ShopNews::Closed { .. }, _) if order.state == OrderState::Open => order.state = OrderState::Cancelled,
-        (ShopNews::Refunded { .. }, Some(refund)) if refund.state == RefundState::Asked => {
-            refund.state = RefundState::Done;
-            order.refunding_minor -= refund.amount_minor;
-            order.refunded_minor += refund.amount_minor;
-            order.settle_state();
-        }
-        (ShopNews::RefundRefused { .. }, Some(refund)) if refund.state == RefundState::Asked => {
-            refund.state = RefundState::Refused;
-            order.refunding_minor -= refund.amount_minor;
-            order.settle_state();
-        }
-        // The shop paid back by itself. It cannot have paid back more than it had.
-        (ShopNews::Refunded { amount, .. }, None) => {
-            let left = order.paid_minor - order.refunding_minor - order.refunded_minor;
-            order.refunded_minor += amount.minor.clamp(0, left);
-            order.settle_state();
-        }
-        _ => {}
     }
 }
 

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use serde::Deserialize;
 use serde_json::json;
 
 use crate::{
     domain::{
         coupon::CouponState,
+        event::HostEvent,
         hold::{Hold, HoldState},
         id::Id,
         json::Json,
@@ -25,6 +27,12 @@ pub(crate) const HOLD_TIMER: &str = "\0hold\0";
 
 /// Keys of the timers that put back goods which were given and nobody claimed.
 pub(crate) const CLAIM_TIMER: &str = "\0claim\0";
+
+/// What the host's own news of a coupon say of its reward.
+#[derive(Deserialize)]
+struct CouponNews {
+    reward: String,
+}
 
 /// Where the host counts a member's grants of an offer, out of the plugin's sight.
 pub(super) fn grants_key(offer: &str, member: &Id) -> String {
@@ -115,15 +123,14 @@ impl Call {
                 // One that was issued a moment ago, in this very batch, is not in the store yet.
                 let community = self.activity.id.community.clone();
                 let found = self.source.wait(self.source.store.coupon(&community, &id))?;
-                match found.map(|coupon| coupon.state) {
-                    None | Some(CouponState::Issued) => {}
-                    // Nobody has used it, and nobody can.
-                    Some(CouponState::Expired) => return Ok(cost),
-                    Some(CouponState::Reserved | CouponState::Used | CouponState::Revoked) => return Ok(0),
+                let from = found.map_or(CouponState::Issued, |coupon| coupon.state);
+                if from == CouponState::Issued {
+                    self.tell_of_coupon("coupon-revoked", &id, &json!({"member": hold.beneficiary}));
                 }
-                self.tell_of_coupon("coupon-revoked", &id, &json!({"member": hold.beneficiary}));
-                self.effects.coupons.push((hold.key.as_str().into(), CouponMove::Revoke { id }));
-                Ok(cost)
+                self.effects.coupons.push((hold.key.as_str().into(), CouponMove::Revoke { id, from }));
+                // Nobody has used an expired one, and nobody can. What an order has may come back: see `hear_own`.
+                let is_unused = matches!(from, CouponState::Issued | CouponState::Expired);
+                Ok(if is_unused { cost } else { 0 })
             }
             Some(OfferKind::Physical { sku, .. }) => {
                 let id = public_id("shp", &self.activity.id, &hold.key);
@@ -158,6 +165,21 @@ impl Call {
         self.shared.move_budget(&mut self.effects, &hold.beneficiary, 0, -recovered, grants);
         self.move_money(&hold, Account::Captured, Account::Available, recovered);
         self.keep(hold);
+    }
+
+    /// The host's own news: an order has given a coupon back that was revoked meanwhile, so nobody has used it, and the budget has its cost
+    /// back.
+    pub(crate) fn hear_own(&mut self, event: &HostEvent) -> anyhow::Result<()> {
+        if event.topic != "coupon-revoked" {
+            return Ok(());
+        }
+        let CouponNews { reward } = serde_json::from_str(event.payload.get())?;
+        if let Some(hold) = self.state.record::<Hold>(&reward)?.filter(|hold| hold.state == HoldState::Revoked) {
+            let recovered = self.recoverable(hold.cost.minor);
+            self.shared.move_budget(&mut self.effects, &hold.beneficiary, 0, -recovered, 0);
+            self.move_money(&hold, Account::Captured, Account::Available, recovered);
+        }
+        Ok(())
     }
 
     fn move_goods(&mut self, hold: &Hold, reserved: i64, sold: i64, code: CodeMove) {

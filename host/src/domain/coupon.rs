@@ -130,6 +130,8 @@ pub(crate) struct Coupon {
     pub member: Id,
     #[schema(value_type = String)]
     pub template: Id,
+    /// The key of the reward that it is.
+    pub reward: String,
     pub state: CouponState,
     /// The platform's own name of the order that it is reserved for or was used in.
     pub order: Option<String>,
@@ -144,6 +146,7 @@ pub(crate) struct Coupon {
 struct Told<'a> {
     member: &'a Id,
     template: &'a Id,
+    reward: &'a str,
     state: CouponState,
     /// The order that it was, or is, of; empty where it is none.
     order: &'a str,
@@ -154,8 +157,8 @@ impl Coupon {
     /// What is told of a coupon that has just become what it is: used, given back by an order, revoked, expired. Of one that is set aside
     /// nothing is.
     pub(crate) fn news(&self, order: &str, at: i64) -> Vec<HostEvent> {
-        let Self { member, template, state, expires_at, .. } = self;
-        let told = Json::of(&Told { member, template, state: *state, order, expires_at: *expires_at });
+        let Self { member, template, reward, state, expires_at, .. } = self;
+        let told = Json::of(&Told { member, template, reward, state: *state, order, expires_at: *expires_at });
         let stays = matches!(state, CouponState::Reserved | CouponState::Used);
         let returned = (!stays && !order.is_empty()).then_some("coupon-returned");
         let became = match state {

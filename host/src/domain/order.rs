@@ -30,7 +30,8 @@ pub(crate) struct Line {
     pub unit_price_minor: i64,
 }
 
-/// Always: what is refunded or being refunded is no more than what was paid.
+/// Always: what is refunded is no more than what was paid. What is asked for beside it was still there when it was asked for; the shop may
+/// pay that back by itself meanwhile.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Order {
     pub key: String,
@@ -62,6 +63,35 @@ impl Order {
             OrderState::Paid
         };
     }
+
+    /// What the shop says of it, and of one of its refunds where that was asked for, changes both. Answers what has been paid back beyond
+    /// what was paid.
+    pub(crate) fn hear(&mut self, news: &ShopNews, refund: Option<&mut Refund>) -> i64 {
+        let mut back = 0;
+        match (news, refund) {
+            (ShopNews::Paid { amount, .. }, _) => self.paid_minor = self.paid_minor.saturating_add(amount.minor),
+            (ShopNews::Closed { .. }, _) if self.state == OrderState::Open => self.state = OrderState::Cancelled,
+            // Also one that it had refused before.
+            (ShopNews::Refunded { .. }, Some(refund)) if refund.state != RefundState::Done => {
+                if refund.state == RefundState::Asked {
+                    self.refunding_minor -= refund.amount_minor;
+                }
+                refund.state = RefundState::Done;
+                back = refund.amount_minor;
+            }
+            (ShopNews::RefundRefused { .. }, Some(refund)) if refund.state == RefundState::Asked => {
+                refund.state = RefundState::Refused;
+                self.refunding_minor -= refund.amount_minor;
+            }
+            // By itself, whatever it is being asked for: of the two it will pay one, or it pays twice.
+            (ShopNews::Refunded { amount, .. }, None) => back = amount.minor,
+            _ => {}
+        }
+        let counted = back.clamp(0, self.paid_minor - self.refunded_minor);
+        self.refunded_minor += counted;
+        self.settle_state();
+        back - counted
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -83,10 +113,11 @@ pub(crate) struct Refund {
     pub reason: String,
 }
 
-/// The name by which others know what an activity made under a key of its own: unique within the community, and the same
-/// however often it is made.
+/// The name by which others know what an activity made under a key of its own: another in every community, since several may have one
+/// shop, and the same however often it is made.
 pub(crate) fn public_id(kind: &str, id: &ActivityId, key: &str) -> Id {
-    let hash = Sha256::new().chain_update(id.activity.as_str()).chain_update("\n").chain_update(key).finalize();
+    let whose = format!("{}\n{}\n", id.community.as_str(), id.activity.as_str());
+    let hash = Sha256::new().chain_update(whose).chain_update(key).finalize();
     Id::new(&format!("{kind}_{}", hex(&hash[..16]))).expect("hexadecimal digits are fine in an id")
 }
 
@@ -146,6 +177,90 @@ impl ShopNews {
             | Self::Closed { order, .. }
             | Self::Refunded { order, .. }
             | Self::RefundRefused { order, .. } => order,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn order(paid: i64) -> Order {
+        let currency = "CNY".to_owned().try_into().expect("a currency");
+        Order {
+            key: "o".into(),
+            member: Id::new("ann").expect("an id"),
+            lines: Vec::new(),
+            total: Money { minor: paid, currency },
+            state: OrderState::Paid,
+            pay_by: 0,
+            paid_minor: paid,
+            refunding_minor: 0,
+            refunded_minor: 0,
+            is_held: false,
+            created_at: 0,
+        }
+    }
+
+    fn asked(order: &mut Order, minor: i64) -> Refund {
+        order.refunding_minor += minor;
+        order.settle_state();
+        Refund {
+            key: "r".into(),
+            order: "o".into(),
+            amount_minor: minor,
+            state: RefundState::Asked,
+            reason: String::new(),
+        }
+    }
+
+    fn news(kind: &str, minor: i64) -> ShopNews {
+        let mut data = json!({"order": "ord_1", "refund": "rfd_1"});
+        if kind == "order.refunded" {
+            data["amount"] = json!({"minor": minor, "currency": "CNY"});
+        }
+        serde_json::from_value(json!({"type": kind, "data": data})).expect("news")
+    }
+
+    fn counts(order: &Order) -> (OrderState, i64, i64) {
+        (order.state, order.refunding_minor, order.refunded_minor)
+    }
+
+    #[test]
+    fn no_two_communities_share_the_name_of_an_order() {
+        let id = |community: &str, activity: &str| {
+            let [community, activity] = [community, activity].map(|id| Id::new(id).expect("an id"));
+            public_id("ord", &ActivityId { community, activity }, "r1")
+        };
+        assert_eq!(id("town", "spring"), id("town", "spring"));
+        assert_ne!(id("town", "spring"), id("city", "spring"));
+        assert_ne!(id("town", "spring"), id("town", "autumn"));
+    }
+
+    #[test]
+    fn what_the_shop_pays_back_by_itself_counts_whatever_it_is_being_asked_for() {
+        let mut order = order(800);
+        let mut refund = asked(&mut order, 800);
+        assert_eq!(order.hear(&news("order.refunded", 800), None), 0);
+        assert_eq!(counts(&order), (OrderState::Refunding, 800, 800));
+        let mut twice = order.clone();
+        order.hear(&news("order.refund-refused", 0), Some(&mut refund.clone()));
+        assert_eq!(counts(&order), (OrderState::Refunded, 0, 800));
+        assert_eq!(twice.hear(&news("order.refunded", 800), Some(&mut refund)), 800, "it has paid twice");
+        assert_eq!(counts(&twice), (OrderState::Refunded, 0, 800));
+    }
+
+    #[test]
+    fn a_refund_that_the_shop_refused_may_be_paid_all_the_same() {
+        let mut order = order(800);
+        let mut refund = asked(&mut order, 500);
+        order.hear(&news("order.refund-refused", 0), Some(&mut refund));
+        assert_eq!(counts(&order), (OrderState::Paid, 0, 0));
+        for _ in 0..2 {
+            assert_eq!(order.hear(&news("order.refunded", 500), Some(&mut refund)), 0);
+            assert_eq!(counts(&order), (OrderState::Paid, 0, 500));
         }
     }
 }

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::{
-    activity::{Act, Actor, Answer, Asked, Issue},
+    activity::{Act, Actor, Answer, Asked, Issue, RETRY_AFTER_MS},
     domain::{
         activity::ActivityId,
         id::Id,
@@ -27,6 +27,9 @@ use super::{
     problem::Problem,
     router::App,
 };
+
+/// How often an action is checked anew because its activity has moved to another version meanwhile. Each time somebody has moved it.
+const CHECKS_MAX: usize = 100;
 
 /// What is told of an input that does not fit its schema.
 const ISSUES_MAX: usize = 20;
@@ -63,6 +66,7 @@ pub(super) fn problem(answer: Answer) -> Problem {
         Answer::Rejected(refusal) => refusal.into(),
         Answer::Faulted(why) => Problem::plugin_fault(&why),
         Answer::Busy(retry_after_ms) => Problem::busy(retry_after_ms),
+        Answer::Moved => Problem::busy(RETRY_AFTER_MS),
         Answer::Failed | Answer::Nothing => Problem::fault(),
     }
 }
@@ -83,25 +87,43 @@ pub(crate) async fn act(
     Body(input): Body<Value>,
 ) -> Result<Response, Problem> {
     let id = ActivityId { community, activity };
-    let (activity, plugin) = app.activities.plugin_of(&id).await?.ok_or_else(|| Problem::not_found("activity"))?;
-    let (spec, schema) = plugin.action(&name).ok_or_else(|| Problem::not_found("action"))?;
-    let (actor, standing) = match principal {
-        Principal::Operator(key) if spec.operator_only => (Actor::Operator(key), Ok(())),
-        Principal::Member(member) if !spec.operator_only => {
-            let standing = app.activities.standing(&activity, &member).await?;
-            (Actor::Member(member), standing)
+    let mut answer = Answer::Moved;
+    for _ in 0..CHECKS_MAX {
+        let act = checked(&app, &id, &principal, (&name, &key), &input).await?;
+        answer = app.activities.act(&id, act).await?.ok_or_else(|| Problem::not_found("activity"))?;
+        if !matches!(answer, Answer::Moved) {
+            break;
         }
-        Principal::Operator(_) => return Err(not_allowed("This action is for members.")),
-        _ => return Err(not_allowed("This action is for operators.")),
-    };
-    check(schema, &input)?;
-    let act = Act { actor, name, key, input: input.to_string(), standing };
-    match app.activities.act(&id, act).await?.ok_or_else(|| Problem::not_found("activity"))? {
+    }
+    match answer {
         Answer::Done { seq, outcome: Outcome::Ok, answer } => {
             Ok(json_text(format!("{{\"output\":{},\"seq\":{seq}}}", answer.as_str())))
         }
         answer => Err(problem(answer)),
     }
+}
+
+/// The action as the activity's present version takes it.
+async fn checked(
+    app: &App,
+    id: &ActivityId,
+    principal: &Principal,
+    (name, key): (&str, &str),
+    input: &Value,
+) -> Result<Act, Problem> {
+    let (activity, plugin) = app.activities.plugin_of(id).await?.ok_or_else(|| Problem::not_found("activity"))?;
+    let (spec, schema) = plugin.action(name).ok_or_else(|| Problem::not_found("action"))?;
+    let (actor, standing) = match principal {
+        Principal::Operator(key) if spec.operator_only => (Actor::Operator(key.clone()), Ok(())),
+        Principal::Member(member) if !spec.operator_only => {
+            (Actor::Member(member.clone()), app.activities.standing(&activity, member).await?)
+        }
+        Principal::Operator(_) => return Err(not_allowed("This action is for members.")),
+        _ => return Err(not_allowed("This action is for operators.")),
+    };
+    check(schema, input)?;
+    let version = activity.version.clone();
+    Ok(Act { actor, name: name.into(), key: key.into(), input: input.to_string(), standing, version })
 }
 
 fn not_allowed(message: &str) -> Problem {

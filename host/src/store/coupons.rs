@@ -137,8 +137,7 @@ impl Store {
     ) -> anyhow::Result<Option<Coupon>> {
         self.move_coupon(
             "UPDATE coupons SET order_ref = NULL, state = CASE
-                 WHEN EXISTS (SELECT 1 FROM holds WHERE holds.community = coupons.community AND holds.activity = coupons.activity
-                   AND holds.key = coupons.key AND holds.state = 'revoked') THEN 'revoked'
+                 WHEN is_revoked = 1 THEN 'revoked'
                  WHEN expires_at <= $4 THEN 'expired' ELSE 'issued' END
                WHERE community = $1 AND id = $2 AND order_ref = $3 AND state IN ('reserved', 'used')
              RETURNING *",
@@ -207,7 +206,7 @@ impl Store {
     }
 }
 
-/// Issues the coupon of a hold, or takes it back: false where the member has used it meanwhile.
+/// Issues the coupon of a hold, or takes it back: false where it is no longer what it was when that was decided.
 pub(super) async fn change(
     tx: &mut Transaction,
     activity: &ActivityId,
@@ -232,12 +231,16 @@ pub(super) async fn change(
             .execute(&mut **tx)
             .await?
         }
-        CouponMove::Revoke { id } => {
-            sqlx::query("UPDATE coupons SET state = 'revoked' WHERE community = $1 AND id = $2 AND state = 'issued'")
-                .bind(activity.community.as_str())
-                .bind(id.as_str())
-                .execute(&mut **tx)
-                .await?
+        CouponMove::Revoke { id, from } => {
+            sqlx::query(
+                "UPDATE coupons SET is_revoked = 1, state = CASE state WHEN 'issued' THEN 'revoked' ELSE state END
+                 WHERE community = $1 AND id = $2 AND state = $3",
+            )
+            .bind(activity.community.as_str())
+            .bind(id.as_str())
+            .bind(word(*from))
+            .execute(&mut **tx)
+            .await?
         }
     };
     Ok(changed.rows_affected() == 1)
@@ -249,6 +252,7 @@ fn read(row: &AnyRow) -> anyhow::Result<Coupon> {
         activity: row.id("activity")?,
         member: row.id("member")?,
         template: row.id("template")?,
+        reward: row.key("key")?,
         state: row.word("state")?,
         order: row.text_or_none("order_ref")?,
         issued_at: row.int("issued_at")?,

@@ -22,6 +22,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (3, "people and news", include_str!("../../migrations/0003_people_and_news.sql")),
     (4, "pilots and endings", include_str!("../../migrations/0004_pilots_and_endings.sql")),
     (5, "coupons and editions", include_str!("../../migrations/0005_coupons_and_editions.sql")),
+    (6, "what comes back", include_str!("../../migrations/0006_what_comes_back.sql")),
 ];
 
 /// Older ones can lose committed writes of the WAL (a race in 3.7.0 to 3.51.2).

@@ -102,6 +102,8 @@ mod tests {
         columns: &[Column::Text, Column::Bytes, Column::Int],
     };
 
+    type Kept<'a> = (&'a str, Option<&'a [u8]>, Option<i64>);
+
     async fn store(folder: &tempfile::TempDir) -> Store {
         let store = Store::open(&format!("sqlite:{}", folder.path().join("test.db").display())).await.expect("opens");
         let table = "CREATE TABLE kept (name TEXT PRIMARY KEY, bytes BLOB, number INTEGER) WITHOUT ROWID";
@@ -150,7 +152,7 @@ mod tests {
     async fn values_are_what_they_are_through_sqlx() {
         let folder = tempfile::tempdir().expect("a folder");
         let store = store(&folder).await;
-        let rows: [(&str, Option<&[u8]>, Option<i64>); 4] = [
+        let rows: [Kept<'_>; 4] = [
             ("", Some(b""), Some(0)),
             ("\0名", Some(b"\0\xff"), Some(i64::MIN)),
             ("n", None, None),

@@ -23,6 +23,14 @@ pub(crate) struct Heard {
     pub event: HostEvent,
 }
 
+/// What an activity has still to hear.
+pub(crate) struct Inbox {
+    /// The first events, in order, but for those of streams that rest.
+    pub events: VecDeque<Heard>,
+    /// When the first of all others was taken.
+    pub others_since: Option<i64>,
+}
+
 /// Events that are read at once.
 const PAGE: i64 = 64;
 
@@ -71,9 +79,9 @@ impl Store {
         Ok(row.is_some())
     }
 
-    /// The first events that an activity has still to hear, in order, but for those of streams that rest.
-    pub(crate) async fn inbox(&self, id: &ActivityId, rests: impl Fn(&str) -> bool) -> anyhow::Result<VecDeque<Heard>> {
-        let (mut found, mut after) = (VecDeque::new(), 0);
+    /// What an activity has still to hear; of streams that rest only that there is something.
+    pub(crate) async fn inbox(&self, id: &ActivityId, rests: impl Fn(&str) -> bool) -> anyhow::Result<Inbox> {
+        let (mut events, mut others_since, mut after) = (VecDeque::new(), None, 0);
         for _ in 0..PAGES_MAX {
             let rows = sqlx::query(
                 "SELECT * FROM inbox WHERE community = $1 AND activity = $2 AND position > $3 ORDER BY position LIMIT $4",
@@ -86,17 +94,28 @@ impl Store {
             .await?;
             for row in &rows {
                 after = row.int("position")?;
-                let stream: Arc<str> = row.text("stream")?.into();
-                if !rests(&stream) {
-                    let (due, event) = (row.int("due")?, row.json("event")?);
-                    found.push_back(Heard { position: after, stream, due, event });
+                let (stream, due): (Arc<str>, i64) = (row.text("stream")?.into(), row.int("due")?);
+                if rests(&stream) {
+                    others_since = first(others_since, Some(due));
+                } else {
+                    events.push_back(Heard { position: after, stream, due, event: row.json("event")? });
                 }
             }
-            if !found.is_empty() || rows.len() < PAGE as usize {
+            if rows.len() < PAGE as usize {
+                return Ok(Inbox { events, others_since });
+            }
+            if !events.is_empty() {
                 break;
             }
         }
-        Ok(found)
+        let row =
+            sqlx::query("SELECT MIN(due) AS since FROM inbox WHERE community = $1 AND activity = $2 AND position > $3")
+                .bind(id.community.as_str())
+                .bind(id.activity.as_str())
+                .bind(after)
+                .fetch_one(&self.reader)
+                .await?;
+        Ok(Inbox { events, others_since: first(others_since, row.int_or_none("since")?) })
     }
 
     /// Whether there is something of a stream that the activity has still to hear.
@@ -122,6 +141,11 @@ impl Store {
         .await?;
         rows.iter().map(|row| Ok((row.id("id")?, row.text("plugin")?, row.text("version")?))).collect()
     }
+}
+
+/// The earlier one.
+fn first(one: Option<i64>, other: Option<i64>) -> Option<i64> {
+    one.into_iter().chain(other).min()
 }
 
 /// What was heard is no longer to be heard.

@@ -228,8 +228,9 @@ pub(super) const ALL: &[Check] = &[
                 AND refunds.order_key = orders.key
               GROUP BY orders.community, orders.id, refunding_minor, refunded_minor, paid_minor
               HAVING refunding_minor <> COALESCE(SUM(CASE refunds.state WHEN 'asked' THEN amount_minor ELSE 0 END), 0)
-                OR refunded_minor < COALESCE(SUM(CASE refunds.state WHEN 'done' THEN amount_minor ELSE 0 END), 0)
-                OR refunding_minor + refunded_minor > paid_minor",
+                OR refunded_minor > paid_minor
+                OR (refunded_minor < paid_minor
+                  AND refunded_minor < COALESCE(SUM(CASE refunds.state WHEN 'done' THEN amount_minor ELSE 0 END), 0))",
     },
     Check {
         oracle: "V10",

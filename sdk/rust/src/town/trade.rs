@@ -225,18 +225,16 @@ impl World {
             ShopNews::Refunded(refund) => {
                 let asked = self.refunds.get_mut(refund).filter(|refund| !refund.is_done)?;
                 asked.is_done = true;
+                *self.returned.entry(key.into()).or_default() += asked.minor;
                 ("order.refunded", asked.minor, Some(refund.clone()))
             }
             ShopNews::RefundedByShop(minor) => {
-                let order = self.orders.get_mut(key)?;
-                let minor = (*minor).clamp(0, order.paid - order.refunded);
-                order.refunded += minor;
-                ("order.refunded", minor, None)
+                *self.returned.entry(key.into()).or_default() += minor;
+                ("order.refunded", *minor, None)
             }
             ShopNews::RefundRefused(refund) => {
                 let asked = self.refunds.get_mut(refund).filter(|refund| !refund.is_done)?;
                 asked.is_done = true;
-                self.orders.get_mut(key)?.refunded -= asked.minor;
                 ("order.refund-refused", asked.minor, Some(refund.clone()))
             }
         };
@@ -249,11 +247,14 @@ impl World {
             .sum();
         let order = self.orders.get_mut(key).unwrap_or_else(|| panic!("there is no order {key}"));
         order.paid += if topic == "order.paid" { amount } else { 0 };
+        // The shop may have paid back by itself what it was being asked for.
+        let returned = self.returned.get(key).map_or(0, |returned| order.paid.min(*returned));
+        order.refunded = order.paid.min(returned + refunding);
         order.state = match order.state {
             OrderState::Open if topic == "order.closed" => OrderState::Cancelled,
             state if topic == "order.closed" => state,
             _ if refunding > 0 => OrderState::Refunding,
-            _ if order.refunded == order.paid => OrderState::Refunded,
+            _ if returned == order.paid => OrderState::Refunded,
             _ => OrderState::Paid,
         };
         self.timers.remove(&format!("{ORDER_TIMER}{key}"));
@@ -266,7 +267,7 @@ impl World {
             member: order.member.clone(),
             total_minor: order.total,
             paid_minor: order.paid,
-            refunded_minor: order.refunded - refunding,
+            refunded_minor: returned,
             refunding_minor: refunding,
             amount_minor: amount,
             payment: (topic == "order.paid").then(|| format!("pay-{}", self.told)),

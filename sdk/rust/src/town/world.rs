@@ -70,6 +70,8 @@ pub struct World {
     pub reservations: BTreeMap<String, Reservation>,
     pub orders: BTreeMap<String, Order>,
     pub refunds: BTreeMap<String, Refund>,
+    /// What the shop has paid back, by the order's key.
+    pub returned: BTreeMap<String, i64>,
     /// Orders that must not be shipped yet.
     pub unshipped: BTreeSet<String>,
     /// Orders that the shop was asked to close, and has not closed yet.
