@@ -82,7 +82,8 @@ pub struct Serve {
     #[arg(long, env = "FAIRGROUND_DEMO")]
     pub demo: bool,
 
-    /// The operator's key: 24 visible ASCII characters or more. Made up and printed at the first start where it is left out.
+    /// The operator's key: visible ASCII characters, of which 24 or more are beyond guessing. Made up and printed at the first start where it
+    /// is left out. One that is set replaces none: those before stay good until they are deleted.
     #[arg(long, env = "FAIRGROUND_OPERATOR_KEY", value_name = "SECRET", hide_env_values = true)]
     pub operator_key: Option<String>,
 

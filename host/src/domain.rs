@@ -16,6 +16,7 @@ pub(crate) mod journal;
 pub(crate) mod json;
 pub(crate) mod ledger;
 pub(crate) mod member;
+pub(crate) mod misfit;
 pub(crate) mod money;
 pub(crate) mod notice;
 pub(crate) mod offer;

@@ -70,11 +70,13 @@ impl Host {
         let catalog = Catalog::new(sandbox, Artifacts::open(&config.artifacts)?, store.clone());
         let activities = Activities::new(store.clone(), catalog, clock.clone());
         let identity = Identity::new(store.clone(), clock.clone()).await?;
-        keep_operator_key(&store, config.operator_key.as_deref(), clock.now(), say).await?;
+        let watch = config.watch.map(|folder| Watch::new(folder, activities.clone())).transpose()?;
 
         let listener =
             TcpListener::bind(config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
         let address = listener.local_addr()?;
+        // Only now: a key that is shown once is not shown by a host that does not start.
+        keep_operator_key(&store, config.operator_key.as_deref(), clock.now(), say).await?;
         let (stop, draining) = watch::channel(false);
         let health = Health { store: store.clone(), metrics: recorder(), draining: draining.clone() };
         let time_max = Duration::from_millis(config.webhook_timeout_ms);
@@ -91,8 +93,7 @@ impl Host {
         tokio::spawn(fold_metrics(recorder(), draining.clone()));
         say(&format!("fairground listens on http://{address}"));
 
-        if let Some(folder) = config.watch {
-            let mut watch = Watch::new(folder, activities.clone());
+        if let Some(mut watch) = watch {
             watch.look().await;
             tokio::spawn(poll_folder(watch, draining));
         }
@@ -214,7 +215,7 @@ async fn keep_operator_key(store: &Store, given: Option<&str>, now: i64, say: fn
     if let Some(secret) = given {
         ensure!(
             !secret.is_empty() && secret.chars().all(|c| c.is_ascii_graphic()),
-            "FAIRGROUND_OPERATOR_KEY has visible ASCII characters alone"
+            "FAIRGROUND_OPERATOR_KEY is one or more visible ASCII characters"
         );
         if secret.len() < OPERATOR_KEY_CHARS_MIN {
             tracing::warn!(

@@ -1,6 +1,11 @@
 //! The program.
 
-use std::{io::IsTerminal, process::ExitCode, time::Duration};
+use std::{
+    backtrace::{Backtrace, BacktraceStatus},
+    io::IsTerminal,
+    process::ExitCode,
+    time::Duration,
+};
 
 use anyhow::{Context, ensure};
 use clap::Parser;
@@ -79,5 +84,13 @@ fn start_log(serve: &Serve) -> anyhow::Result<()> {
         LogFormat::Text => log.with_target(false).init(),
         LogFormat::Json => log.json().init(),
     }
+    // A panic is a line of the log like any other, with the request that it was in.
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        let why = panic.payload_as_str().unwrap_or("no words");
+        let backtrace = Backtrace::capture();
+        let backtrace = (backtrace.status() == BacktraceStatus::Captured).then(|| backtrace.to_string());
+        tracing::error!(place, why, backtrace, "a panic");
+    }));
     Ok(())
 }

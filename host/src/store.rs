@@ -70,7 +70,23 @@ pub(crate) struct PageRequest {
     pub limit: usize,
 }
 
+/// A cursor that no page ended with.
+#[derive(Debug, thiserror::Error)]
+#[error("this is no cursor of ours: send the next_cursor of the page before, or none")]
+pub(crate) struct BadCursor;
+
 impl PageRequest {
+    /// The cursor of a listing by number; `first` where there is none.
+    fn after_number(&self, first: i64) -> Result<i64, BadCursor> {
+        if self.after.is_empty() { Ok(first) } else { self.after.parse().map_err(|_| BadCursor) }
+    }
+
+    /// The cursor `seq.ordinal` of what an activity has said or moved.
+    fn place(text: &str) -> Result<(i64, i64), BadCursor> {
+        let (seq, ordinal) = text.split_once('.').ok_or(BadCursor)?;
+        Ok((seq.parse().map_err(|_| BadCursor)?, ordinal.parse().map_err(|_| BadCursor)?))
+    }
+
     /// One more than wanted tells whether there is a next page.
     fn fetch(&self) -> i64 {
         i64::try_from(self.limit).unwrap_or(i64::MAX - 1) + 1

@@ -26,8 +26,10 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    pub(crate) fn new(folder: PathBuf, activities: Activities) -> Self {
-        Self { folder, activities, seen: HashMap::new() }
+    /// Fails where the folder cannot be read.
+    pub(crate) fn new(folder: PathBuf, activities: Activities) -> anyhow::Result<Self> {
+        std::fs::read_dir(&folder).with_context(|| format!("cannot watch the folder {}", folder.display()))?;
+        Ok(Self { folder, activities, seen: HashMap::new() })
     }
 
     /// Takes in what is new. What cannot be taken in is logged, and looked at again when it changes.

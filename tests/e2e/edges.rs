@@ -2,7 +2,7 @@
 
 use fairground_tests::{client::HOME, component, host::TestHost};
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -30,6 +30,82 @@ both! {
         }
         let large = host.raw(Method::PUT, &community, &host.operator, vec![b' '; (64 << 10) + 1]).await;
         assert_eq!(large.problem(), (413, "http.too-large"));
+    }
+}
+
+both! {
+    async fn what_does_not_fit_says_where_and_why(database) {
+        let host = TestHost::start(database).await;
+        host.settle(&["ann"]).await;
+        host.load(component("bargain")).await;
+        let detail = async |method: Method, path: &str, body: Value| {
+            let reply = host.send(method, path, &host.operator, Some(&body), None).await;
+            (reply.status.as_u16(), reply.body["detail"].as_str().unwrap_or_default().to_owned())
+        };
+        let member = format!("{HOME}/members/ann");
+        let (status, why) = detail(Method::PUT, &member, json!({"registered_at": "today"})).await;
+        assert_eq!((status, why.contains("registered_at: invalid type: string")), (422, true), "{why}");
+        let (status, why) = detail(Method::PUT, HOME, json!(["Town", "CNY", "UTC"])).await;
+        assert_eq!((status, why.as_str()), (422, "The body does not fit: it is an array."));
+        let (status, why) = detail(Method::PUT, &format!("{HOME}/members/ann@example.org"), json!({})).await;
+        assert_eq!((status, why.contains("[A-Za-z0-9._~-]")), (404, true), "{why}");
+
+        let bargain = |mode: Value| {
+            let config = json!({
+                "title": "x", "one_line_benefit": "x", "sku": "mug", "original_price": 100, "floor_price": 0, "cut_min": 1,
+                "cut_max": 5, "mode": mode, "zone": "UTC", "risk": null,
+            });
+            json!({"plugin": "bargain", "config": config})
+        };
+        let activities = format!("{HOME}/activities");
+        let (status, why) = detail(Method::POST, &activities, bargain(json!({"fixed": {"cuts": -5}}))).await;
+        assert_eq!((status, why.starts_with("/config/mode/fixed/cuts: -5 is less than the minimum")), (422, true), "{why}");
+        let (status, why) = detail(Method::POST, &activities, bargain(json!({"fixd": 1}))).await;
+        assert_eq!((status, why.contains("is none of")), (422, true), "{why}");
+        for id in [".", ".."] {
+            let mut wish = bargain(json!("until-floor"));
+            wish["id"] = id.into();
+            assert_eq!(detail(Method::POST, &activities, wish).await.0, 422, "{id}");
+        }
+        let mut wish = bargain(json!("once"));
+        (wish["starts_at"], wish["ends_at"]) = (i64::MIN.into(), (host.clock.now() + 5_000).into());
+        assert_eq!(detail(Method::POST, &activities, wish).await.0, 422, "only its config is wrong");
+    }
+}
+
+both! {
+    async fn a_cursor_is_one_of_ours(database) {
+        let host = TestHost::start(database).await;
+        host.settle(&["ann"]).await;
+        host.load(component("mischief")).await;
+        host.begin(json!({"id": "m", "plugin": "mischief", "config": {}})).await;
+        for listing in ["ledger", "activities/m/journal", "activities/m/outbox"] {
+            host.get(&format!("{HOME}/{listing}")).await.ok();
+            for cursor in ["abc", "1.x", "m/7"] {
+                let page = host.get(&format!("{HOME}/{listing}?cursor={cursor}")).await;
+                assert_eq!(page.problem(), (400, "http.bad-page"), "{listing}?cursor={cursor}");
+            }
+        }
+    }
+}
+
+both! {
+    async fn every_answer_has_the_id_of_its_request(database) {
+        let host = TestHost::start(database).await;
+        let ask = async |own: Option<&str>| {
+            let mut request = reqwest::Client::new().get(format!("{}/v1/plugins", host.base));
+            // The scheme's letters may be of any case.
+            request = request.header("authorization", format!("bearer {}", host.operator));
+            if let Some(own) = own {
+                request = request.header("x-request-id", own);
+            }
+            let answer = request.send().await.expect("an answer");
+            assert_eq!(answer.status(), 200);
+            answer.headers()["x-request-id"].to_str().expect("text").to_owned()
+        };
+        assert_ne!(ask(None).await, ask(None).await);
+        assert_eq!(ask(Some("mine-1")).await, "mine-1");
+        assert_ne!(ask(Some("no id of ours")).await, "no id of ours");
     }
 }
 
@@ -104,6 +180,10 @@ both! {
         assert!(host.get("/metrics").await.text.contains("fairground_http_seconds"));
         let document = host.get("/openapi.json").await.ok();
         assert!(document["openapi"].as_str().expect("a version").starts_with("3.1"), "{}", document["openapi"]);
+        let paths = document["paths"].as_object().expect("paths").values().flat_map(|path| path.as_object().expect("operations").values());
+        let ids: Vec<&str> = paths.filter_map(|operation| operation["operationId"].as_str()).collect();
+        assert!(ids.len() > 90, "{}", ids.len());
+        assert_eq!(ids.iter().collect::<std::collections::BTreeSet<_>>().len(), ids.len(), "{ids:?}");
         let page = host.get("/docs/").await;
         assert!(page.status.is_success() && page.text.contains("swagger"), "{}", page.text);
         assert!(!page.text.contains("https://"), "the page needs no network");

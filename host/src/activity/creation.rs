@@ -13,6 +13,7 @@ use crate::{
         community::Community,
         coupon::WHOLE_BPS,
         id::Id,
+        misfit::misfits,
         offer::{OFFERS_MAX, OfferKind, Offers},
         plugin::{Plugin, PluginState},
         rollout::{Pilot, Rollout},
@@ -351,11 +352,10 @@ impl Activities {
 }
 
 fn check_frame(wish: &Creation, now: i64) -> Result<(), CreateError> {
-    let start = wish.starts_at.unwrap_or(now);
+    // What should have started already starts now.
+    let start = wish.starts_at.unwrap_or(now).max(now);
     match wish.ends_at {
-        Some(end) if end <= start || end <= now => {
-            invalid("/ends_at", "activity.ends-before-start", "it ends before it starts")
-        }
+        Some(end) if end <= start => invalid("/ends_at", "activity.ends-before-start", "it ends before it starts"),
         Some(end) if end - start > DURATION_MS_MAX => {
             invalid("/ends_at", "activity.too-long", "it lasts more than 366 days")
         }
@@ -363,7 +363,7 @@ fn check_frame(wish: &Creation, now: i64) -> Result<(), CreateError> {
         _ if !(0..=DRAIN_MS_MAX).contains(&wish.drain_ms) => {
             invalid("/drain_ms", "activity.drains-too-long", "it waits for at most 30 days")
         }
-        _ if start.saturating_sub(now) > DURATION_MS_MAX => {
+        _ if start - now > DURATION_MS_MAX => {
             invalid("/starts_at", "activity.too-far", "it starts in more than 366 days")
         }
         _ => Ok(()),
@@ -371,11 +371,9 @@ fn check_frame(wish: &Creation, now: i64) -> Result<(), CreateError> {
 }
 
 fn check_schema(loaded: &Loaded, config: &Value) -> Result<(), CreateError> {
-    let issues: Vec<Issue> = loaded
-        .config
-        .iter_errors(config)
-        .take(GROUPS_MAX)
-        .map(|error| issue(&format!("/config{}", error.instance_path()), "config.schema", error.to_string()))
+    let issues: Vec<Issue> = misfits(&loaded.config, config)
+        .into_iter()
+        .map(|misfit| issue(&format!("/config{}", misfit.pointer), "config.schema", misfit.message))
         .collect();
     if issues.is_empty() { Ok(()) } else { Err(CreateError::Invalid(issues)) }
 }

@@ -7,18 +7,19 @@ use serde::{Deserialize, Serialize};
 /// Long enough for any scheme of ids, short enough to be part of every key.
 pub(crate) const ID_BYTES_MAX: usize = 128;
 
-/// Names a community, a member, a group, an activity, a budget: 1 to 128 of `[A-Za-z0-9._~-]`.
+/// Names a community, a member, a group, an activity, a budget: 1 to 128 of `[A-Za-z0-9._~-]`, but `.` and `..`, which a path loses.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub(crate) struct Id(Arc<str>);
 
 #[derive(Debug, thiserror::Error)]
-#[error("an id is 1 to {ID_BYTES_MAX} characters of [A-Za-z0-9._~-]")]
+#[error("an id is 1 to {ID_BYTES_MAX} characters of [A-Za-z0-9._~-], and neither \".\" nor \"..\"")]
 pub(crate) struct NotAnId;
 
 impl Id {
     pub(crate) fn new(text: &str) -> Result<Self, NotAnId> {
         let fits = (1..=ID_BYTES_MAX).contains(&text.len())
+            && !matches!(text, "." | "..")
             && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._~-".contains(&byte));
         if fits { Ok(Self(text.into())) } else { Err(NotAnId) }
     }

@@ -38,7 +38,6 @@ pub(crate) struct PlatformEvent {
     #[schema(value_type = String)]
     subject: Id,
     /// At most 16 KiB of JSON; null where it is left out.
-    #[schema(value_type = Object)]
     payload: Option<serde_json::Value>,
     /// When it happened, in UTC milliseconds; now where it is left out.
     at: Option<i64>,

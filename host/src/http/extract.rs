@@ -12,7 +12,10 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::{
-    domain::{activity::ActivityId, id::Id},
+    domain::{
+        activity::ActivityId,
+        id::{Id, NotAnId},
+    },
     sandbox::COMPONENT_BYTES_MAX,
     store::{Page, PageRequest},
 };
@@ -94,8 +97,15 @@ fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
         let detail = format!("JSON here is at most {DEPTH_MAX} levels deep.");
         return Err(Problem::unprocessable("http.too-deep", detail));
     }
-    serde_json::from_value(value)
-        .map_err(|error| Problem::unprocessable("http.invalid", format!("The body does not fit: {error}.")))
+    if value.is_array() {
+        return Err(Problem::unprocessable("http.invalid", "The body does not fit: it is an array."));
+    }
+    serde_path_to_error::deserialize(value).map_err(|error| {
+        let (path, why) = (error.path().to_string(), error.inner());
+        // What is wrong with the whole has no path.
+        let place = if path == "." { String::new() } else { format!("{path}: ") };
+        Problem::unprocessable("http.invalid", format!("The body does not fit: {place}{why}."))
+    })
 }
 
 /// None where it is deeper than allowed.
@@ -143,7 +153,7 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Ids<T> 
         Path::from_request_parts(parts, state)
             .await
             .map(|Path(ids)| Self(ids))
-            .map_err(|_| Problem::not_found("resource"))
+            .map_err(|_| Problem::not_found(&format!("resource: {NotAnId}")))
     }
 }
 
@@ -176,6 +186,7 @@ pub(crate) struct Paging(pub PageRequest);
 #[into_params(parameter_in = Query)]
 pub(crate) struct PagingQuery {
     /// 1 to 200; 50 where it is left out.
+    #[param(minimum = 1, maximum = 200)]
     limit: Option<usize>,
     /// The `next_cursor` of the page before.
     cursor: Option<String>,

@@ -52,6 +52,12 @@ pub(crate) struct Who {
 }
 
 impl Who {
+    /// In words.
+    fn words(self) -> String {
+        let all = [(self.operator, "an operator's key"), (self.app, "an app's key"), (self.member, "a member's token")];
+        all.into_iter().filter_map(|(may, word)| may.then_some(word)).collect::<Vec<_>>().join(" or ")
+    }
+
     pub(crate) fn names(self) -> Vec<&'static str> {
         let all = [(self.operator, "operator"), (self.app, "app"), (self.member, "member")];
         all.into_iter().filter_map(|(may, name)| may.then_some(name)).collect()
@@ -198,8 +204,8 @@ pub(crate) async fn require(
         .headers()
         .get(header::AUTHORIZATION)
         .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.strip_prefix("Bearer "))
-        .map(str::trim);
+        .and_then(|value| value.split_once(' '))
+        .and_then(|(scheme, credential)| scheme.eq_ignore_ascii_case("bearer").then_some(credential.trim()));
     let principal = match credential {
         None => None,
         Some(credential) => match app.identity.principal(credential).await {
@@ -223,7 +229,7 @@ pub(crate) async fn require(
         // Whether another community exists is nobody's business.
         (Some(own), Some(asked)) if own.as_str() != asked => return Problem::not_found("community").into_response(),
         (Some(_), None) => return forbidden("This key is good for one community."),
-        _ if !may => return forbidden("This credential may not do this."),
+        _ if !may => return forbidden(&format!("This is for {}.", who.words())),
         _ => {}
     }
     request.extensions_mut().insert(principal);

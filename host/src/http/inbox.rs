@@ -92,10 +92,8 @@ pub(crate) async fn stream(
 ) -> Result<Response, Problem> {
     path.of(&app, &principal).await?;
     let MemberPath { community, member } = path;
-    let after = match last {
-        Some(last) => last,
-        None => app.activities.store.unread(&community, &member).await?.1,
-    };
+    let end = app.activities.store.unread(&community, &member).await?.1;
+    let after = last.map_or(end, |last| last.min(end));
     // A platform that passes on its members' inboxes has room for each.
     let who = format!("{community} {principal:?} {member}");
     let whom = (who, Followed::Inbox(community.clone(), member.clone()));

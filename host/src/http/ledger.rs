@@ -48,7 +48,8 @@ pub(crate) struct Payable {
 }
 
 /// Books what the platform has paid a member, once under each Idempotency-Key.
-#[utoipa::path(post, path = "/v1/communities/{community}/members/{member}/payouts", tag = "ledger", params(MemberPath),
+#[utoipa::path(post, path = "/v1/communities/{community}/members/{member}/payouts", tag = "ledger",
+    params(MemberPath, ("Idempotency-Key" = String, Header)),
     request_body = Payout, responses((status = 200, body = Payable)))]
 pub(crate) async fn pay_out(
     State(app): State<App>,

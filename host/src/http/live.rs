@@ -109,7 +109,8 @@ where
     Ok(([(NO_BUFFERING, HeaderValue::from_static("no"))], answer).into_response())
 }
 
-/// Where a stream begins: behind what the client had, or at the end as it is now. The first who listens has it kept from then on.
+/// Where a stream begins: behind what the client had, or at the end as it is now, also where the client knows of more than there is: the
+/// database may have been put back. The first who listens has it kept from then on.
 async fn begin(app: &App, community: &Id, last: Option<i64>) -> Result<i64, Problem> {
     communities::find(app, community).await?;
     let store = app.activities.store.clone();
@@ -130,10 +131,8 @@ async fn begin(app: &App, community: &Id, last: Option<i64>) -> Result<i64, Prob
         let written = tokio::spawn(async move { writer.put_endpoint(&endpoint).await });
         written.await.map_err(anyhow::Error::from)??;
     }
-    match last {
-        Some(last) => Ok(last),
-        None => Ok(store.stream_end(community).await?),
-    }
+    let end = store.stream_end(community).await?;
+    Ok(last.map_or(end, |last| last.min(end)))
 }
 
 async fn tell(

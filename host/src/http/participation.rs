@@ -17,6 +17,7 @@ use crate::{
         activity::ActivityId,
         id::Id,
         journal::Outcome,
+        misfit::{Misfit, misfits},
         refusal::{Refusal, RefusalKind},
     },
 };
@@ -30,9 +31,6 @@ use super::{
 
 /// How often an action is checked anew because its activity has moved to another version meanwhile. Each time somebody has moved it.
 const CHECKS_MAX: usize = 100;
-
-/// What is told of an input that does not fit its schema.
-const ISSUES_MAX: usize = 20;
 
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Path)]
@@ -50,7 +48,6 @@ pub(crate) struct NamedPath {
 #[allow(dead_code, reason = "documents an answer that is written byte for byte")]
 pub(crate) struct Acted {
     /// As the plugin's output schema says.
-    #[schema(value_type = Object)]
     output: Value,
     /// Its number in the activity's journal.
     seq: i64,
@@ -134,12 +131,8 @@ fn check(schema: &jsonschema::Validator, input: &Value) -> Result<(), Problem> {
     if schema.is_valid(input) {
         return Ok(());
     }
-    let issue = |error: jsonschema::ValidationError<'_>| Issue {
-        pointer: error.instance_path().to_string(),
-        code: "common.invalid-input".into(),
-        message: error.to_string(),
-    };
-    Err(Problem::invalid(schema.iter_errors(input).take(ISSUES_MAX).map(issue).collect()))
+    let issue = |Misfit { pointer, message }| Issue { pointer, code: "common.invalid-input".into(), message };
+    Err(Problem::invalid(misfits(schema, input).into_iter().map(issue).collect()))
 }
 
 /// Answers a query of the plugin. Its input is the query string.

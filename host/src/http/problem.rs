@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 use crate::{
     activity::{AskError, CreateError, Issue},
     domain::refusal::{Refusal, RefusalKind},
+    store::BadCursor,
 };
 
 /// Why there is no success. Clients branch on `code`, which is stable; `detail` is for people.
@@ -69,7 +70,9 @@ impl Problem {
     }
 
     pub(crate) fn invalid(errors: Vec<Issue>) -> Self {
-        let detail = errors.first().map_or_else(String::new, |first| format!("{}: {}", first.pointer, first.message));
+        let detail = errors.first().map_or_else(String::new, |Issue { pointer, message, .. }| {
+            if pointer.is_empty() { message.clone() } else { format!("{pointer}: {message}") }
+        });
         Self { errors, ..Self::unprocessable("http.invalid", detail) }
     }
 
@@ -104,6 +107,9 @@ impl From<CreateError> for Problem {
 
 impl From<anyhow::Error> for Problem {
     fn from(error: anyhow::Error) -> Self {
+        if let Some(bad) = error.downcast_ref::<BadCursor>() {
+            return Self::new(StatusCode::BAD_REQUEST, "http.bad-page", format!("{bad}."));
+        }
         tracing::error!(error = format!("{error:#}"), "a request failed");
         Self::fault()
     }

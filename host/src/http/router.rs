@@ -209,9 +209,12 @@ fn document_guard(
     who: Vec<&'static str>,
     (schemas, mut paths, route): UtoipaMethodRouter<App>,
 ) -> UtoipaMethodRouter<App> {
-    for item in paths.paths.values_mut() {
-        let operations = [&mut item.get, &mut item.put, &mut item.post, &mut item.delete];
-        for operation in operations.into_iter().flatten() {
+    for (path, item) in &mut paths.paths {
+        let operations =
+            [("get", &mut item.get), ("put", &mut item.put), ("post", &mut item.post), ("delete", &mut item.delete)];
+        for (method, operation) in operations {
+            let Some(operation) = operation else { continue };
+            operation.operation_id = Some(operation_id(method, path));
             if who != ["shop"] {
                 operation.security = Some(vec![SecurityRequirement::new("bearer", Vec::<String>::new())]);
             }
@@ -220,6 +223,15 @@ fn document_guard(
         }
     }
     (schemas, paths, route)
+}
+
+/// `get /v1/communities/{community}/budgets/{budget}` is `get_communities_budgets_budget`: another for every operation, and the same for ever.
+fn operation_id(method: &str, path: &str) -> String {
+    let words: Vec<&str> = path.trim_start_matches("/v1/").split('/').collect();
+    let is_told = |&(place, word): &(usize, &&str)| place + 1 == words.len() || !word.starts_with('{');
+    let told =
+        words.iter().enumerate().filter(is_told).map(|(_, word)| word.trim_matches(['{', '}']).replace('-', "_"));
+    told.fold(method.to_owned(), |id, word| id + "_" + &word)
 }
 
 fn document() -> OpenApi {

@@ -53,9 +53,17 @@ pub(crate) enum ShopWish {
     },
 }
 
+/// As in what sets it.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum ShopKind {
+    Demo,
+    Http,
+}
+
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Shop {
-    kind: EndpointKind,
+    kind: ShopKind,
     /// Empty for the demo shop.
     url: String,
     state: EndpointState,
@@ -102,7 +110,12 @@ pub(crate) async fn put(
         created_at: now,
     };
     app.activities.store.put_endpoint(&endpoint).await?;
-    Ok(Json(Shop { kind, url, state: EndpointState::Active, secret: key.as_ref().map(signature::secret_text) }))
+    let secret = key.as_ref().map(signature::secret_text);
+    Ok(Json(Shop { kind: shop_kind(kind), url, state: EndpointState::Active, secret }))
+}
+
+fn shop_kind(kind: EndpointKind) -> ShopKind {
+    if kind == EndpointKind::DemoShop { ShopKind::Demo } else { ShopKind::Http }
 }
 
 async fn find(app: &App, community: &Id) -> Result<Endpoint, Problem> {
@@ -117,7 +130,7 @@ pub(crate) async fn show(
     Ids(CommunityPath { community }): Ids<CommunityPath>,
 ) -> Result<Json<Shop>, Problem> {
     let Endpoint { kind, url, state, .. } = find(&app, &community).await?;
-    Ok(Json(Shop { kind, url, state, secret: None }))
+    Ok(Json(Shop { kind: shop_kind(kind), url, state, secret: None }))
 }
 
 #[derive(Serialize, ToSchema)]

@@ -114,7 +114,7 @@ impl Store {
         let rows = sqlx::query(sqlx::AssertSqlSafe(text))
             .bind(community.as_str())
             .bind(series.as_str())
-            .bind(page.after.parse::<i64>().unwrap_or_default())
+            .bind(page.after_number(0)?)
             .bind(page.fetch())
             .fetch_all(&self.reader)
             .await?;

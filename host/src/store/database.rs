@@ -1,11 +1,11 @@
 //! Connections: SQLite with one that writes at a time and a pool of readers, or PostgreSQL.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{fs::OpenOptions, io::ErrorKind, os::unix::fs::OpenOptionsExt, path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context, bail, ensure};
 use moka::sync::Cache;
 use sqlx::{
-    AnyPool, Connection, Executor, Row,
+    AnyConnection, AnyPool, Connection, Executor, Row,
     any::AnyPoolOptions,
     migrate::{Migration, MigrationType, Migrator},
 };
@@ -49,6 +49,9 @@ const SQLITE_BUSY_MS: u32 = 5_000;
 /// The WAL is folded back once it has this many pages of 4 KiB; the default of 1 000 would do so many times a second under load.
 const SQLITE_CHECKPOINT_PAGES: u32 = 8_000;
 
+/// A commit that was answered is on disk, and a host that hangs keeps no rows locked.
+const POSTGRES_SETTINGS: &str = "SET synchronous_commit = on; SET idle_in_transaction_session_timeout = '30s'";
+
 /// A deferred transaction that reads and then writes fails at once when another writer was faster.
 const BEGIN_SQLITE: &str = "BEGIN IMMEDIATE";
 
@@ -77,7 +80,7 @@ impl Store {
         sqlx::any::install_default_drivers();
         let members = Cache::builder().max_capacity(MEMBER_CACHE_MAX).time_to_live(CACHE_TTL).build();
         let rules = Cache::builder().max_capacity(RULES_CACHE_MAX).time_to_live(CACHE_TTL).build();
-        let (reader, writer, direct, kind) = if let Some(path) = sqlite_path(url) {
+        let (reader, writer, direct, kind) = if let Some(path) = sqlite_path(url)? {
             let (reader, writer) = open_sqlite(path).await?;
             let direct = Direct::open(path, &sqlite_pragmas(false))?;
             (reader, writer, Some(Arc::new(direct)), Kind::Sqlite)
@@ -92,9 +95,9 @@ impl Store {
     /// Opens a database that is there, only to look at it.
     pub(crate) async fn look(url: &str) -> anyhow::Result<Self> {
         sqlx::any::install_default_drivers();
-        let (pool, kind) = if let Some(path) = sqlite_path(url) {
+        let (pool, kind) = if let Some(path) = sqlite_path(url)? {
             ensure!(Path::new(path).exists(), "there is no SQLite file {path:?}");
-            (sqlite_pool(path, "rw", 1, true).await?, Kind::Sqlite)
+            (sqlite_pool(path, 1, true).await?, Kind::Sqlite)
         } else {
             (postgres_pool(url).await?, Kind::Postgres)
         };
@@ -135,10 +138,13 @@ impl Store {
     }
 }
 
-/// The file of `sqlite:PATH`.
-fn sqlite_path(url: &str) -> Option<&str> {
-    let path = url.strip_prefix("sqlite:")?.split('?').next().unwrap_or_default();
-    Some(path.strip_prefix("//").unwrap_or(path))
+/// The file of `sqlite:PATH`; none where the database is another.
+fn sqlite_path(url: &str) -> anyhow::Result<Option<&str>> {
+    let Some(path) = url.strip_prefix("sqlite:").and_then(|path| path.split('?').next()) else { return Ok(None) };
+    let path = path.strip_prefix("//").unwrap_or(path);
+    // One in memory would forget what was acknowledged.
+    ensure!(!path.is_empty() && path != ":memory:", "a database is sqlite:PATH, the path of a file, not {url:?}");
+    Ok(Some(path))
 }
 
 async fn open_sqlite(path: &str) -> anyhow::Result<(AnyPool, AnyPool)> {
@@ -146,13 +152,14 @@ async fn open_sqlite(path: &str) -> anyhow::Result<(AnyPool, AnyPool)> {
     if let Some(folder) = folder {
         std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
     }
-    let writer = sqlite_pool(path, "rwc", 1, false).await?;
+    make_private(path).with_context(|| format!("cannot make the SQLite file {path:?}"))?;
+    let writer = sqlite_pool(path, 1, false).await?;
     let version: String = sqlx::query("SELECT sqlite_version()").fetch_one(&writer).await?.try_get(0)?;
     if sqlite_version(&version).is_none_or(|version| version < SQLITE_VERSION_MIN) {
         bail!("SQLite {version} can lose committed writes; {SQLITE_VERSION_MIN:?} or later is needed");
     }
     migrate(&writer, Kind::Sqlite).await?;
-    let reader = sqlite_pool(path, "rw", READERS_MAX, true).await?;
+    let reader = sqlite_pool(path, READERS_MAX, true).await?;
     Ok((reader, writer))
 }
 
@@ -169,10 +176,19 @@ fn sqlite_pragmas(read_only: bool) -> String {
     )
 }
 
-async fn sqlite_pool(path: &str, mode: &str, connections: u32, read_only: bool) -> anyhow::Result<AnyPool> {
+/// Makes the file where it is missing, for its owner alone: it has secrets in it, and the seeds of draws to come.
+fn make_private(path: &str) -> std::io::Result<()> {
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
+    }
+}
+
+async fn sqlite_pool(path: &str, connections: u32, read_only: bool) -> anyhow::Result<AnyPool> {
     let pragmas: &'static str = sqlite_pragmas(read_only).leak();
     // A path is what it says, and sqlx would read an address in it.
-    let address = path.replace('%', "%25").replace('#', "%23");
+    let url = format!("sqlite:{}?mode=rw", path.replace('%', "%25").replace('#', "%23"));
+    probe(&url, pragmas).await.with_context(|| format!("cannot open the SQLite file {path:?}"))?;
     AnyPoolOptions::new()
         .max_connections(connections)
         .min_connections(1)
@@ -182,9 +198,16 @@ async fn sqlite_pool(path: &str, mode: &str, connections: u32, read_only: bool) 
         .after_connect(move |connection, _| Box::pin(async move { connection.execute(pragmas).await.map(drop) }))
         // A COMMIT that failed leaves sqlx counting a transaction that SQLite has ended: such a connection takes no other.
         .after_release(|connection, _| Box::pin(async move { Ok(!connection.is_in_transaction()) }))
-        .connect(&format!("sqlite:{address}?mode={mode}"))
+        .connect(&url)
         .await
         .with_context(|| format!("cannot open the SQLite file {path:?}"))
+}
+
+/// Connects once, alone, and says what is wrong: a pool would try again and again, and then say how long that took.
+async fn probe(url: &str, settings: &'static str) -> sqlx::Result<()> {
+    let mut connection = AnyConnection::connect(url).await?;
+    connection.execute(settings).await?;
+    connection.close().await
 }
 
 fn sqlite_version(text: &str) -> Option<(u32, u32, u32)> {
@@ -196,18 +219,11 @@ async fn postgres_pool(url: &str) -> anyhow::Result<AnyPool> {
     if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
         bail!("a database is sqlite:PATH or postgres://USER@HOST/NAME, not {url:?}");
     }
+    probe(url, POSTGRES_SETTINGS).await.context("cannot connect to PostgreSQL")?;
     AnyPoolOptions::new()
         .max_connections(POSTGRES_CONNECTIONS_MAX)
         .min_connections(1)
-        .after_connect(|connection, _| {
-            Box::pin(async move {
-                // A commit that was answered is on disk, and a host that hangs keeps no rows locked.
-                connection
-                    .execute("SET synchronous_commit = on; SET idle_in_transaction_session_timeout = '30s'")
-                    .await
-                    .map(drop)
-            })
-        })
+        .after_connect(|connection, _| Box::pin(async move { connection.execute(POSTGRES_SETTINGS).await.map(drop) }))
         .connect(url)
         .await
         .context("cannot connect to PostgreSQL")
@@ -240,6 +256,35 @@ mod tests {
         assert!(sqlite_version("3.51.2").is_some_and(|version| version < SQLITE_VERSION_MIN));
         assert!(sqlite_version("3.9.99").is_some_and(|version| version < SQLITE_VERSION_MIN));
         assert_eq!(sqlite_version("three"), None);
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_opened_says_why_at_once() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("noise.db");
+        std::fs::write(&path, [7; 5_000]).expect("is written");
+        for (url, why) in [
+            (format!("sqlite:{}", path.display()), "file is not a database"),
+            ("sqlite:".into(), "the path of a file"),
+            ("sqlite::memory:".into(), "the path of a file"),
+            ("postgres://nobody@127.0.0.1:1/none".into(), "refused"),
+            ("mysql://x".into(), "a database is sqlite:PATH or postgres://"),
+        ] {
+            let error = Store::open(&url).await.err().expect("it cannot be opened");
+            assert!(format!("{error:#}").contains(why), "{url}: {error:#}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_new_file_is_its_owners_alone() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("test.db");
+        let _store = Store::open(&format!("sqlite:{}", path.display())).await.expect("opens");
+        for name in ["test.db", "test.db-wal"] {
+            let mode = std::fs::metadata(folder.path().join(name)).expect("a file").permissions().mode();
+            assert_eq!(mode & 0o777, 0o600, "{name}");
+        }
     }
 
     #[tokio::test]

@@ -31,17 +31,17 @@ pub(crate) struct JournalEntry {
     pub actor: String,
     pub name: String,
     pub idempotency_key: Option<String>,
-    #[schema(value_type = Object)]
+    #[schema(value_type = serde_json::Value)]
     pub input: Box<RawValue>,
     /// UTC milliseconds.
     pub now: i64,
     /// `ok` or `refused`.
     pub outcome: String,
     /// The output, or the refusal.
-    #[schema(value_type = Object)]
+    #[schema(value_type = serde_json::Value)]
     pub answer: Box<RawValue>,
     /// What the host told from outside the activity, and the draws, in the order asked.
-    #[schema(value_type = Vec<Object>)]
+    #[schema(value_type = Vec<serde_json::Value>)]
     pub facts: Box<RawValue>,
     /// The plugin's version.
     pub version: String,
@@ -55,7 +55,7 @@ impl Store {
         )
         .bind(id.community.as_str())
         .bind(id.activity.as_str())
-        .bind(page.after.parse::<i64>().unwrap_or_default())
+        .bind(page.after_number(0)?)
         .bind(page.fetch())
         .fetch_all(&self.reader)
         .await?;

@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 use crate::domain::{id::Id, ledger::Transfer};
 
 use super::{
-    Page, PageRequest, Store,
+    BadCursor, Page, PageRequest, Store,
     columns::Columns,
     commit::Part,
     database::Transaction,
@@ -34,16 +34,19 @@ pub(crate) struct LedgerEntry {
 impl Store {
     /// A community's transfers by activity and number; the cursor is `activity/seq.ordinal`.
     pub(crate) async fn ledger(&self, community: &Id, page: &PageRequest) -> anyhow::Result<Page<LedgerEntry>> {
-        let (activity, place) = page.after.split_once('/').unwrap_or(("", "-1.0"));
-        let (seq, ordinal) = place.split_once('.').unwrap_or(("-1", "0"));
+        let (activity, (seq, ordinal)) = match page.after.split_once('/') {
+            Some((activity, place)) => (activity, PageRequest::place(place)?),
+            None if page.after.is_empty() => ("", (-1, 0)),
+            None => return Err(BadCursor.into()),
+        };
         let rows = sqlx::query(
             "SELECT * FROM ledger WHERE community = $1 AND (activity > $2 OR (activity = $2 AND (seq > $3 OR (seq = $3 AND ordinal > $4))))
              ORDER BY activity, seq, ordinal LIMIT $5",
         )
         .bind(community.as_str())
         .bind(activity)
-        .bind(seq.parse::<i64>().unwrap_or(-1))
-        .bind(ordinal.parse::<i64>().unwrap_or_default())
+        .bind(seq)
+        .bind(ordinal)
         .bind(page.fetch())
         .fetch_all(&self.reader)
         .await?;

@@ -49,7 +49,7 @@ impl Store {
         )
         .bind(community.as_str())
         .bind(member.as_str())
-        .bind(page.after.parse::<i64>().unwrap_or(i64::MAX))
+        .bind(page.after_number(i64::MAX)?)
         .bind(page.fetch())
         .fetch_all(&self.reader)
         .await?;

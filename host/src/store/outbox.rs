@@ -30,7 +30,7 @@ pub(crate) struct OutboxRow {
     pub kind: String,
     pub topic: String,
     pub subject: String,
-    #[schema(value_type = Object)]
+    #[schema(value_type = serde_json::Value)]
     pub payload: Box<RawValue>,
     /// UTC milliseconds.
     pub at: i64,
@@ -44,15 +44,15 @@ impl Store {
         activity: &Id,
         page: &PageRequest,
     ) -> anyhow::Result<Page<OutboxRow>> {
-        let (seq, ordinal) = page.after.split_once('.').unwrap_or(("0", "0"));
+        let (seq, ordinal) = if page.after.is_empty() { (0, 0) } else { PageRequest::place(&page.after)? };
         let rows = sqlx::query(
             "SELECT * FROM outbox WHERE community = $1 AND activity = $2 AND (seq > $3 OR (seq = $3 AND ordinal > $4))
              ORDER BY seq, ordinal LIMIT $5",
         )
         .bind(community.as_str())
         .bind(activity.as_str())
-        .bind(seq.parse::<i64>().unwrap_or_default())
-        .bind(ordinal.parse::<i64>().unwrap_or_default())
+        .bind(seq)
+        .bind(ordinal)
         .bind(page.fetch())
         .fetch_all(&self.reader)
         .await?;
