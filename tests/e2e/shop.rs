@@ -204,6 +204,9 @@ both! {
         let last = journal.iter().rfind(|entry| entry["kind"] == "event").expect("an event");
         assert_eq!((&last["outcome"], &last["answer"]["code"]), (&json!("refused"), &json!("common.plugin-fault")));
         assert!(journal.iter().all(|entry| entry["name"] != "order-expired" || entry["answer"] == false));
+        // That it was counted without the plugin does not mean that the plugin hears the next one.
+        counter(&host, &id, "pay", json!({})).await.ok();
+        eventually(async || order(&host, "o").await == "Paid 1600 0").await;
     }
 }
 
@@ -230,6 +233,27 @@ both! {
         act(&host, "hear", "3", json!({})).await.ok();
         host.pass(5_000).await;
         eventually(async || told(&host).await == ["order.paid", "later"]).await;
+    }
+}
+
+both! {
+    async fn a_deadline_waits_for_what_cannot_be_heard_ten_minutes_and_no_longer(database) {
+        let (host, _) = town(database, json!({"kind": "demo"})).await;
+        let id = buy(&host, "o").await;
+        act(&host, "later", "1", json!({"ms": 2_000})).await.ok();
+        act(&host, "deaf", "2", json!({})).await.ok();
+        counter(&host, &id, "pay", json!({})).await.ok();
+        host.pass(10_000).await;
+        assert_eq!(told(&host).await, Vec::<String>::new());
+        host.pass(580_000).await;
+        assert_eq!(told(&host).await, Vec::<String>::new());
+        host.pass(30_000).await;
+        eventually(async || told(&host).await == ["later", "order-expired"]).await;
+        // What was paid in time is not closed all the same.
+        assert_eq!(order(&host, "o").await, "Open 0 0");
+        act(&host, "hear", "3", json!({})).await.ok();
+        host.pass(5_000).await;
+        eventually(async || order(&host, "o").await == "Paid 800 0").await;
     }
 }
 

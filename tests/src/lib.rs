@@ -27,10 +27,11 @@ pub fn component(name: &str) -> Vec<u8> {
 }
 
 /// The name by which the world knows an order (`ord`) or a coupon (`cpn`) that an activity of the town made under a key, as the host makes
-/// it.
+/// it. What leaves for a shop is another in every community.
 pub fn public_id(kind: &str, activity: &str, key: &str) -> String {
     use sha2::{Digest, Sha256};
-    let hash = Sha256::digest(format!("town\n{activity}\n{key}"));
+    let community = if kind == "ord" { "town\n" } else { "" };
+    let hash = Sha256::digest(format!("{community}{activity}\n{key}"));
     format!("{kind}_{}", hash[..16].iter().map(|byte| format!("{byte:02x}")).collect::<String>())
 }
 

@@ -276,7 +276,7 @@ impl Batch {
     }
 
     /// What the host does by itself, with no plugin.
-    pub(super) fn by_the_host<T>(
+    pub(super) fn run_by_host<T>(
         &mut self,
         prepare: Prepare<'_>,
         run: impl FnOnce(&mut Call) -> anyhow::Result<T>,

@@ -1,7 +1,7 @@
 //! Events from outside: the activity hears each once, those of one order or subject in order, before new actions.
 
 use std::{
-    collections::{HashSet, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     sync::Arc,
 };
 
@@ -17,7 +17,7 @@ use crate::{
         event::{HostEvent, OWN_STREAM, OrderNews},
         journal::{CallKind, Outcome},
         json::Json,
-        order::{Order, Refund, ShopNews, public_id},
+        order::{Order, Refund, ShopNews},
         refusal::{Refusal, RefusalKind},
     },
     effects::{Effects, Outgoing, OutgoingKind},
@@ -32,6 +32,13 @@ use super::{
     work::Answer,
 };
 
+/// After so many failures in a row the plugin is no longer asked to hear an event: what it means for an order is counted all the same.
+const FAILURES_MAX: u32 = 20;
+
+/// Timers wait so long for an event that came in before them: as long as a plugin takes to fail twenty times, also one whose version rests
+/// after each.
+const WAIT_MS_MAX: i64 = 600_000;
+
 /// What a batch has to hear, and has heard.
 #[derive(Default)]
 pub(super) struct Hearing {
@@ -39,19 +46,24 @@ pub(super) struct Hearing {
     inbox: VecDeque<Heard>,
     /// Everything that was taken by then has been heard, or is in the inbox. Never, where nobody has looked.
     known_until: i64,
+    /// When the first was taken of what may not be heard now.
+    others_since: Option<i64>,
+    /// Timers have waited for too long: they wait for nothing more.
+    is_overdue: bool,
     /// Streams whose events the plugin has failed to hear too often.
     hopeless: HashSet<Arc<str>>,
     /// Streams of what was heard.
     pub(super) heard: Vec<Arc<str>>,
-    /// Streams of what the plugin has failed to hear.
+    /// Streams of what the plugin has failed to hear, also where that counts as heard now.
     pub(super) failed: Vec<Arc<str>>,
 }
 
 impl Hearing {
     /// Knows what the store has, at a time.
-    pub(super) fn learn(&mut self, Inbox { events, others_since }: Inbox, hopeless: HashSet<Arc<str>>, now: i64) {
+    pub(super) fn learn(&mut self, Inbox { events, others_since }: Inbox, patience: &Patience, now: i64) {
         self.known_until = others_since.map_or(now, |since| now.min(since - 1));
-        (self.inbox, self.hopeless) = (events, hopeless);
+        (self.inbox, self.others_since) = (events, others_since);
+        (self.hopeless, self.is_overdue) = (patience.hopeless(), patience.is_over(now));
     }
 
     /// Notes what became of an event. One that was not heard is still to be heard.
@@ -60,14 +72,59 @@ impl Hearing {
             self.failed.push(heard.stream.clone());
         }
         match answer {
+            // One that was given up is no sign that the next will be heard.
+            Ok(_) if self.failed.contains(&heard.stream) => {}
             Ok(_) => self.heard.push(heard.stream),
             Err(_) => self.inbox.push_front(heard),
         }
     }
 
-    /// Whether nothing that was taken by then is still to be heard.
+    /// Whether nothing that was taken by then is still to be heard, or nobody waits for it any more.
     pub(super) fn is_heard_until(&self, time: i64) -> bool {
-        time <= self.known_until && self.inbox.iter().all(|heard| time < heard.due)
+        self.is_overdue || time <= self.known_until && self.inbox.iter().all(|heard| time < heard.due)
+    }
+}
+
+/// How long a runner has waited for its plugin to hear.
+#[derive(Default)]
+pub(super) struct Patience {
+    /// How often in a row the plugin has failed to hear the events of a stream.
+    failures: HashMap<Arc<str>, u32>,
+    /// The first event that is still to be heard, by when it was taken, and since when it is the first.
+    first: Option<(i64, i64)>,
+}
+
+impl Patience {
+    fn hopeless(&self) -> HashSet<Arc<str>> {
+        let hopeless = self.failures.iter().filter(|(_, count)| **count >= FAILURES_MAX);
+        hopeless.map(|(stream, _)| stream.clone()).collect()
+    }
+
+    fn is_over(&self, now: i64) -> bool {
+        self.first.is_some_and(|(_, since)| now - since > WAIT_MS_MAX)
+    }
+
+    /// Notes what a slice has left to be heard. While a plugin is disabled its timers do not run, and nobody waits.
+    pub(super) fn wait(&mut self, batch: &Batch) {
+        let Hearing { inbox, others_since, known_until, .. } = &batch.hearing;
+        if *known_until == 0 {
+            return;
+        }
+        let first = inbox.iter().map(|heard| heard.due).chain(*others_since).min().filter(|_| batch.plugin.enabled);
+        self.first = first.map(|due| match self.first {
+            Some((before, since)) if before == due => (due, since),
+            _ => (due, batch.now),
+        });
+    }
+
+    /// Counts what was committed.
+    pub(super) fn count(&mut self, hearing: &Hearing) {
+        for stream in &hearing.heard {
+            self.failures.remove(stream);
+        }
+        for stream in &hearing.failed {
+            *self.failures.entry(stream.clone()).or_default() += 1;
+        }
     }
 }
 
@@ -120,7 +177,7 @@ impl Batch {
         );
         let entry = Entry { kind: CallKind::Event, actor: "", name: &event.topic, key: None, input: &input };
         if stream.starts_with(OWN_STREAM) {
-            self.by_the_host(heard, |call| call.hear_own(event))?;
+            self.run_by_host(heard, |call| call.hear_own(event))?;
             let answered = self.journal(entry, Outcome::Ok, Json::of(&()), "[]".into());
             self.tell(&event.topic, event.subject.as_str(), Json::of(&event.payload));
             return Ok(answered);
@@ -143,6 +200,7 @@ impl Batch {
         match answer {
             Err(Fault::Plugin(why)) if self.hearing.hopeless.contains(stream) => {
                 self.count_failure(&why);
+                self.hearing.failed.push(stream.clone());
                 self.apply(heard);
                 let refusal = Refusal::new(RefusalKind::Conflict, "common.plugin-fault", &why);
                 Ok(self.journal(entry, Outcome::Refused, Json::of(&refusal), "[]".into()))
@@ -177,7 +235,7 @@ impl Batch {
             tracing::warn!(order = %news.order(), activity = %id.activity, beyond, "the shop has paid back more than it was paid");
         }
         let mut payload = json!({
-            "intent": order.key, "order": public_id("ord", &id, &order.key), "member": order.member,
+            "intent": order.key, "order": order.id, "member": order.member,
             "total_minor": order.total.minor, "paid_minor": order.paid_minor,
             "refunded_minor": order.refunded_minor, "refunding_minor": order.refunding_minor,
         });

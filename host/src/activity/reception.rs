@@ -146,7 +146,7 @@ impl Activities {
         stream: &str,
         activities: Vec<Id>,
     ) -> anyhow::Result<Received> {
-        if !self.store.receive(community, (event, stream), &activities, self.clock.now()).await? {
+        if !self.store.receive(community, (event, stream), &activities, &self.clock).await? {
             return Ok(Received::Before);
         }
         for activity in activities {

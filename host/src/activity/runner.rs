@@ -30,6 +30,7 @@ use super::{
     answered::Answered,
     batch::{Again, Batch, Closed},
     committer::Committer,
+    hearing::Patience,
     work::{Answer, Queued, Work},
 };
 
@@ -47,9 +48,6 @@ const CAREFUL_SLICES: u32 = 64;
 
 /// A runner that nobody needs lets go of its memory.
 const IDLE: Duration = Duration::from_secs(600);
-
-/// After so many failures the plugin is no longer asked to hear an event: what it means for an order is counted all the same.
-const FAILURES_MAX: u32 = 20;
 
 /// A timer or an event that failed is tried again after so long.
 const TIMER_REST_MS: i64 = 5_000;
@@ -78,8 +76,7 @@ pub(super) struct Runner {
     /// How often in a row a batch was run for nothing.
     attempts: u32,
     resting: HashMap<Arc<str>, i64>,
-    /// How often in a row the events of a stream have failed.
-    failures: HashMap<Arc<str>, u32>,
+    patience: Patience,
     /// True once nobody needs it, or the activity has moved to another version.
     is_retiring: bool,
 }
@@ -115,7 +112,7 @@ impl Runner {
             careful: 0,
             attempts: 0,
             resting: HashMap::new(),
-            failures: HashMap::new(),
+            patience: Patience::default(),
             is_retiring: false,
         }
     }
@@ -170,8 +167,14 @@ impl Runner {
         let is_alone = self.flight.is_none() && self.open.is_none();
         !self.waiting.is_empty()
             && self.open.as_ref().is_none_or(|open| open.len() < BATCH_MAX && open.changed.is_none())
+            // What is new in the inbox is the next batch's to hear.
+            && !(self.is_woken() && self.open.as_ref().is_some_and(|open| !open.effects.heard.is_empty()))
             && self.flight.as_ref().is_none_or(|flight| !flight.is_last)
             && (is_alone || !self.wants_refresh() && !self.state.is_full())
+    }
+
+    fn is_woken(&self) -> bool {
+        self.waiting.iter().any(|queued| matches!(queued.work, Work::Wake))
     }
 
     fn wants_refresh(&self) -> bool {
@@ -203,7 +206,7 @@ impl Runner {
             }
             None => {
                 self.attempts = 0;
-                self.learn(&batch);
+                self.note_failures(&batch);
                 answer(batch.answers);
             }
         }
@@ -222,7 +225,7 @@ impl Runner {
             Ok(Fate::Committed) => {
                 self.attempts = 0;
                 self.answered.age();
-                self.learn(&batch);
+                self.note_failures(&batch);
                 self.publish(batch.state);
                 if let Some(change) = batch.changed {
                     self.is_retiring = true;
@@ -306,6 +309,7 @@ impl Runner {
             Ok((mut batch, waiting, ran)) => {
                 self.waiting = waiting;
                 self.answered = std::mem::take(&mut batch.answered);
+                self.patience.wait(&batch);
                 self.open = Some(batch);
                 if let Some(fate) = landed {
                     self.land(fate).await;
@@ -338,13 +342,11 @@ impl Runner {
         batch.resting =
             self.resting.iter().filter(|(_, until)| batch.now < **until).map(|(key, _)| key.clone()).collect();
         batch.answered = std::mem::take(&mut self.answered);
-        let is_woken = self.waiting.iter().any(|queued| matches!(queued.work, Work::Wake));
         // Nothing runs on top of a batch that has heard something, so whatever is there now was not heard yet.
-        if (is_woken || batch.has_due()) && batch.effects.heard.is_empty() {
+        if (self.is_woken() || batch.has_due()) && batch.effects.heard.is_empty() {
             let rests = |stream: &str| !batch.may_hear(stream);
             let inbox = self.source.store.inbox(&self.activity.id, rests).await?;
-            let hopeless = self.failures.iter().filter(|(_, count)| **count >= FAILURES_MAX);
-            batch.hearing.learn(inbox, hopeless.map(|(stream, _)| stream.clone()).collect(), batch.now);
+            batch.hearing.learn(inbox, &self.patience, batch.now);
         }
         let unknown = self.waiting.iter().filter_map(|queued| match &queued.work {
             Work::Act(act) if self.careful > 0 || !batch.leaves_rows(act) => Some(act.retry_key()),
@@ -400,17 +402,12 @@ impl Runner {
         *self.committed.lock().expect("nothing panics while it is locked") = state;
     }
 
-    /// What has failed rests for a while. How often in a row a stream has failed counts what its plugin has failed at.
-    fn learn(&mut self, batch: &Closed) {
+    /// What has failed rests for a while.
+    fn note_failures(&mut self, batch: &Closed) {
         let now = self.clock.now();
         self.resting.retain(|_, until| now < *until);
         self.resting.extend(batch.failed_timers.iter().map(|key| (key.clone(), now + TIMER_REST_MS)));
-        for stream in &batch.hearing.heard {
-            self.failures.remove(stream);
-        }
-        for stream in &batch.hearing.failed {
-            *self.failures.entry(stream.clone()).or_default() += 1;
-        }
+        self.patience.count(&batch.hearing);
     }
 
     fn fail_waiting(&mut self, error: &anyhow::Error) {

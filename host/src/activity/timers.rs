@@ -43,7 +43,8 @@ pub(super) fn promise(timer: &str) -> Option<(&'static str, Expire, &str)> {
 }
 
 impl Batch {
-    /// Runs what is due, the oldest first: timers, and events from outside by when they were taken. True when nothing is left.
+    /// Runs what is due: timers, the oldest first, and between them events from outside in their order. True when nothing is left that may
+    /// run now.
     pub(super) fn run_due(&mut self, begun: Instant) -> Result<bool, Again> {
         loop {
             let (key, answer) = if let Some((key, timer)) = self.next_due() {
@@ -66,20 +67,24 @@ impl Batch {
         }
     }
 
-    /// Whether a timer waits for its time no longer.
+    /// Whether a timer is due that may run.
     pub(super) fn has_due(&self) -> bool {
-        self.plugin.enabled && self.state().due_timers(self.now).next().is_some()
+        self.plugin.enabled && self.state().due_timers(self.now).any(|(key, _)| self.may_run(key))
+    }
+
+    fn may_run(&self, key: &Arc<str>) -> bool {
+        !self.resting.contains(key) && !self.failed_timers.contains(key)
     }
 
     /// The next timer that is due. Whatever came in before it is heard first, even where that cannot be heard yet: a payment that came in
     /// time keeps the deadline from passing.
     fn next_due(&self) -> Option<(Arc<str>, Timer)> {
-        let Self { now, resting, plugin, hearing, .. } = self;
-        if !plugin.enabled {
+        if !self.plugin.enabled {
             return None;
         }
-        let mut due = self.state().due_timers(*now).take_while(|(_, timer)| hearing.is_heard_until(timer.due));
-        let next = due.find(|(key, _)| !resting.contains(*key) && !self.failed_timers.contains(key));
+        let due = self.state().due_timers(self.now);
+        let mut free = due.take_while(|(_, timer)| self.hearing.is_heard_until(timer.due));
+        let next = free.find(|(key, _)| self.may_run(key));
         next.map(|(key, timer)| (key.clone(), timer.clone()))
     }
 
@@ -106,7 +111,7 @@ impl Batch {
 
     /// The host puts back what nobody has taken up in time.
     fn expire(&mut self, name: &str, expire: Expire, key: &str, fired: Prepare<'_>) -> Result<Answer, Fault> {
-        let expired = self.by_the_host(fired, |call| expire(call, key))?;
+        let expired = self.run_by_host(fired, |call| expire(call, key))?;
         let input = Json::of(key);
         let entry = Entry::own(CallKind::Timer, name, input.as_str());
         Ok(self.journal(entry, Outcome::Ok, Json::of(&expired), "[]".into()))

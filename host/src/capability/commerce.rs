@@ -1,5 +1,7 @@
 //! `wit/commerce.wit`: stock and orders. What the shop is asked to do leaves through the outbox.
 
+use std::sync::Arc;
+
 use serde_json::json;
 
 use crate::{
@@ -7,7 +9,7 @@ use crate::{
         id::Id,
         json::Json,
         money::{MINOR_MAX, Money},
-        order::{Line, Order, OrderState, Refund, RefundState, public_id},
+        order::{Line, Order, OrderState, Refund, RefundState, order_stream, worldwide_id},
         stock::{Reservation, ReservationState, StockPool},
     },
     effects::{Effects, Outgoing, OutgoingKind, Timer},
@@ -25,6 +27,9 @@ use super::{
 
 /// A basket that a person can overlook.
 const LINES_MAX: usize = 20;
+
+/// An order of which there is news to hear is looked at again after so long.
+const NEWS_WAIT_MS: i64 = 5_000;
 
 /// Keys of the timers that put back units which nobody bought.
 pub(crate) const RESERVATION_TIMER: &str = "\0reservation\0";
@@ -91,12 +96,11 @@ impl Call {
 
     /// Queues what the shop is to do about an order.
     fn tell_shop(&mut self, topic: &str, order: &Order, mut payload: serde_json::Value) {
-        let id = public_id("ord", &self.activity.id, &order.key);
-        payload["order"] = id.as_str().into();
+        payload["order"] = order.id.as_str().into();
         let outgoing = Outgoing {
             kind: OutgoingKind::Shop,
             topic: topic.into(),
-            subject: id.to_string(),
+            subject: order.id.to_string(),
             payload: Json::of(&payload),
         };
         self.effects.outbox.push((self.seq, outgoing));
@@ -116,6 +120,14 @@ impl Call {
     pub(crate) fn expire_order(&mut self, key: &str) -> anyhow::Result<bool> {
         let found = self.state.record::<Order>(key)?.filter(|order| order.state == OrderState::Open);
         let Some(mut order) = found else { return Ok(false) };
+        if self.source.wait(self.source.store.has_news(&self.activity.id, &order_stream(key)))? {
+            // Perhaps it was paid in time, and the plugin could not hear it for longer than timers wait.
+            let timer: Arc<str> = format!("{ORDER_TIMER}{key}").into();
+            let later = Some(Timer::once(self.now.saturating_add(NEWS_WAIT_MS), "null"));
+            self.state.set_timer(timer.clone(), later.clone());
+            self.effects.timers.insert(timer, later);
+            return Ok(false);
+        }
         order.state = OrderState::Cancelled;
         self.tell_shop("order.cancel", &order, json!({"reason": "not paid in time"}));
         self.keep_order(order);
@@ -251,6 +263,7 @@ impl RunningCall {
         let pay_by = now.saturating_add(i64::try_from(pay_within).unwrap_or(i64::MAX).min(HORIZON_MS));
         let is_free = total.minor == 0;
         let order = Order {
+            id: worldwide_id("ord", &self.reading_again()?.activity.id, &key),
             key,
             member: member.id.clone(),
             lines,
@@ -296,12 +309,17 @@ impl RunningCall {
         self.within(counted)?;
         order.refunding_minor += amount.minor;
         order.settle_state();
-        let refund =
-            Refund { key, order: order.key.clone(), amount_minor: amount.minor, state: RefundState::Asked, reason };
         let call = self.reading_again()?;
-        let id = public_id("rfd", &call.activity.id, &refund.key);
+        let refund = Refund {
+            id: worldwide_id("rfd", &call.activity.id, &key),
+            key,
+            order: order.key.clone(),
+            amount_minor: amount.minor,
+            state: RefundState::Asked,
+            reason,
+        };
         let amount = Money { minor: amount.minor, currency: order.total.currency };
-        call.tell_shop("order.refund", &order, json!({"refund": id, "amount": amount, "reason": refund.reason}));
+        call.tell_shop("order.refund", &order, json!({"refund": refund.id, "amount": amount, "reason": refund.reason}));
         call.effects.refunds.insert(refund.key.as_str().into(), refund.clone());
         call.state.set_record(refund);
         call.keep_order(order.clone());

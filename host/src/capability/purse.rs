@@ -31,7 +31,8 @@ pub(crate) const CLAIM_TIMER: &str = "\0claim\0";
 /// What the host's own news of a coupon say of its reward.
 #[derive(Deserialize)]
 struct CouponNews {
-    reward: String,
+    /// None in news that an earlier build has left.
+    reward: Option<String>,
 }
 
 /// Where the host counts a member's grants of an offer, out of the plugin's sight.
@@ -174,6 +175,7 @@ impl Call {
             return Ok(());
         }
         let CouponNews { reward } = serde_json::from_str(event.payload.get())?;
+        let Some(reward) = reward else { return Ok(()) };
         if let Some(hold) = self.state.record::<Hold>(&reward)?.filter(|hold| hold.state == HoldState::Revoked) {
             let recovered = self.recoverable(hold.cost.minor);
             self.shared.move_budget(&mut self.effects, &hold.beneficiary, 0, -recovered, 0);

@@ -11,7 +11,7 @@ use crate::{
         activity::ActivityId,
         endpoint::{Endpoint, EndpointKind, EndpointState},
         id::Id,
-        order::{ShopNews, public_id},
+        order::{ShopNews, worldwide_id},
     },
     store::{
         endpoints::{Cursor, Due},
@@ -230,7 +230,7 @@ pub(crate) fn message(community: &Id, row: &OutboxRow) -> anyhow::Result<String>
 /// The same however often it is sent.
 fn message_id(endpoint: &Endpoint, row: &OutboxRow) -> Id {
     let activity = ActivityId { community: endpoint.community.clone(), activity: row.activity.clone() };
-    public_id("msg", &activity, &format!("{}\n{}", row.seq, row.ordinal))
+    worldwide_id("msg", &activity, &format!("{}\n{}", row.seq, row.ordinal))
 }
 
 pub(super) fn timestamp(at: i64) -> anyhow::Result<String> {

@@ -34,6 +34,8 @@ pub(crate) struct Line {
 /// pay that back by itself meanwhile.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Order {
+    /// What the shop knows it by.
+    pub id: Id,
     pub key: String,
     pub member: Id,
     pub lines: Vec<Line>,
@@ -105,6 +107,8 @@ pub(crate) enum RefundState {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Refund {
+    /// What the shop knows it by.
+    pub id: Id,
     pub key: String,
     /// The key of its order.
     pub order: String,
@@ -113,11 +117,19 @@ pub(crate) struct Refund {
     pub reason: String,
 }
 
-/// The name by which others know what an activity made under a key of its own: another in every community, since several may have one
-/// shop, and the same however often it is made.
+/// The name by which others know what an activity made under a key of its own: unique within the community, and the same however often it
+/// is made.
 pub(crate) fn public_id(kind: &str, id: &ActivityId, key: &str) -> Id {
-    let whose = format!("{}\n{}\n", id.community.as_str(), id.activity.as_str());
-    let hash = Sha256::new().chain_update(whose).chain_update(key).finalize();
+    hashed(kind, &[id.activity.as_str(), key])
+}
+
+/// The same where several communities may have one listener, such as a shop: unique among all of them.
+pub(crate) fn worldwide_id(kind: &str, id: &ActivityId, key: &str) -> Id {
+    hashed(kind, &[id.community.as_str(), id.activity.as_str(), key])
+}
+
+fn hashed(kind: &str, words: &[&str]) -> Id {
+    let hash = Sha256::digest(words.join("\n"));
     Id::new(&format!("{kind}_{}", hex(&hash[..16]))).expect("hexadecimal digits are fine in an id")
 }
 
@@ -190,6 +202,7 @@ mod tests {
     fn order(paid: i64) -> Order {
         let currency = "CNY".to_owned().try_into().expect("a currency");
         Order {
+            id: Id::new("ord_1").expect("an id"),
             key: "o".into(),
             member: Id::new("ann").expect("an id"),
             lines: Vec::new(),
@@ -208,6 +221,7 @@ mod tests {
         order.refunding_minor += minor;
         order.settle_state();
         Refund {
+            id: Id::new("rfd_1").expect("an id"),
             key: "r".into(),
             order: "o".into(),
             amount_minor: minor,
@@ -232,7 +246,7 @@ mod tests {
     fn no_two_communities_share_the_name_of_an_order() {
         let id = |community: &str, activity: &str| {
             let [community, activity] = [community, activity].map(|id| Id::new(id).expect("an id"));
-            public_id("ord", &ActivityId { community, activity }, "r1")
+            worldwide_id("ord", &ActivityId { community, activity }, "r1")
         };
         assert_eq!(id("town", "spring"), id("town", "spring"));
         assert_ne!(id("town", "spring"), id("city", "spring"));

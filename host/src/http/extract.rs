@@ -83,12 +83,22 @@ pub(crate) struct Body<T>(pub T);
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     type Rejection = Problem;
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
-        read(&body(request, BODY_BYTES_MAX).await?).map(Self)
+        fit(parse(&body(request, BODY_BYTES_MAX).await?)?).map(Self)
+    }
+}
+
+/// A JSON body whose shape a plugin knows.
+pub(crate) struct Input(pub serde_json::Value);
+
+impl<S: Send + Sync> FromRequest<S> for Input {
+    type Rejection = Problem;
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        parse(&body(request, BODY_BYTES_MAX).await?).map(Self)
     }
 }
 
 /// What a body says.
-fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+fn parse(bytes: &[u8]) -> Result<serde_json::Value, Problem> {
     let malformed = |error: serde_json::Error| {
         Problem::new(StatusCode::BAD_REQUEST, "http.malformed", format!("The body is no JSON: {error}."))
     };
@@ -97,6 +107,11 @@ fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
         let detail = format!("JSON here is at most {DEPTH_MAX} levels deep.");
         return Err(Problem::unprocessable("http.too-deep", detail));
     }
+    Ok(value)
+}
+
+/// The same as a type of ours. None is a list, which serde would take field by field.
+fn fit<T: DeserializeOwned>(value: serde_json::Value) -> Result<T, Problem> {
     if value.is_array() {
         return Err(Problem::unprocessable("http.invalid", "The body does not fit: it is an array."));
     }
@@ -128,7 +143,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Signed<T> {
     type Rejection = Problem;
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
         let bytes = body(request, BODY_BYTES_MAX).await?;
-        let body = read(&bytes);
+        let body = parse(&bytes).and_then(fit);
         Ok(Self { bytes, body })
     }
 }

@@ -23,7 +23,7 @@ use crate::{
 };
 
 use super::{
-    extract::{ActivityPath, Body, IdempotencyKey, Ids},
+    extract::{ActivityPath, IdempotencyKey, Ids, Input},
     identity::Principal,
     problem::Problem,
     router::App,
@@ -81,7 +81,7 @@ pub(crate) async fn act(
     principal: Principal,
     Ids(NamedPath { community, activity, name }): Ids<NamedPath>,
     IdempotencyKey(key): IdempotencyKey,
-    Body(input): Body<Value>,
+    Input(input): Input,
 ) -> Result<Response, Problem> {
     let id = ActivityId { community, activity };
     let mut answer = Answer::Moved;

@@ -3,7 +3,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use rusqlite::{
     Connection, ErrorCode, OpenFlags, ToSql, TransactionBehavior,
     types::{ToSqlOutput, ValueRef},
@@ -17,32 +17,40 @@ const PREPARED_MAX: usize = 128;
 pub(super) struct Direct {
     path: String,
     pragmas: String,
-    /// None once the store is closed.
-    connection: Mutex<Option<Connection>>,
+    link: Mutex<Link>,
+}
+
+enum Link {
+    Open(Connection),
+    /// To be opened anew: closing the one before has ended its transaction.
+    Lost,
+    Closed,
 }
 
 impl Direct {
     /// Opens a file that is there.
     pub(super) fn open(path: &str, pragmas: &str) -> anyhow::Result<Self> {
-        let connection = Mutex::new(Some(connect(path, pragmas)?));
-        Ok(Self { path: path.into(), pragmas: pragmas.into(), connection })
+        let link = Mutex::new(Link::Open(connect(path, pragmas)?));
+        Ok(Self { path: path.into(), pragmas: pragmas.into(), link })
     }
 
     /// Runs the script as a transaction; an error has undone all of it. Whoever calls it may write: nobody else does meanwhile.
     pub(super) fn commit(&self, script: &Script<'_>) -> anyhow::Result<()> {
-        let mut place = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
-        let connection = place.as_mut().context("the store is closed")?;
+        let mut link = self.link.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Link::Lost = *link {
+            *link = Link::Open(connect(&self.path, &self.pragmas)?);
+        }
+        let Link::Open(connection) = &mut *link else { bail!("the store is closed") };
         let done = run(connection, script);
+        // Not even the ROLLBACK went well.
         if done.is_err() && !connection.is_autocommit() {
-            // Not even the ROLLBACK went well. A connection that is closed keeps no transaction open.
-            *place = None;
-            *place = Some(connect(&self.path, &self.pragmas)?);
+            *link = Link::Lost;
         }
         Ok(done?)
     }
 
     pub(super) fn close(&self) {
-        drop(self.connection.lock().unwrap_or_else(PoisonError::into_inner).take());
+        *self.link.lock().unwrap_or_else(PoisonError::into_inner) = Link::Closed;
     }
 }
 
@@ -191,11 +199,11 @@ mod tests {
     async fn it_is_as_durable_as_the_other() {
         let folder = tempfile::tempdir().expect("a folder");
         let store = store(&folder).await;
-        let place = direct(&store).connection.lock().expect("nothing panicked");
+        let link = direct(&store).link.lock().expect("nothing panicked");
+        let Link::Open(connection) = &*link else { panic!("it is open") };
         for (pragma, wanted) in [("journal_mode", "wal"), ("synchronous", "2"), ("foreign_keys", "1")] {
             let sql = format!("SELECT CAST({pragma} AS TEXT) FROM pragma_{pragma}");
-            let found: String =
-                place.as_ref().expect("it is open").query_row(&sql, [], |row| row.get(0)).expect("a pragma");
+            let found: String = connection.query_row(&sql, [], |row| row.get(0)).expect("a pragma");
             assert_eq!(found, wanted, "{pragma}");
         }
     }
@@ -206,14 +214,10 @@ mod tests {
         let store = store(&folder).await;
         let direct = direct(&store);
         let begin = "BEGIN IMMEDIATE; INSERT INTO kept (name) VALUES ('half')";
-        direct
-            .connection
-            .lock()
-            .expect("nothing panicked")
-            .as_ref()
-            .expect("it is open")
-            .execute_batch(begin)
-            .expect("begins");
+        match &*direct.link.lock().expect("nothing panicked") {
+            Link::Open(connection) => connection.execute_batch(begin).expect("begins"),
+            _ => panic!("it is open"),
+        }
         direct.commit(&names(&store, &["a"])).expect_err("a transaction is open");
         direct.commit(&names(&store, &["b"])).expect("is written");
         assert_eq!(kept(&store).await.iter().map(|row| row.get::<String, _>(0)).collect::<Vec<_>>(), ["b"]);

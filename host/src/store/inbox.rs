@@ -2,7 +2,10 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use crate::domain::{activity::ActivityId, event::HostEvent, id::Id};
+use crate::{
+    clock::Clock,
+    domain::{activity::ActivityId, event::HostEvent, id::Id},
+};
 
 use super::{
     Store,
@@ -45,9 +48,11 @@ impl Store {
         community: &Id,
         (event, stream): (&HostEvent, &str),
         activities: &[Id],
-        now: i64,
+        clock: &Clock,
     ) -> anyhow::Result<bool> {
         let mut tx = self.begin().await?;
+        // Not before its turn: a deadline that has passed meanwhile was earlier.
+        let now = clock.now();
         let taken = sqlx::query(
             "INSERT INTO received (community, id, topic, subject, payload, at, received_at)
              VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (community, id) DO NOTHING",

@@ -10,7 +10,7 @@ use crate::domain::{
     activity::ActivityId,
     id::Id,
     money::{Currency, Money},
-    order::{Line, Order, OrderState, Refund, public_id},
+    order::{Line, Order, OrderState, Refund},
     rules::Ordered,
 };
 
@@ -204,7 +204,7 @@ pub(super) fn write<'a>(script: &mut Script<'a>, parts: &[&'a Part]) {
     script.add(&REFUNDS, &rows, |values, (part, refund)| {
         values.activity(&part.id);
         values.bytes(refund.key.as_bytes());
-        values.made(public_id("rfd", &part.id, &refund.key).to_string());
+        values.text(refund.id.as_str());
         values.bytes(refund.order.as_bytes());
         values.int(refund.amount_minor);
         values.word(refund.state);
@@ -244,7 +244,7 @@ fn write_orders<'a>(script: &mut Script<'a>, parts: &[&'a Part]) {
     script.add(&ORDERS, &rows, |values, (part, order)| {
         values.activity(&part.id);
         values.bytes(order.key.as_bytes());
-        values.made(public_id("ord", &part.id, &order.key).to_string());
+        values.text(order.id.as_str());
         values.text(order.member.as_str());
         values.made(json(&order.lines));
         values.int(order.total.minor);
@@ -262,6 +262,7 @@ fn write_orders<'a>(script: &mut Script<'a>, parts: &[&'a Part]) {
 
 fn read(row: &AnyRow) -> anyhow::Result<Order> {
     Ok(Order {
+        id: row.id("id")?,
         key: row.key("key")?,
         member: row.id("member")?,
         lines: row.json("lines")?,
@@ -277,9 +278,9 @@ fn read(row: &AnyRow) -> anyhow::Result<Order> {
 }
 
 fn view(row: &AnyRow) -> anyhow::Result<OrderView> {
-    let Order { member, lines, total, state, pay_by, paid_minor, refunding_minor, refunded_minor, .. } = read(row)?;
+    let Order { id, member, lines, total, state, pay_by, paid_minor, refunding_minor, refunded_minor, .. } = read(row)?;
     Ok(OrderView {
-        id: row.id("id")?,
+        id,
         activity: row.id("activity")?,
         member,
         lines,
@@ -296,6 +297,7 @@ fn view(row: &AnyRow) -> anyhow::Result<OrderView> {
 
 fn read_refund(row: &AnyRow) -> anyhow::Result<Refund> {
     Ok(Refund {
+        id: row.id("id")?,
         key: row.key("key")?,
         order: row.key("order_key")?,
         amount_minor: row.int("amount_minor")?,
