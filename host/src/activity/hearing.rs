@@ -36,8 +36,9 @@ use super::{
 const FAILURES_MAX: u32 = 20;
 
 /// Timers wait so long for an event that came in before them: as long as a plugin takes to fail twenty times, also one whose version rests
-/// after each.
+/// after each. It must have been looked for so often as well: a clock that jumps is no wait.
 const WAIT_MS_MAX: i64 = 600_000;
+const LOOKS_MIN: u32 = FAILURES_MAX;
 
 /// What a batch has to hear, and has heard.
 #[derive(Default)]
@@ -90,8 +91,18 @@ impl Hearing {
 pub(super) struct Patience {
     /// How often in a row the plugin has failed to hear the events of a stream.
     failures: HashMap<Arc<str>, u32>,
-    /// The first event that is still to be heard, by when it was taken, and since when it is the first.
-    first: Option<(i64, i64)>,
+    first: Option<First>,
+}
+
+/// The first event that is still to be heard.
+#[derive(Clone, Copy)]
+struct First {
+    /// When it was taken.
+    due: i64,
+    /// Since when it is the first.
+    since: i64,
+    /// Slices that have left it so.
+    looks: u32,
 }
 
 impl Patience {
@@ -101,7 +112,7 @@ impl Patience {
     }
 
     fn is_over(&self, now: i64) -> bool {
-        self.first.is_some_and(|(_, since)| now - since > WAIT_MS_MAX)
+        self.first.is_some_and(|first| first.looks >= LOOKS_MIN && now - first.since > WAIT_MS_MAX)
     }
 
     /// Notes what a slice has left to be heard. While a plugin is disabled its timers do not run, and nobody waits.
@@ -112,8 +123,8 @@ impl Patience {
         }
         let first = inbox.iter().map(|heard| heard.due).chain(*others_since).min().filter(|_| batch.plugin.enabled);
         self.first = first.map(|due| match self.first {
-            Some((before, since)) if before == due => (due, since),
-            _ => (due, batch.now),
+            Some(first) if first.due == due => First { looks: first.looks.saturating_add(1), ..first },
+            _ => First { due, since: batch.now, looks: 1 },
         });
     }
 
