@@ -154,8 +154,8 @@ impl Batch {
     pub(super) fn run(&mut self, waiting: &mut VecDeque<Queued>, stop: &AtomicBool) -> Result<(), Again> {
         let begun = Instant::now();
         self.now = self.now.max(self.state().head.now);
-        // Due timers and events from outside come before new actions. Where they take the whole slice, most actions wait for the next batch; one does not,
-        // so that a plugin whose timers never end cannot keep an operator from stopping it.
+        // Due timers and events from outside come before new actions. Where they take the whole slice, most actions wait for the next
+        // batch; one does not, so that a plugin whose timers never end cannot keep an operator from stopping it.
         let timers_done = self.run_due(begun)?;
         // What the activity has become is the next batch's to know.
         while self.changed.is_none()
