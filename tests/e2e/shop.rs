@@ -210,6 +210,21 @@ both! {
     }
 }
 
+/// A town where an order is to be paid, and the plugin has a timer that rings two seconds from now.
+async fn deadline(database: &Database) -> (TestHost, String) {
+    let (host, _) = town(database, json!({"kind": "demo"})).await;
+    let id = buy(&host, "o").await;
+    act(&host, "later", "1", json!({"ms": 2_000})).await.ok();
+    (host, id)
+}
+
+/// Fails so often that the version rests for half a minute, and after each further failure again.
+async fn tire(host: &TestHost) {
+    for number in 0..20 {
+        assert_eq!(act(host, "break", &format!("b{number}"), json!({})).await.problem(), (500, "common.plugin-fault"));
+    }
+}
+
 /// What a plugin's timer and an order's payments did, in the order of the journal.
 async fn told(host: &TestHost) -> Vec<String> {
     let journal = host.journal("m").await;
@@ -219,9 +234,7 @@ async fn told(host: &TestHost) -> Vec<String> {
 
 both! {
     async fn a_deadline_waits_for_a_payment_that_came_before_it_and_could_not_be_heard_yet(database) {
-        let (host, _) = town(database, json!({"kind": "demo"})).await;
-        let id = buy(&host, "o").await;
-        act(&host, "later", "1", json!({"ms": 2_000})).await.ok();
+        let (host, id) = deadline(database).await;
         act(&host, "deaf", "2", json!({})).await.ok();
         counter(&host, &id, "pay", json!({})).await.ok();
         for number in 0..3 {
@@ -238,14 +251,10 @@ both! {
 
 both! {
     async fn a_deadline_waits_for_what_cannot_be_heard_ten_minutes_and_no_longer(database) {
-        let (host, _) = town(database, json!({"kind": "demo"})).await;
-        let id = buy(&host, "o").await;
-        act(&host, "later", "1", json!({"ms": 2_000})).await.ok();
+        let (host, id) = deadline(database).await;
         act(&host, "deaf", "2", json!({})).await.ok();
-        // The version rests for half a minute after each failure, so that it takes longer than that to fail too often.
-        for number in 0..20 {
-            assert_eq!(act(&host, "break", &format!("b{number}"), json!({})).await.problem(), (500, "common.plugin-fault"));
-        }
+        // It takes longer than ten minutes then to fail too often.
+        tire(&host).await;
         counter(&host, &id, "pay", json!({})).await.ok();
         for _ in 0..59 {
             host.pass(10_000).await;
@@ -268,9 +277,7 @@ both! {
 
 both! {
     async fn a_clock_that_jumps_is_no_wait(database) {
-        let (host, _) = town(database, json!({"kind": "demo"})).await;
-        let id = buy(&host, "o").await;
-        act(&host, "later", "1", json!({"ms": 2_000})).await.ok();
+        let (host, id) = deadline(database).await;
         act(&host, "deaf", "2", json!({})).await.ok();
         counter(&host, &id, "pay", json!({})).await.ok();
         host.pass(10_000).await;
@@ -282,12 +289,8 @@ both! {
 
 both! {
     async fn a_deadline_waits_for_a_payment_while_a_version_that_fails_again_and_again_rests(database) {
-        let (host, _) = town(database, json!({"kind": "demo"})).await;
-        let id = buy(&host, "o").await;
-        act(&host, "later", "1", json!({"ms": 2_000})).await.ok();
-        for number in 0..20 {
-            assert_eq!(act(&host, "break", &format!("b{number}"), json!({})).await.problem(), (500, "common.plugin-fault"));
-        }
+        let (host, id) = deadline(database).await;
+        tire(&host).await;
         counter(&host, &id, "pay", json!({})).await.ok();
         host.pass(3_000).await;
         assert_eq!(told(&host).await, Vec::<String>::new());
@@ -298,9 +301,7 @@ both! {
 
 both! {
     async fn a_deadline_waits_for_every_payment_that_came_before_it(database) {
-        let (host, _) = town(database, json!({"kind": "demo"})).await;
-        let id = buy(&host, "o").await;
-        act(&host, "later", "1", json!({"ms": 2_000})).await.ok();
+        let (host, id) = deadline(database).await;
         let plugin = host.listing("/v1/plugins").await.remove(0);
         let path = format!("/v1/plugins/mischief/{}", plugin["version"].as_str().expect("a version"));
         host.post(&format!("{path}/disable"), json!({})).await.ok();

@@ -63,7 +63,8 @@ pub(super) struct Batch {
     from: Head,
     journal: Vec<JournalRow>,
     pub(super) effects: Effects,
-    pub(super) failed_timers: Vec<Arc<str>>,
+    /// Timers and streams that have failed in this batch.
+    pub(super) failed: Vec<Arc<str>>,
     /// What the activity itself becomes; the batch ends with that.
     pub(super) changed: Option<Change>,
     answers: Vec<(Queued, Answer)>,
@@ -75,7 +76,7 @@ pub(super) struct Closed {
     /// None where nothing is to be written.
     pub(super) part: Option<Part>,
     pub(super) answers: Vec<(Queued, Answer)>,
-    pub(super) failed_timers: Vec<Arc<str>>,
+    pub(super) failed: Vec<Arc<str>>,
     pub(super) hearing: Hearing,
     pub(super) changed: Option<Change>,
 }
@@ -133,7 +134,7 @@ impl Batch {
             state: Some(state),
             journal: Vec::new(),
             effects: Effects::default(),
-            failed_timers: Vec::new(),
+            failed: Vec::new(),
             changed: None,
             answers: Vec::new(),
         }
@@ -188,7 +189,7 @@ impl Batch {
     }
 
     pub(super) fn close(self) -> Closed {
-        let Self { activity, from, state, journal, effects, failed_timers, hearing, changed, answers, .. } = self;
+        let Self { activity, from, state, journal, effects, failed, hearing, changed, answers, .. } = self;
         let mut state = state.expect("no call is running");
         state.keep();
         let is_written = !journal.is_empty() || state.head.faults != from.faults;
@@ -201,7 +202,7 @@ impl Batch {
             effects,
             change: changed.clone(),
         });
-        Closed { state, part, answers, failed_timers, hearing, changed }
+        Closed { state, part, answers, failed, hearing, changed }
     }
 
     pub(super) fn state(&self) -> &State {

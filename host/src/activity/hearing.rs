@@ -45,10 +45,10 @@ const LOOKS_MIN: u32 = FAILURES_MAX;
 pub(super) struct Hearing {
     /// What may be heard, in order.
     inbox: VecDeque<Heard>,
-    /// Everything that was taken by then has been heard, or is in the inbox. Never, where nobody has looked.
-    known_until: i64,
     /// When the first was taken of what may not be heard now.
     others_since: Option<i64>,
+    /// As of when this is so; none where nobody has looked.
+    looked_at: Option<i64>,
     /// Timers have waited for too long: they wait for nothing more.
     is_overdue: bool,
     /// Streams whose events the plugin has failed to hear too often.
@@ -62,8 +62,7 @@ pub(super) struct Hearing {
 impl Hearing {
     /// Knows what the store has, at a time.
     pub(super) fn learn(&mut self, Inbox { events, others_since }: Inbox, patience: &Patience, now: i64) {
-        self.known_until = others_since.map_or(now, |since| now.min(since - 1));
-        (self.inbox, self.others_since) = (events, others_since);
+        (self.inbox, self.others_since, self.looked_at) = (events, others_since, Some(now));
         (self.hopeless, self.is_overdue) = (patience.hopeless(), patience.is_over(now));
     }
 
@@ -80,9 +79,18 @@ impl Hearing {
         }
     }
 
-    /// Whether nothing that was taken by then is still to be heard, or nobody waits for it any more.
-    pub(super) fn is_heard_until(&self, time: i64) -> bool {
-        self.is_overdue || time <= self.known_until && self.inbox.iter().all(|heard| time < heard.due)
+    /// When the first event was taken that is still to be heard.
+    fn first(&self) -> Option<i64> {
+        self.inbox.iter().map(|heard| heard.due).chain(self.others_since).min()
+    }
+
+    /// Until when timers may run: whatever was taken by then has been heard, or nobody waits for it any more.
+    pub(super) fn timers_until(&self) -> i64 {
+        match (self.is_overdue, self.looked_at) {
+            (true, _) => i64::MAX,
+            (false, Some(looked_at)) => self.first().map_or(looked_at, |first| looked_at.min(first - 1)),
+            (false, None) => i64::MIN,
+        }
     }
 }
 
@@ -117,11 +125,10 @@ impl Patience {
 
     /// Notes what a slice has left to be heard. While a plugin is disabled its timers do not run, and nobody waits.
     pub(super) fn wait(&mut self, batch: &Batch) {
-        let Hearing { inbox, others_since, known_until, .. } = &batch.hearing;
-        if *known_until == 0 {
+        if batch.hearing.looked_at.is_none() {
             return;
         }
-        let first = inbox.iter().map(|heard| heard.due).chain(*others_since).min().filter(|_| batch.plugin.enabled);
+        let first = batch.hearing.first().filter(|_| batch.plugin.enabled);
         self.first = first.map(|due| match self.first {
             Some(first) if first.due == due => First { looks: first.looks.saturating_add(1), ..first },
             _ => First { due, since: batch.now, looks: 1 },
@@ -149,15 +156,14 @@ struct Changed {
 impl Batch {
     /// The next event that may be heard now. What comes after one that failed waits until that one was heard.
     pub(super) fn next_heard(&mut self) -> Option<Heard> {
-        let may_be_next = |heard: &Heard| self.may_hear(&heard.stream) && !self.failed_timers.contains(&heard.stream);
-        let next = self.hearing.inbox.iter().position(may_be_next);
+        let next = self.hearing.inbox.iter().position(|heard| self.may_hear(&heard.stream));
         next.and_then(|next| self.hearing.inbox.remove(next))
     }
 
     /// Whether events of a stream may be heard now: the host's own need no plugin.
     pub(super) fn may_hear(&self, stream: &str) -> bool {
         let may_run = self.plugin.enabled && self.plugin.breaker.open_for(self.now).is_none();
-        (may_run || stream.starts_with(OWN_STREAM)) && !self.resting.contains(stream)
+        (may_run || stream.starts_with(OWN_STREAM)) && !self.rests(stream)
     }
 
     pub(super) fn hear(&mut self, heard: &Heard) -> Result<Answer, Fault> {

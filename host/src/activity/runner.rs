@@ -406,7 +406,7 @@ impl Runner {
     fn note_failures(&mut self, batch: &Closed) {
         let now = self.clock.now();
         self.resting.retain(|_, until| now < *until);
-        self.resting.extend(batch.failed_timers.iter().map(|key| (key.clone(), now + TIMER_REST_MS)));
+        self.resting.extend(batch.failed.iter().map(|key| (key.clone(), now + TIMER_REST_MS)));
         self.patience.count(&batch.hearing);
     }
 

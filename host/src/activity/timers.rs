@@ -59,7 +59,7 @@ impl Batch {
                 return Ok(true);
             };
             if let Answer::Faulted(_) | Answer::Failed = self.or_fault(answer)? {
-                self.failed_timers.push(key);
+                self.failed.push(key);
             }
             if begun.elapsed() > SLICE || self.changed.is_some() {
                 return Ok(false);
@@ -69,11 +69,12 @@ impl Batch {
 
     /// Whether a timer is due that may run.
     pub(super) fn has_due(&self) -> bool {
-        self.plugin.enabled && self.state().due_timers(self.now).any(|(key, _)| self.may_run(key))
+        self.plugin.enabled && self.state().due_timers(self.now).any(|(key, _)| !self.rests(key))
     }
 
-    fn may_run(&self, key: &Arc<str>) -> bool {
-        !self.resting.contains(key) && !self.failed_timers.contains(key)
+    /// Whether a timer or a stream has failed a moment ago.
+    pub(super) fn rests(&self, key: &str) -> bool {
+        self.resting.contains(key) || self.failed.iter().any(|failed| **failed == *key)
     }
 
     /// The next timer that is due. Whatever came in before it is heard first, even where that cannot be heard yet: a payment that came in
@@ -82,9 +83,8 @@ impl Batch {
         if !self.plugin.enabled {
             return None;
         }
-        let due = self.state().due_timers(self.now);
-        let mut free = due.take_while(|(_, timer)| self.hearing.is_heard_until(timer.due));
-        let next = free.find(|(key, _)| self.may_run(key));
+        let mut due = self.state().due_timers(self.now.min(self.hearing.timers_until()));
+        let next = due.find(|(key, _)| !self.rests(key));
         next.map(|(key, timer)| (key.clone(), timer.clone()))
     }
 

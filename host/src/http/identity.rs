@@ -52,15 +52,22 @@ pub(crate) struct Who {
 }
 
 impl Who {
-    /// In words.
-    fn words(self) -> String {
-        let all = [(self.operator, "an operator's key"), (self.app, "an app's key"), (self.member, "a member's token")];
-        all.into_iter().filter_map(|(may, word)| may.then_some(word)).collect::<Vec<_>>().join(" or ")
+    /// Each by its name, and what it shows.
+    fn all(self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        let all = [
+            (self.operator, ("operator", "an operator's key")),
+            (self.app, ("app", "an app's key")),
+            (self.member, ("member", "a member's token")),
+        ];
+        all.into_iter().filter_map(|(may, who)| may.then_some(who))
     }
 
     pub(crate) fn names(self) -> Vec<&'static str> {
-        let all = [(self.operator, "operator"), (self.app, "app"), (self.member, "member")];
-        all.into_iter().filter_map(|(may, name)| may.then_some(name)).collect()
+        self.all().map(|(name, _)| name).collect()
+    }
+
+    fn credentials(self) -> String {
+        self.all().map(|(_, credential)| credential).collect::<Vec<_>>().join(" or ")
     }
 }
 
@@ -229,7 +236,7 @@ pub(crate) async fn require(
         // Whether another community exists is nobody's business.
         (Some(own), Some(asked)) if own.as_str() != asked => return Problem::not_found("community").into_response(),
         (Some(_), None) => return forbidden("This key is good for one community."),
-        _ if !may => return forbidden(&format!("This is for {}.", who.words())),
+        _ if !may => return forbidden(&format!("This is for {}.", who.credentials())),
         _ => {}
     }
     request.extensions_mut().insert(principal);

@@ -88,12 +88,11 @@ pub(crate) async fn stream(
     State(app): State<App>,
     principal: Principal,
     Ids(path): Ids<MemberPath>,
-    LastEventId(last): LastEventId,
+    last: LastEventId,
 ) -> Result<Response, Problem> {
     path.of(&app, &principal).await?;
     let MemberPath { community, member } = path;
-    let end = app.activities.store.unread(&community, &member).await?.1;
-    let after = last.map_or(end, |last| last.min(end));
+    let after = last.or_end(app.activities.store.unread(&community, &member).await?.1);
     // A platform that passes on its members' inboxes has room for each.
     let who = format!("{community} {principal:?} {member}");
     let whom = (who, Followed::Inbox(community.clone(), member.clone()));

@@ -39,7 +39,15 @@ const NO_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 const RETRY_AFTER_MS: i64 = 5_000;
 
 /// The header `Last-Event-ID`.
-pub(crate) struct LastEventId(pub Option<i64>);
+pub(crate) struct LastEventId(Option<i64>);
+
+impl LastEventId {
+    /// Where a stream begins: behind what the client had, or at the end as it is now, also where the client knows of more than there is:
+    /// the database may have been put back.
+    pub(super) fn or_end(self, end: i64) -> i64 {
+        self.0.map_or(end, |last| last.min(end))
+    }
+}
 
 impl<S: Send + Sync> FromRequestParts<S> for LastEventId {
     type Rejection = Problem;
@@ -109,9 +117,8 @@ where
     Ok(([(NO_BUFFERING, HeaderValue::from_static("no"))], answer).into_response())
 }
 
-/// Where a stream begins: behind what the client had, or at the end as it is now, also where the client knows of more than there is: the
-/// database may have been put back. The first who listens has it kept from then on.
-async fn begin(app: &App, community: &Id, last: Option<i64>) -> Result<i64, Problem> {
+/// Where a stream begins. The first who listens has it kept from then on.
+async fn begin(app: &App, community: &Id, last: LastEventId) -> Result<i64, Problem> {
     communities::find(app, community).await?;
     let store = app.activities.store.clone();
     let stream = Id::new(STREAM).map_err(anyhow::Error::from)?;
@@ -131,8 +138,7 @@ async fn begin(app: &App, community: &Id, last: Option<i64>) -> Result<i64, Prob
         let written = tokio::spawn(async move { writer.put_endpoint(&endpoint).await });
         written.await.map_err(anyhow::Error::from)??;
     }
-    let end = store.stream_end(community).await?;
-    Ok(last.map_or(end, |last| last.min(end)))
+    Ok(last.or_end(store.stream_end(community).await?))
 }
 
 async fn tell(
@@ -140,7 +146,7 @@ async fn tell(
     principal: &Principal,
     community: Id,
     activity: Option<Id>,
-    last: Option<i64>,
+    last: LastEventId,
 ) -> Result<Response, Problem> {
     let after = begin(app, &community, last).await?;
     let whom = (format!("{community} {principal:?}"), Followed::Stream(community.clone()));
@@ -161,7 +167,7 @@ pub(crate) async fn community(
     State(app): State<App>,
     principal: Principal,
     Ids(CommunityPath { community }): Ids<CommunityPath>,
-    LastEventId(last): LastEventId,
+    last: LastEventId,
 ) -> Result<Response, Problem> {
     tell(&app, &principal, community, None, last).await
 }
@@ -174,7 +180,7 @@ pub(crate) async fn activity(
     State(app): State<App>,
     principal: Principal,
     Ids(path): Ids<ActivityPath>,
-    LastEventId(last): LastEventId,
+    last: LastEventId,
 ) -> Result<Response, Problem> {
     let id = path.id();
     if app.activities.store.activity(&id).await?.is_none() {

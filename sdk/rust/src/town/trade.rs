@@ -225,18 +225,12 @@ impl World {
             ShopNews::Refunded(refund) => {
                 let asked = self.refunds.get_mut(refund).filter(|refund| !refund.is_done)?;
                 asked.is_done = true;
-                let order = self.orders.get(key)?;
-                let returned = self.returned.entry(key.into()).or_default();
-                *returned = order.paid.min(*returned + asked.minor);
                 ("order.refunded", asked.minor, Some(refund.clone()))
             }
             ShopNews::RefundedByShop(minor) => {
-                let order = self.orders.get(key)?;
-                let returned = self.returned.entry(key.into()).or_default();
                 // Of more than is left the host does not hear.
-                let minor = (*minor).clamp(0, order.paid - *returned);
-                *returned += minor;
-                ("order.refunded", minor, None)
+                let left = self.orders.get(key)?.paid - self.returned.get(key).copied().unwrap_or_default();
+                ("order.refunded", (*minor).clamp(0, left), None)
             }
             ShopNews::RefundRefused(refund) => {
                 let asked = self.refunds.get_mut(refund).filter(|refund| !refund.is_done)?;
@@ -253,8 +247,10 @@ impl World {
             .sum();
         let order = self.orders.get_mut(key).unwrap_or_else(|| panic!("there is no order {key}"));
         order.paid += if topic == "order.paid" { amount } else { 0 };
+        let returned = self.returned.entry(key.into()).or_default();
+        *returned = order.paid.min(*returned + if topic == "order.refunded" { amount } else { 0 });
+        let returned = *returned;
         // The shop may have paid back by itself what it was being asked for.
-        let returned = self.returned.get(key).copied().unwrap_or_default();
         order.refunded = order.paid.min(returned + refunding);
         order.state = match order.state {
             OrderState::Open if topic == "order.closed" => OrderState::Cancelled,
