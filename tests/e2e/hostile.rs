@@ -2,7 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use fairground_tests::{client::HOME, component, database::Database, host::TestHost, program::Program};
+use fairground_tests::{
+    client::{Client, HOME},
+    component,
+    database::Database,
+    host::{OPERATOR_KEY, TestHost},
+    program::Program,
+};
 use serde_json::{Value, json};
 
 async fn mischief(database: &Database) -> TestHost {
@@ -46,6 +52,25 @@ both! {
         host.act("ann", "m", "timers", "t16", json!({"amount": 16})).await.ok();
         host.act("ann", "m", "babble", "small", json!({"amount": 200_000})).await.ok();
         assert_eq!(host.ask("m", "counted").await.ok(), 2);
+    }
+}
+
+both! {
+    async fn a_panic_says_why_in_the_log_and_nowhere_else(database) {
+        let log = tempfile::NamedTempFile::new().expect("a file");
+        let program = Program::start_logging(database, log.reopen().expect("the same file"));
+        let client = Client::new(program.base.clone(), OPERATOR_KEY).await;
+        client.settle(&["ann"]).await;
+        client.load(component("mischief")).await;
+        client.begin(json!({"id": "m", "plugin": "mischief", "config": {}})).await;
+        let reply = client.act("ann", "m", "break", "1", json!({})).await;
+        assert!(!reply.text.contains("purpose"), "{}", reply.text);
+        // It is written before the answer.
+        let log = std::fs::read_to_string(log.path()).expect("a log");
+        let line = log.lines().find(|line| line.contains("on purpose")).unwrap_or_else(|| panic!("no such line: {log}"));
+        for part in ["ERROR", "mischief", "it panicked at ", "src/lib.rs:", "on purpose\\u{a}\\u{1b}[2Jforged line"] {
+            assert!(line.contains(part), "{part:?}: {line}");
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! The life of an activity, and its timers.
 
 use fairground_tests::{
-    client::HOME,
+    client::{HOME, Reply},
     component,
     host::{BEGINNING, TestHost},
 };
@@ -86,6 +86,63 @@ both! {
             let refused = host.post(&format!("{HOME}/activities"), wish).await;
             assert_eq!((refused.status.as_u16(), &refused.body["errors"][0]["code"]), (422, &json!(code)));
         }
+    }
+}
+
+async fn extend(host: &TestHost, ends_at: i64) -> Reply {
+    host.post(&format!("{HOME}/activities/m/extend"), json!({"ends_at": ends_at})).await
+}
+
+both! {
+    async fn an_end_moves_on_and_never_back(database) {
+        let (host, other) = (TestHost::start(database).await, TestHost::start(database).await);
+        mischief(&host, json!({"starts_at": BEGINNING + 1_000, "ends_at": BEGINNING + 2_000, "drain_ms": 500})).await;
+        let end = async |end: i64| extend(&host, end).await.ok()["ends_at"].clone();
+        assert_eq!(end(BEGINNING + 3_000).await, BEGINNING + 3_000, "before it is started");
+        control(&host, "start").await;
+        assert_eq!(end(BEGINNING + 4_000).await, BEGINNING + 4_000, "before its time comes");
+        host.pass(1_000).await;
+        host.pass(2_999).await;
+        other.clock.turn(3_999);
+        assert_eq!(other.act("ann", "m", "count", "1", json!({})).await.ok()["output"], 1);
+        control(&host, "pause").await;
+        let extended = extend(&host, BEGINNING + 5_000).await.ok();
+        assert_eq!((&extended["state"], &extended["config_version"]), (&json!("paused"), &json!(4)));
+        control(&host, "resume").await;
+        host.pass(1).await;
+        other.clock.turn(1);
+        assert_eq!(other.act("ann", "m", "count", "2", json!({})).await.ok()["output"], 2, "it is not over for another host either");
+        assert_eq!(host.ask("m", "ends").await.ok(), BEGINNING + 5_000, "its plugin knows");
+        for (ends_at, problem) in [
+            (BEGINNING + 5_000, (409, "activity.not-later")),
+            (i64::MIN, (409, "activity.not-later")),
+            (BEGINNING + 1_000 + 366 * 86_400_000 + 1, (422, "activity.too-long")),
+            (i64::MAX, (422, "activity.too-long")),
+        ] {
+            assert_eq!(extend(&host, ends_at).await.problem(), problem, "{ends_at}");
+        }
+        host.pass(1_000).await;
+        assert_eq!(state(&host, "m").await, "ending");
+        assert_eq!(extend(&host, BEGINNING + 9_000).await.problem(), (409, "common.wrong-state"));
+        host.pass(500).await;
+        assert_eq!(state(&host, "m").await, "settled", "it waits from its new end on");
+        let journal = host.journal("m").await;
+        let last = journal.iter().rfind(|call| call["name"] == "extend").expect("it is in the journal");
+        assert_eq!((&last["kind"], &last["input"]), (&json!("expand"), &json!({"ends_at": BEGINNING + 5_000})));
+    }
+}
+
+both! {
+    async fn what_is_over_or_has_no_end_is_not_extended(database) {
+        let host = TestHost::start(database).await;
+        mischief(&host, json!({})).await;
+        assert_eq!(extend(&host, BEGINNING + 1).await.problem(), (409, "activity.endless"));
+        host.begin(json!({"id": "n", "plugin": "mischief", "config": {}, "ends_at": BEGINNING + 1_000})).await;
+        host.clock.turn(1_000);
+        let path = format!("{HOME}/activities/n/extend");
+        let late = host.post(&path, json!({"ends_at": BEGINNING + 9_000})).await;
+        assert!(matches!(late.problem(), (409, "common.ended" | "common.wrong-state")), "{}", late.text);
+        assert_eq!(host.post(&path, json!({"ends_at": "soon"})).await.problem(), (422, "http.invalid"));
     }
 }
 

@@ -15,6 +15,11 @@ pub struct Program {
 impl Program {
     /// Starts it and waits until it listens.
     pub fn start(database: &Database) -> Self {
+        Self::start_logging(database, Stdio::inherit())
+    }
+
+    /// The same, with a place for its log.
+    pub fn start_logging(database: &Database, log: impl Into<Stdio>) -> Self {
         let program = root().join("target/debug/fairground");
         let mut child = Command::new(&program)
             .args([
@@ -32,6 +37,7 @@ impl Program {
             .arg(root().join("target/test-artifacts"))
             .env("FAIRGROUND_OPERATOR_KEY", OPERATOR_KEY)
             .stdout(Stdio::piped())
+            .stderr(log)
             .spawn()
             .unwrap_or_else(|error| panic!("{}: {error}; run `cargo xtask test`", program.display()));
         let lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();

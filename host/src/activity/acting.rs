@@ -22,7 +22,7 @@ impl Batch {
         if let Some(answer) = self.answer_again(act) {
             return Ok(answer);
         }
-        if act.version != self.activity.version {
+        if act.terms != self.activity.terms() {
             return Ok(Answer::Moved);
         }
         if let Err(refusal) = act.standing.clone().and_then(|()| self.open()) {
@@ -73,16 +73,7 @@ impl Batch {
     /// The answer that this key has had, where it is known here. A retry that is not known here would be written twice, which
     /// the commit refuses; only calls that leave nothing in the journal must be looked up before ([`Self::leaves_rows`]).
     fn answer_again(&self, act: &Act) -> Option<Answer> {
-        let before = self.answered.get(&act.retry_key())?;
-        Some(if before.input == act.input {
-            Answer::Done { seq: before.seq, outcome: before.outcome, answer: before.answer.clone() }
-        } else {
-            Answer::Rejected(Refusal::new(
-                RefusalKind::InvalidArgument,
-                "common.idempotency-mismatch",
-                "This idempotency key was used before with another input.",
-            ))
-        })
+        self.answered.get(&act.retry_key()).map(|before| Answer::again(before, &act.input))
     }
 
     /// Whether this call is sure to get an answer that is journalled, as long as its plugin does not fail.

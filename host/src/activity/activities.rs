@@ -19,7 +19,7 @@ use crate::{
     domain::{
         activity::{Activity, ActivityId, Scope},
         id::Id,
-        journal::CallKind,
+        journal::{CallKind, RetryKey},
         json::Json,
         member::MemberStatus,
         refusal::{Refusal, RefusalKind},
@@ -88,6 +88,12 @@ impl Activities {
     /// None where the community has no such activity.
     pub(crate) async fn act(&self, id: &ActivityId, act: Act) -> anyhow::Result<Option<Answer>> {
         self.ask_runner(id, || Work::Act(act.clone())).await
+    }
+
+    /// What this call was answered before, where the version of today would not take it.
+    pub(crate) async fn answered(&self, id: &ActivityId, key: RetryKey, input: &str) -> anyhow::Result<Option<Answer>> {
+        let found = self.store.recorded(id, std::slice::from_ref(&key)).await?;
+        Ok(found.get(&key).map(|before| Answer::again(before, input)))
     }
 
     pub(crate) async fn control(&self, id: &ActivityId, control: Control, key: &Id) -> anyhow::Result<Option<Answer>> {

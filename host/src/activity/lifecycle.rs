@@ -16,6 +16,7 @@ use crate::{
 
 use super::{
     batch::{Batch, Entry, Prepare},
+    creation::DURATION_MS_MAX,
     timers::{END_TIMER, REVIEW_TIMER, SETTLE_TIMER, START_TIMER, promise, set_timer},
     work::{Answer, Control},
 };
@@ -70,11 +71,48 @@ impl Batch {
                 self.changed = Some(Change::Scope(scope.clone()));
                 self.host_call(entry, lifecycle, &|_, _| ())
             }
+            (
+                Control::Extend(end),
+                Lifecycle::Validated | Lifecycle::Scheduled | Lifecycle::Running | Lifecycle::Paused,
+            ) => self.extend(*end, key),
             (_, lifecycle) => Ok(Answer::Rejected(Refusal {
                 params: vec![("state".into(), Json::of(&lifecycle).as_str().trim_matches('"').into())],
                 ..Refusal::new(RefusalKind::Conflict, "common.wrong-state", "The activity is not in a state for this.")
             })),
         }
+    }
+
+    /// Ends later than it was to. What was promised until the end before stays as it was promised.
+    fn extend(&mut self, end: i64, key: &str) -> Result<Answer, Fault> {
+        let head = self.state().head;
+        let begun = if head.started_at > 0 { head.started_at } else { self.activity.starts_at.unwrap_or(self.now) };
+        let no = |kind, code, message| Ok(Answer::Rejected(Refusal::new(kind, code, message)));
+        match self.activity.ends_at {
+            None => return no(RefusalKind::Conflict, "activity.endless", "It has no end that could be later."),
+            Some(before) if before <= self.now => {
+                return no(RefusalKind::Expired, "common.ended", "The activity has ended.");
+            }
+            Some(before) if end <= before => {
+                return no(
+                    RefusalKind::Conflict,
+                    "activity.not-later",
+                    "It ends then or later already: an end moves on, never back.",
+                );
+            }
+            _ if end.saturating_sub(begun) > DURATION_MS_MAX => {
+                return no(RefusalKind::InvalidArgument, "activity.too-long", "It would last more than 366 days.");
+            }
+            Some(_) => {}
+        }
+        let input = Json::of(&serde_json::json!({"ends_at": end}));
+        let entry = Entry { kind: CallKind::Expand, actor: key, name: "extend", key: None, input: input.as_str() };
+        self.changed = Some(Change::End(end));
+        let is_running = head.started_at > 0;
+        self.host_call(entry, head.lifecycle, &|state, effects| {
+            if is_running {
+                set_timer(state, effects, END_TIMER, Some(Timer::once(end, "null")));
+            }
+        })
     }
 
     /// Moves to another version: where its state has another shape, it moves the state in the same call.

@@ -6,11 +6,11 @@ use tokio::sync::oneshot;
 
 use crate::{
     domain::{
-        activity::Scope,
+        activity::{Scope, Terms},
         id::Id,
-        journal::{Outcome, RetryKey},
+        journal::{Outcome, Recorded, RetryKey},
         json::Json,
-        refusal::Refusal,
+        refusal::{Refusal, RefusalKind},
     },
     sandbox::catalog::Loaded,
 };
@@ -41,8 +41,8 @@ pub(crate) struct Act {
     pub input: String,
     /// Why this actor may not act now; a retry of an answered call gets its answer all the same.
     pub standing: Result<(), Refusal>,
-    /// The version whose schema and roles it was checked against.
-    pub version: String,
+    /// Whose schema, roles and scope it was checked against.
+    pub terms: Terms,
 }
 
 impl Act {
@@ -62,6 +62,8 @@ pub(crate) enum Control {
     Upgrade(String),
     /// Be for more groups, or for everybody.
     Expand(Scope),
+    /// End later: at this instant.
+    Extend(i64),
 }
 
 pub(super) enum Work {
@@ -92,13 +94,22 @@ pub(crate) enum Answer {
     Busy(i64),
     /// The host failed; it is logged.
     Failed,
-    /// Its activity has another version than it was checked against: it is to be checked anew.
+    /// Its activity has changed since it was checked: it is to be checked anew.
     Moved,
     /// There was nothing to answer.
     Nothing,
 }
 
 impl Answer {
+    /// To a call whose key was used before: what was answered then, if it asks the same.
+    pub(super) fn again(before: &Recorded, input: &str) -> Self {
+        if before.input == input {
+            return Self::Done { seq: before.seq, outcome: before.outcome, answer: before.answer.clone() };
+        }
+        let message = "This idempotency key was used before with another input.";
+        Self::Rejected(Refusal::new(RefusalKind::InvalidArgument, "common.idempotency-mismatch", message))
+    }
+
     pub(crate) fn is_ok(&self) -> bool {
         matches!(self, Self::Done { outcome: Outcome::Ok, .. })
     }

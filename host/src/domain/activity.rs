@@ -86,14 +86,18 @@ pub(crate) enum Change {
     Version(String),
     /// It is for more groups, or for everybody.
     Scope(Scope),
+    /// It ends later; UTC milliseconds.
+    End(i64),
 }
 
 impl Change {
     pub(crate) fn apply(self, activity: &Activity) -> Activity {
         let activity = activity.clone();
+        let config_version = activity.config_version + 1;
         match self {
             Self::Version(version) => Activity { version, ..activity },
-            Self::Scope(scope) => Activity { scope, ..activity },
+            Self::Scope(scope) => Activity { scope, config_version, ..activity },
+            Self::End(end) => Activity { ends_at: Some(end), config_version, ..activity },
         }
     }
 }
@@ -108,6 +112,7 @@ pub(crate) struct Activity {
     pub plugin: String,
     pub version: String,
     pub config: String,
+    /// 1, and one more each time that it is widened.
     pub config_version: i64,
     /// Who may take part now.
     pub scope: Scope,
@@ -127,7 +132,18 @@ pub(crate) struct Activity {
     pub created_at: i64,
 }
 
+/// What an action is checked against. Those of an activity differ as soon as anything of it has changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Terms {
+    version: String,
+    config_version: i64,
+}
+
 impl Activity {
+    pub(crate) fn terms(&self) -> Terms {
+        Terms { version: self.version.clone(), config_version: self.config_version }
+    }
+
     /// The pilot that is not over: the activity is not for all yet whom it is to be for.
     pub(crate) fn open_pilot(&self) -> Option<&Rollout> {
         self.rollout.as_ref().filter(|rollout| !rollout.to.is_within(&self.scope))

@@ -189,6 +189,7 @@ async fn control(
             let (activity, _) = find(app, &id).await?;
             let (right, scope) = match &control {
                 Control::Expand(wider) => (Right::Expand, wider),
+                Control::Extend(_) => (Right::Create, &activity.scope),
                 _ => (Right::Publish, &activity.scope),
             };
             rights::allow(app, principal, &id.community, right, scope).await?;
@@ -287,6 +288,26 @@ pub(crate) async fn expand(
     let home = communities::find(&app, &path.community).await?;
     app.activities.check_scope(&home, "/scope/groups", &scope).await?;
     control(&app, &principal, path, Control::Expand(scope)).await
+}
+
+/// Until when else it goes on.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Extension {
+    /// UTC milliseconds, later than its end so far and at most 366 days after its start.
+    ends_at: i64,
+}
+
+/// Has it end later, as whoever may make it decides. An end never moves back, and deadlines that members were given stay.
+#[utoipa::path(post, path = "/v1/communities/{community}/activities/{activity}/extend", tag = "activities", params(ActivityPath),
+    request_body = Extension, responses((status = 200, body = ActivityView)))]
+pub(crate) async fn extend(
+    State(app): State<App>,
+    principal: Principal,
+    Ids(path): Ids<ActivityPath>,
+    Body(Extension { ends_at }): Body<Extension>,
+) -> Result<Json<ActivityView>, Problem> {
+    control(&app, &principal, path, Control::Extend(ends_at)).await
 }
 
 /// How the gate between its pilot and all others stands: what the pilot has shown, and what is in the way.

@@ -16,7 +16,7 @@ use crate::{
     domain::{
         activity::ActivityId,
         id::Id,
-        journal::Outcome,
+        journal::{Outcome, RetryKey},
         misfit::{Misfit, misfits},
         refusal::{Refusal, RefusalKind},
     },
@@ -29,7 +29,7 @@ use super::{
     router::App,
 };
 
-/// How often an action is checked anew because its activity has moved to another version meanwhile. Each time somebody has moved it.
+/// How often an action is checked anew because its activity has changed meanwhile. Each time somebody has changed it.
 const CHECKS_MAX: usize = 100;
 
 #[derive(Deserialize, IntoParams)]
@@ -86,7 +86,15 @@ pub(crate) async fn act(
     let id = ActivityId { community, activity };
     let mut answer = Answer::Moved;
     for _ in 0..CHECKS_MAX {
-        let act = checked(&app, &id, &principal, (&name, &key), &input).await?;
+        let act = match checked(&app, &id, &principal, (&name, &key), &input).await {
+            Ok(act) => act,
+            Err(problem) => {
+                let (Principal::Operator(actor) | Principal::Member(actor)) = principal else { return Err(problem) };
+                let key = RetryKey { actor, name, key };
+                answer = app.activities.answered(&id, key, &input.to_string()).await?.ok_or(problem)?;
+                break;
+            }
+        };
         answer = app.activities.act(&id, act).await?.ok_or_else(|| Problem::not_found("activity"))?;
         if !matches!(answer, Answer::Moved) {
             break;
@@ -100,7 +108,7 @@ pub(crate) async fn act(
     }
 }
 
-/// The action as the activity's present version takes it.
+/// The action as the activity takes it now.
 async fn checked(
     app: &App,
     id: &ActivityId,
@@ -119,8 +127,8 @@ async fn checked(
         _ => return Err(not_allowed("This action is for operators.")),
     };
     check(schema, input)?;
-    let version = activity.version.clone();
-    Ok(Act { actor, name: name.into(), key: key.into(), input: input.to_string(), standing, version })
+    let terms = activity.terms();
+    Ok(Act { actor, name: name.into(), key: key.into(), input: input.to_string(), standing, terms })
 }
 
 fn not_allowed(message: &str) -> Problem {

@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashSet};
 
 use anyhow::Context;
 use sqlx::{
+    AssertSqlSafe,
     any::AnyRow,
     error::{DatabaseError, ErrorKind},
 };
@@ -203,21 +204,21 @@ fn moved(rows: &[AnyRow]) -> anyhow::Result<HashSet<ActivityId>> {
 
 async fn write_changes(tx: &mut Transaction, parts: &[&Part]) -> anyhow::Result<()> {
     for part in parts {
-        let (text, value) = match &part.change {
-            None => continue,
-            Some(Change::Version(version)) => {
-                ("UPDATE activities SET version = $3 WHERE community = $1 AND id = $2", version.clone())
-            }
-            Some(Change::Scope(scope)) => {
-                ("UPDATE activities SET scope = $3 WHERE community = $1 AND id = $2", json(scope))
-            }
+        let Some(change) = &part.change else { continue };
+        let set = match change {
+            Change::Version(_) => "version = $3",
+            Change::Scope(_) => "scope = $3, config_version = config_version + 1",
+            Change::End(_) => "ends_at = $3, config_version = config_version + 1",
         };
-        sqlx::query(text)
-            .bind(part.id.community.as_str())
-            .bind(part.id.activity.as_str())
-            .bind(value)
-            .execute(&mut **tx)
-            .await?;
+        let text = format!("UPDATE activities SET {set} WHERE community = $1 AND id = $2");
+        let statement =
+            sqlx::query(AssertSqlSafe(text)).bind(part.id.community.as_str()).bind(part.id.activity.as_str());
+        let statement = match change {
+            Change::Version(version) => statement.bind(version.as_str()),
+            Change::Scope(scope) => statement.bind(json(scope)),
+            Change::End(end) => statement.bind(*end),
+        };
+        statement.execute(&mut **tx).await?;
     }
     Ok(())
 }

@@ -25,7 +25,7 @@ use super::{
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct JournalEntry {
     pub seq: i64,
-    /// `action`, `start`, `timer`, `event`, `pause`, `resume`, `stop`, `settle` or `migrate`.
+    /// `action`, `start`, `timer`, `event`, `pause`, `resume`, `stop`, `settle`, `migrate` or `expand`.
     pub kind: String,
     /// The member, or the operator's key; empty for the host's own calls.
     pub actor: String,

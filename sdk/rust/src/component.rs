@@ -7,7 +7,7 @@ use crate::{
     Activity, Answer, Call, HostEvent, Section, StopReason,
     activity::{ring, settle},
     blueprint::{Function, run},
-    json,
+    host, json,
     problem::{Kind, Problem},
     schemas::{Schemas, Shapes},
 };
@@ -25,6 +25,7 @@ use fairground::activity::types::{Money, Problem as WitProblem, ProblemKind};
 pub struct Adapter<A>(PhantomData<A>);
 
 fn call<A: Activity>(context: wit::ActivityContext) -> Call<A::Config> {
+    host::log_panics();
     Call {
         activity: context.activity,
         config: json::read(&context.config).expect("the host keeps configs that fit the schema"),
@@ -94,6 +95,7 @@ fn answer<T>(answer: Answer<T>) -> Result<T, WitProblem> {
 
 impl<A: WithSchemas> wit::Guest for Adapter<A> {
     fn describe() -> wit::Manifest {
+        host::log_panics();
         let blueprint = A::blueprint();
         let Schemas { config, mut actions, mut queries } =
             json::read(A::SCHEMAS).expect("schemas.json is as the SDK's test writes it");
@@ -113,6 +115,7 @@ impl<A: WithSchemas> wit::Guest for Adapter<A> {
     }
 
     fn check_config(config: String, offers: Vec<wit::OfferTerms>) -> Result<wit::ConfigReport, Vec<wit::ConfigIssue>> {
+        host::log_panics();
         let issue = |pointer: String, code: &str, message| wit::ConfigIssue { pointer, code: code.into(), message };
         let currency = offers.first().map_or_else(|| "XXX".to_owned(), |offer| offer.cost.currency.clone());
         let offers = offers.into_iter().map(|offer| (offer.name, offer.cost.minor)).collect();

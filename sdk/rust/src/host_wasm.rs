@@ -143,6 +143,15 @@ pub(crate) fn log(line: &str) {
     wit_log::write(wit_log::Level::Info, line);
 }
 
+/// A trap does not say why: a panic's words are the last of the call's log.
+pub(crate) fn log_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        let why = panic.payload_as_str().unwrap_or_default();
+        wit_log::write(wit_log::Level::Error, &format!("it panicked at {place}: {why}"));
+    }));
+}
+
 pub(crate) fn budget() -> Option<Budget> {
     rewards::remaining().map(|left| Budget { money: left.money.minor, grants: left.grants })
 }

@@ -82,6 +82,7 @@ impl Activity for Mischief {
             })
             .query("counted", "How often was counted", |call, _: Nothing| Ok(call.counter("count")))
             .query("rung", "How often a timer rang", |call, _: Nothing| Ok(call.counter("rung")))
+            .query("ends", "When it ends", |call, _: Nothing| Ok(call.ends_at))
             .query("write", "A query that writes", |call, _: Nothing| Ok(count(call)))
             .emits(&["mischief.done"])
             .codes(&["mischief.refused", "mischief.over-refund"])
