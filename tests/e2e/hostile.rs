@@ -11,6 +11,8 @@ use fairground_tests::{
 };
 use serde_json::{Value, json};
 
+use crate::plugins::next_version;
+
 async fn mischief(database: &Database) -> TestHost {
     let host = TestHost::start(database).await;
     host.settle(&["ann", "bob"]).await;
@@ -108,6 +110,39 @@ both! {
             assert_eq!(host.act("ann", "m", "break", "same", json!({})).await.problem(), (500, "common.plugin-fault"));
         }
         assert_eq!(host.journal("m").await.len(), 1);
+    }
+}
+
+/// More than the host reads of what is due at once.
+const DOOMED: usize = 300;
+
+both! {
+    async fn timers_that_always_fail_keep_no_other_from_its_own(database) {
+        let host = mischief(database).await;
+        let token = host.token("ann").await;
+        let doom = json!({"ms": 1_000});
+        let doomed: Vec<_> = (0..DOOMED)
+            .map(|number| {
+                let (host, token, doom) = (host.client.clone(), token.clone(), doom.clone());
+                tokio::spawn(async move {
+                    let id = format!("doomed-{number}");
+                    host.begin(json!({"id": id, "plugin": "mischief", "config": {}})).await;
+                    host.act_with(&token, &id, "doom", "1", &doom).await.ok();
+                })
+            })
+            .collect();
+        for doomed in doomed {
+            doomed.await.expect("joins");
+        }
+        host.load(next_version(&component("mischief"))).await;
+        host.begin(json!({"id": "good", "plugin": "mischief", "version": "7.0.2", "config": {}})).await;
+        host.act("ann", "good", "later", "1", json!({"ms": 1_001})).await.ok();
+        for round in 0..2 {
+            host.pass(1_001).await;
+            assert_eq!(host.ask("doomed-7", "rung").await.ok(), 0);
+            assert_eq!(host.ask("good", "rung").await.ok(), 1, "round {round}");
+        }
+        host.stop().await;
     }
 }
 

@@ -211,6 +211,7 @@ both! {
         for (field, wrong, pointer, code) in [
             ("pilot", json!([]), "/rollout/pilot", "scope.count"),
             ("pilot", json!(["g0", "nowhere"]), "/rollout/pilot/1", "scope.unknown-group"),
+            ("pilot", json!(["g0", "g0"]), "/rollout/pilot/1", "scope.twice"),
             ("min_run_ms", json!(59_999), "/rollout/min_run_ms", "rollout.bounds"),
             ("window_ms", json!(0), "/rollout/window_ms", "rollout.bounds"),
             ("max_error_bps", json!(10_001), "/rollout/max_error_bps", "rollout.bounds"),

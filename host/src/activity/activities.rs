@@ -31,7 +31,7 @@ use crate::{
         threads::GuestThreads,
     },
     state::{Source, State},
-    store::Store,
+    store::{Store, timers::Due},
 };
 
 use super::{
@@ -41,8 +41,11 @@ use super::{
     work::{Act, Answer, Control, Queued, Work},
 };
 
-/// Activities whose timers are looked at in one round.
-const DUE_MAX: usize = 1_000;
+/// Due activities that are read at once.
+const DUE_PAGE: usize = 250;
+
+/// Activities whose timers are waited for at once. A round comes to every activity that is due, however many cannot run theirs.
+const WOKEN_MAX: usize = 1_000;
 
 /// A round of timers waits no longer for one activity; its timers run on.
 const WAKE_TIME_MAX: Duration = Duration::from_secs(5);
@@ -145,21 +148,35 @@ impl Activities {
 
     /// Runs the timers that are due, of activities that nobody acts in.
     pub(crate) async fn run_due_timers(&self) -> anyhow::Result<()> {
+        let now = self.clock.now();
         let mut woken = JoinSet::new();
-        for id in self.store.due_activities(self.clock.now(), DUE_MAX).await? {
-            let activities = self.clone();
-            woken.spawn(async move {
-                // One that takes its time, or cannot be loaded, keeps no other from its timers.
-                let woken = activities.ask_runner(&id, || Work::Wake);
-                match tokio::time::timeout(WAKE_TIME_MAX, woken).await {
-                    Ok(Err(error)) => tracing::error!(error = format!("{error:#}"), activity = %id.activity, "its timers could not be run"),
-                    Ok(Ok(_)) => {}
-                    Err(_) => tracing::warn!(activity = %id.activity, "its timers take long"),
+        let mut after = None;
+        loop {
+            let page = self.store.due_activities(now, after.as_ref(), DUE_PAGE).await?;
+            for Due { id, .. } in &page {
+                if woken.len() == WOKEN_MAX {
+                    woken.join_next().await;
                 }
-            });
+                woken.spawn(self.clone().look_at_timers(id.clone()));
+            }
+            if page.len() < DUE_PAGE {
+                break;
+            }
+            after = page.into_iter().next_back();
         }
         while woken.join_next().await.is_some() {}
         Ok(())
+    }
+
+    /// Has an activity look at its timers. One that takes its time, or cannot be loaded, keeps no other from them.
+    async fn look_at_timers(self, id: ActivityId) {
+        match tokio::time::timeout(WAKE_TIME_MAX, self.ask_runner(&id, || Work::Wake)).await {
+            Ok(Err(error)) => {
+                tracing::error!(error = format!("{error:#}"), activity = %id.activity, "its timers could not be run");
+            }
+            Ok(Ok(_)) => {}
+            Err(_) => tracing::warn!(activity = %id.activity, "its timers take long"),
+        }
     }
 
     /// Asks something that changes nothing, on the state of the last commit. None where there is no such activity.

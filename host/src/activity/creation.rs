@@ -205,6 +205,9 @@ impl Activities {
             return invalid(pointer, "scope.count", format!("1 to {GROUPS_MAX} groups"));
         }
         for (index, group) in groups.iter().enumerate() {
+            if groups[..index].contains(group) {
+                return invalid(&format!("{pointer}/{index}"), "scope.twice", format!("{group:?} is named twice"));
+            }
             if self.store.group(&community.id, group).await?.is_none() {
                 return invalid(
                     &format!("{pointer}/{index}"),

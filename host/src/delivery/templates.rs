@@ -21,6 +21,9 @@ const SOURCE_BYTES_MAX: usize = 16 << 10;
 /// What a template may do in `{% … %}`. Nothing that keeps a value, which could grow without an end.
 const STATEMENTS: [&str; 6] = ["if", "elif", "else", "endif", "for", "endfor"];
 
+/// What a value may go through, in `{{ … | upper }}`.
+const FILTERS: [&str; 3] = ["upper", "lower", "length"];
+
 /// Operators that make a long text of a short one.
 const GROWING: [char; 2] = ['*', '~'];
 
@@ -47,16 +50,58 @@ pub(crate) fn check_template(title: &str, body: &str) -> Result<(), String> {
         environment.template_from_str(source).map_err(|error| format!("{error:#}"))?;
         for tag in tags(source)? {
             let inner = tag.trim_matches(['{', '}', '%', '-', '+']).trim_start();
-            let word = inner.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').next().unwrap_or_default();
+            let word = first_word(inner);
             if tag.starts_with("{%") && !STATEMENTS.contains(&word) {
                 return Err(format!("a template has no {word:?}, only {}", STATEMENTS.join(", ")));
             }
             if inner.contains(GROWING) {
                 return Err("a template does not multiply and join texts (* and ~)".into());
             }
+            check_names(&outside_texts(inner))?;
         }
     }
     Ok(())
+}
+
+/// Filters and tests are known: an unknown one would be found out by the first notice only.
+fn check_names(tag: &str) -> Result<(), String> {
+    if let Some(filter) = tag.split('|').skip(1).map(first_word).find(|name| !FILTERS.contains(name)) {
+        return Err(format!("a template has no filter {filter:?}, only {}", FILTERS.join(", ")));
+    }
+    let words: Vec<&str> = tag.split(|c: char| !is_of_word(c)).filter(|word| !word.is_empty()).collect();
+    let mut asked = words.iter().enumerate().filter(|(_, word)| **word == "is").map(|(at, _)| &words[at + 1..]);
+    if asked.all(|asked| matches!(asked, ["defined", ..] | ["not", "defined", ..])) {
+        Ok(())
+    } else {
+        Err("a template asks of a value only whether it is defined".into())
+    }
+}
+
+fn is_of_word(c: char) -> bool {
+    c.is_ascii_alphanumeric() || c == '_'
+}
+
+fn first_word(text: &str) -> &str {
+    text.trim_start().split(|c: char| !is_of_word(c)).next().unwrap_or_default()
+}
+
+/// What a tag says outside its texts, which have no escapes.
+fn outside_texts(tag: &str) -> String {
+    let mut quote = None;
+    let is_outside = |c: &char| match (quote, *c) {
+        (None, '"' | '\'') => {
+            quote = Some(*c);
+            false
+        }
+        (Some(open), _) => {
+            if open == *c {
+                quote = None;
+            }
+            false
+        }
+        (None, _) => true,
+    };
+    tag.chars().filter(is_outside).collect()
 }
 
 /// The tags of a template, from `{{` or `{%` to their end. What could hide one from us is refused.
@@ -169,9 +214,18 @@ mod tests {
             check_template("Hi {{ member }}", "{%- if price is defined %}{{ price | upper }}{% endif -%} * ~"),
             Ok(())
         );
+        assert_eq!(
+            check_template("Hi", "{% if member|length > 3 %}{{ '|x' | upper }}{{ \"it's | x\" }}{% endif %}"),
+            Ok(())
+        );
         for (title, body) in [
             ("{{", ""),
             ("Hi", "{% if %}"),
+            ("Hi {{ member | title }}", ""),
+            ("Hi", "{% if member is odd %}{% endif %}"),
+            ("Hi", "{% if member is not none %}{% endif %}"),
+            ("Hi", "{% if a is defined and b is odd %}{% endif %}"),
+            ("Hi", "{% if member|length > 3 %}{{ '|' | upper }}{{ member | lower|trim }}{% endif %}"),
             ("", "x"),
             ("Hi", &"x".repeat(SOURCE_BYTES_MAX + 1)),
             ("Hi", "{% set x = 'aaaa' %}{% set x = x ~ x %}"),

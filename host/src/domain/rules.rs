@@ -241,6 +241,7 @@ impl Rules {
             self.segments.values().all(|segment| segment.average_order_minor_min >= 0 && segment.orders_within_ms >= 0);
         let velocity_fits =
             self.risk.velocity.iter().all(|rule| (1..=VELOCITY_MAX).contains(&rule.max) && rule.window_ms > 0);
+        let newness_fits = !matches!(self.newness, Newness::RegisteredWithinMs(..0));
         let checks = [
             (is_language(&self.language), "a language is a tag as in BCP 47: `en`, `zh-Hant`"),
             (
@@ -259,6 +260,7 @@ impl Rules {
             ),
             (self.risk.velocity.len() <= VELOCITY_RULES_MAX, "there are at most 10 velocity rules"),
             (velocity_fits, "a velocity rule counts 1 to 1000 acts within some time"),
+            (newness_fits, "a member is new for some time, or for none"),
             (segments_fit && self.risk.young_ms >= 0 && self.owner_budget_minor_max >= 0, "an amount is not negative"),
         ];
         match checks.into_iter().find(|(holds, _)| !holds) {
@@ -341,6 +343,7 @@ mod tests {
             r#"{"notices": {"quiet_from_minute": 1440}}"#,
             r#"{"notices": {"group_marketing_percent": 101}}"#,
             r#"{"ladder": []}"#,
+            r#"{"newness": {"registered_within_ms": -1}}"#,
             r#"{"ladder": [{"mute_ms": 0}]}"#,
             r#"{"risk": {"velocity": [{"of": "member", "max": 0, "window_ms": 1, "verdict": "deny"}]}}"#,
             r#"{"owner_budget_minor_max": -1}"#,

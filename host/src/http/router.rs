@@ -260,11 +260,13 @@ pub(crate) fn router(app: App, health: health::Health) -> Router {
     let (routes, mut document) = table(&app).split_for_parts();
     document.openapi = OpenApiVersion::Version31;
     let document = Json(serde_json::to_value(&document).expect("the document is JSON"));
+    // Whoever looks at an operation sees its `x-who`.
+    let page = utoipa_swagger_ui::Config::from("/openapi.json").show_extensions(true);
     routes
         .with_state(app)
         .merge(health::routes(health))
         .route("/openapi.json", get(async move || document.clone().into_response()))
-        .merge(SwaggerUi::new("/docs").config(utoipa_swagger_ui::Config::from("/openapi.json")))
+        .merge(SwaggerUi::new("/docs").config(page))
         .fallback(async || Problem::not_found("resource"))
         .method_not_allowed_fallback(async || {
             Problem::new(

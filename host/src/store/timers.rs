@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use sqlx::any::AnyRow;
+
 use crate::{
     domain::{activity::ActivityId, event::OWN_STREAM},
     effects::Timer,
@@ -13,6 +15,13 @@ use super::{
     commit::Part,
     rows::{Column, Rows, Script},
 };
+
+/// An activity that something waits for, and since when.
+#[derive(Debug, Clone)]
+pub(crate) struct Due {
+    pub since: i64,
+    pub id: ActivityId,
+}
 
 impl Store {
     pub(crate) async fn timers(&self, id: &ActivityId) -> anyhow::Result<Vec<(Arc<str>, Timer)>> {
@@ -30,26 +39,37 @@ impl Store {
             .collect()
     }
 
-    /// Activities with a timer due at `now` or before, or with something to hear, whose plugin may run or is not needed, the oldest
-    /// first; at most `limit`.
-    pub(crate) async fn due_activities(&self, now: i64, limit: usize) -> anyhow::Result<Vec<ActivityId>> {
+    /// A page of the activities with a timer due at `now` or before, or with something to hear, whose plugin may run or is not
+    /// needed, the oldest first.
+    pub(crate) async fn due_activities(&self, now: i64, after: Option<&Due>, limit: usize) -> anyhow::Result<Vec<Due>> {
+        let (since, community, activity) = match after {
+            Some(Due { since, id }) => (*since, id.community.as_str(), id.activity.as_str()),
+            None => (i64::MIN, "", ""),
+        };
         let rows = sqlx::query(
-            "SELECT waiting.community, waiting.activity FROM
+            "SELECT waiting.community, waiting.activity, MIN(due) AS since FROM
                 (SELECT community, activity, due, '' AS stream FROM timers WHERE due <= $1
                  UNION ALL SELECT community, activity, due, stream FROM inbox WHERE due <= $1) AS waiting
              JOIN activities ON activities.community = waiting.community AND activities.id = waiting.activity
              JOIN plugins ON plugins.name = activities.plugin AND plugins.version = activities.version
              WHERE plugins.state = 'enabled' OR SUBSTR(waiting.stream, 1, LENGTH($3)) = $3
-             GROUP BY waiting.community, waiting.activity ORDER BY MIN(due) LIMIT $2",
+             GROUP BY waiting.community, waiting.activity
+             HAVING (MIN(due), waiting.community, waiting.activity) > ($4, $5, $6)
+             ORDER BY MIN(due), waiting.community, waiting.activity LIMIT $2",
         )
         .bind(now)
         .bind(i64::try_from(limit)?)
         .bind(OWN_STREAM)
+        .bind(since)
+        .bind(community)
+        .bind(activity)
         .fetch_all(&self.reader)
         .await?;
-        rows.iter()
-            .map(|row| Ok(ActivityId { community: row.id("community")?, activity: row.id("activity")? }))
-            .collect()
+        let due = |row: &AnyRow| {
+            let id = ActivityId { community: row.id("community")?, activity: row.id("activity")? };
+            Ok(Due { since: row.int("since")?, id })
+        };
+        rows.iter().map(due).collect()
     }
 }
 

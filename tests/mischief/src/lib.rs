@@ -69,6 +69,10 @@ impl Activity for Mischief {
                 let when = call.now() + input.ms;
                 Ok(call.set_timer("later", when))
             })
+            .action("doom", "Break off later", |call, input: In| {
+                let when = call.now() + input.ms;
+                Ok(call.set_timer("doomed", when))
+            })
             .action("give", "Give an offer", |call, input: Gift| {
                 let key = format!("gift:{}", count(call));
                 match input.hold_ms {
@@ -92,8 +96,9 @@ impl Activity for Mischief {
         trade::hear(call, event)
     }
 
-    fn on_timer(call: &mut Call<Config>, _: &str, _: i64, _: &str) -> Answer<()> {
+    fn on_timer(call: &mut Call<Config>, key: &str, _: i64, _: &str) -> Answer<()> {
         count(call);
+        assert!(key != "doomed", "on purpose");
         let _ = call.count("rung", 1, 0, i64::MAX);
         Ok(())
     }
