@@ -141,7 +141,7 @@ impl SandboxBench {
             draws: 0,
         });
         let context = context(&self.activity, &call.state.head, CallKind::Action, self.now);
-        let Ended { answer, call, fuel } =
+        let Ended { answer, call, fuel, .. } =
             self.sandbox.call(&self.plugin.linked, "bench", Some(call), |guest, store| match step {
                 Step::Action { name, actor, input } => {
                     let (name, actor, input) = (name.clone(), actor.clone(), input.clone());

@@ -156,7 +156,9 @@ async fn poll_timers(activities: Activities, draining: watch::Receiver<bool>) {
     round.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     while !*draining.borrow() {
         round.tick().await;
-        if let Err(error) = run_due(&activities).await {
+        if let Err(error) = run_due(&activities).await
+            && !*draining.borrow()
+        {
             tracing::error!(error = format!("{error:#}"), "due timers could not be run; they are tried again");
         }
     }

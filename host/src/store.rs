@@ -72,13 +72,18 @@ pub(crate) struct PageRequest {
 
 /// A cursor that no page ended with.
 #[derive(Debug, thiserror::Error)]
-#[error("this is no cursor of ours: send the next_cursor of the page before, or none")]
+#[error("This is no cursor of ours: send the next_cursor of the page before, or none")]
 pub(crate) struct BadCursor;
 
 impl PageRequest {
     /// The cursor of a listing by number; `first` where there is none.
     fn after_number(&self, first: i64) -> Result<i64, BadCursor> {
         if self.after.is_empty() { Ok(first) } else { self.after.parse().map_err(|_| BadCursor) }
+    }
+
+    /// The cursor of a listing by two names.
+    fn after_pair(&self, separator: char) -> Result<(&str, &str), BadCursor> {
+        if self.after.is_empty() { Ok(("", "")) } else { self.after.split_once(separator).ok_or(BadCursor) }
     }
 
     /// The cursor `seq.ordinal` of what an activity has said or moved.

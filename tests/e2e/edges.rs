@@ -86,6 +86,10 @@ both! {
                 assert_eq!(page.problem(), (400, "http.bad-page"), "{listing}?cursor={cursor}");
             }
         }
+        for listing in ["/v1/plugins", &format!("{HOME}/notice-templates"), &format!("{HOME}/members/ann/rewards")] {
+            host.get(listing).await.ok();
+            assert_eq!(host.get(&format!("{listing}?cursor=abc")).await.problem(), (400, "http.bad-page"), "{listing}");
+        }
     }
 }
 

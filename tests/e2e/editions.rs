@@ -55,7 +55,8 @@ both! {
         assert_eq!(host.act("dan", "kinds", "count", "late", json!({})).await.ok()["output"], 3);
         let expand = async |scope: Value| host.post(&format!("{HOME}/activities/kinds/expand"), json!({"scope": scope})).await;
         assert_eq!(expand(json!({"kinds": ["paid"]})).await.problem(), (409, "scope.not-wider"));
-        expand(json!({"kinds": ["ordinary", "paid", "core"]})).await.ok();
+        let wider = expand(json!({"kinds": ["ordinary", "paid", "core"]})).await.ok()["config_version"].clone();
+        assert_eq!(expand(json!({"kinds": ["ordinary", "paid", "core"]})).await.ok()["config_version"], wider, "said twice");
         assert_eq!(host.act("bob", "kinds", "count", "late", json!({})).await.ok()["output"], 4);
         for (scope, code) in [(json!({"kinds": []}), "scope.count"), (json!({"region": ""}), "scope.region")] {
             let made = json!({"plugin": "mischief", "config": {}, "scope": scope});

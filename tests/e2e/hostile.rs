@@ -9,6 +9,7 @@ use fairground_tests::{
     host::{OPERATOR_KEY, TestHost},
     program::Program,
 };
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::plugins::next_version;
@@ -156,6 +157,19 @@ both! {
         }
         let resting = host.act("ann", "m", "count", "1", json!({})).await;
         assert_eq!((resting.problem(), resting.retry_after.as_deref()), ((503, "common.busy"), Some("30")));
+        assert!(resting.text.contains("rests"), "{}", resting.text);
+        // What others make it fail at is not this community's.
+        let elsewhere = "/v1/communities/elsewhere";
+        host.put(elsewhere, json!({"name": "Elsewhere", "currency": "CNY", "time_zone": "UTC"})).await.ok();
+        host.put(&format!("{elsewhere}/members/eve"), json!({})).await.ok();
+        host.post(&format!("{elsewhere}/activities"), json!({"id": "m", "plugin": "mischief", "config": {}})).await.ok();
+        host.post(&format!("{elsewhere}/activities/m/start"), json!({})).await.ok();
+        let app = host.post("/v1/keys", json!({"kind": "app", "community": "elsewhere"})).await.ok()["secret"].clone();
+        let app = app.as_str().expect("a secret");
+        let wish = json!({"member": "eve", "ttl_seconds": 60});
+        let eve = host.send(Method::POST, &format!("{elsewhere}/member-tokens"), app, Some(&wish), None).await.ok()["token"].clone();
+        let path = format!("{elsewhere}/activities/m/actions/count");
+        host.send(Method::POST, &path, eve.as_str().expect("a token"), Some(&json!({})), Some("1")).await.ok();
         host.act("ann", "daily", "check-in", "1", json!({})).await.ok();
         host.clock.turn(30_000);
         host.act("ann", "m", "count", "1", json!({})).await.ok();

@@ -5,7 +5,11 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use fairground_tests::{client::HOME, component, host::TestHost};
+use fairground_tests::{
+    client::{HOME, Reply},
+    component,
+    host::TestHost,
+};
 use serde_json::json;
 
 use crate::plugins::{altered, next_version};
@@ -46,6 +50,65 @@ both! {
         assert_eq!(later(&two, "1", json!(6)).await.problem(), (422, "common.idempotency-mismatch"));
         assert_eq!(later(&two, "1", json!(true)).await.problem(), (422, "common.idempotency-mismatch"));
         assert_eq!(one.act("ann", "m", "gone", "1", json!({})).await.status, 404);
+    }
+}
+
+/// The counter, and what it was when it was moved.
+async fn counted(host: &TestHost) -> serde_json::Value {
+    host.ask("m", "counted").await.ok()
+}
+
+async fn upgrade(host: &TestHost, version: &str) -> Reply {
+    host.post(&format!("{HOME}/activities/m/upgrade"), json!({"version": version})).await
+}
+
+both! {
+    async fn state_moves_to_another_shape_and_never_back(database) {
+        let host = TestHost::start(database).await;
+        host.settle(&["ann"]).await;
+        host.load(component("mischief")).await;
+        host.begin(json!({"id": "m", "plugin": "mischief", "config": {}})).await;
+        for number in 0..13 {
+            host.act("ann", "m", "count", &number.to_string(), json!({})).await.ok();
+        }
+        host.load(component("molt")).await;
+        host.load(altered(&component("molt"), b"7.1.0", b"7.1.1")).await;
+        let before = host.journal("m").await.len();
+        assert_eq!(upgrade(&host, "7.1.0").await.problem(), (409, "mischief.unlucky"));
+        assert_eq!(counted(&host).await, 13, "a refusal moves nothing");
+        host.act("ann", "m", "count", "13", json!({})).await.ok();
+        upgrade(&host, "7.1.0").await.ok();
+        assert_eq!(counted(&host).await, json!([14, 14]));
+        host.act("ann", "m", "count", "14", json!({})).await.ok();
+        assert_eq!(upgrade(&host, "7.0.1").await.problem(), (409, "plugin.older-state"));
+        assert_eq!(counted(&host).await, json!([15, 14]), "it goes on as it was");
+        upgrade(&host, "7.1.1").await.ok();
+        upgrade(&host, "7.1.0").await.ok();
+        assert_eq!(counted(&host).await, json!([15, 14]), "of one shape it moves back and forth");
+        let journal = host.journal("m").await;
+        let calls: Vec<_> = journal[before..].iter().map(|call| (call["kind"].as_str(), call["outcome"].as_str())).collect();
+        let migrated = |outcome| (Some("migrate"), Some(outcome));
+        let counts = (Some("action"), Some("ok"));
+        assert_eq!(calls, [migrated("refused"), counts, migrated("ok"), counts, migrated("ok"), migrated("ok")]);
+        let clock = host.clock.clone();
+        host.stop().await;
+        assert_eq!(counted(&TestHost::start_at(database, clock).await).await, json!([15, 14]));
+    }
+}
+
+both! {
+    async fn a_version_that_does_not_take_the_config_is_refused(database) {
+        let host = TestHost::start(database).await;
+        host.settle(&["ann"]).await;
+        host.load(component("mischief")).await;
+        host.begin(json!({"id": "m", "plugin": "mischief", "config": {}})).await;
+        let fields = |first: &str, title: &str| format!("{first},\n  \"title\": \"{title}\"").into_bytes();
+        let demanding = altered(&component("mischief"), &fields("\"examples\": [{}]", "Config"), &fields("\"required\": [\"abc\"]", "Con"));
+        host.load(next_version(&demanding)).await;
+        let refused = upgrade(&host, "7.0.2").await;
+        assert_eq!(refused.problem(), (422, "plugin.config-misfit"));
+        assert!(refused.text.contains("/config") && refused.text.contains("abc"), "{}", refused.text);
+        assert_eq!(host.act("ann", "m", "version", "1", json!({})).await.ok()["output"], "7.0.1");
     }
 }
 

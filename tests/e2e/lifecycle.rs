@@ -137,6 +137,10 @@ both! {
         let host = TestHost::start(database).await;
         mischief(&host, json!({})).await;
         assert_eq!(extend(&host, BEGINNING + 1).await.problem(), (409, "activity.endless"));
+        // What should have started long ago starts now.
+        let late = json!({"id": "o", "plugin": "mischief", "config": {}, "starts_at": 0, "ends_at": BEGINNING + 1_000});
+        host.post(&format!("{HOME}/activities"), late).await.ok();
+        host.post(&format!("{HOME}/activities/o/extend"), json!({"ends_at": BEGINNING + 2_000})).await.ok();
         host.begin(json!({"id": "n", "plugin": "mischief", "config": {}, "ends_at": BEGINNING + 1_000})).await;
         host.clock.turn(1_000);
         let path = format!("{HOME}/activities/n/extend");

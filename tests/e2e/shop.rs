@@ -154,6 +154,8 @@ both! {
         assert_eq!(say("m1", &paid, None).await, (200, r#"{"is_new":true}"#.into()));
         // The same payment under another message is the same payment.
         assert_eq!(say("m2", &paid, None).await, (200, r#"{"is_new":false}"#.into()));
+        let other_amount = json!({"type": "order.paid", "data": {"order": id, "payment": "p1", "amount": {"minor": 100, "currency": "CNY"}}});
+        assert_eq!(say("m2b", &other_amount, None).await.0, 409, "a payment has one amount");
         let unknown = json!({"type": "order.closed", "data": {"order": "ord_none"}});
         assert_eq!(say("m3", &unknown, None).await.0, 404);
         let dollars = json!({"type": "order.paid", "data": {"order": id, "payment": "p2", "amount": {"minor": 800, "currency": "USD"}}});
@@ -253,11 +255,13 @@ both! {
     async fn a_deadline_waits_for_what_cannot_be_heard_ten_minutes_and_no_longer(database) {
         let (host, id) = deadline(database).await;
         act(&host, "deaf", "2", json!({})).await.ok();
-        // It takes longer than ten minutes then to fail too often.
+        // While members make it fail it rests most of the time, and takes longer than ten minutes to fail too often at what is told.
         tire(&host).await;
         counter(&host, &id, "pay", json!({})).await.ok();
-        for _ in 0..59 {
+        for number in 0..59 {
             host.pass(10_000).await;
+            let failed = act(&host, "break", &format!("again{number}"), json!({})).await.status.as_u16();
+            assert!([500, 503].contains(&failed), "{failed}");
         }
         assert_eq!(told(&host).await, Vec::<String>::new());
         for _ in 0..3 {

@@ -21,7 +21,8 @@ pub fn root() -> PathBuf {
 
 /// A component that `cargo xtask` has built.
 pub fn component(name: &str) -> Vec<u8> {
-    let path = root().join("target").join(if name == "mischief" { "test-plugins" } else { "plugins" });
+    let path =
+        root().join("target").join(if ["mischief", "molt"].contains(&name) { "test-plugins" } else { "plugins" });
     let path = path.join(format!("{name}.wasm"));
     std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}; run `cargo xtask test`", path.display()))
 }

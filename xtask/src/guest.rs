@@ -16,7 +16,7 @@ use crate::process::Run;
 /// Where the components lie.
 pub(crate) const PLUGINS: &str = "target/plugins";
 
-const TEST_GUEST: &str = "mischief";
+const TEST_GUESTS: [&str; 2] = ["mischief", "molt"];
 const TEST_PLUGINS: &str = "target/test-plugins";
 
 const TARGET: &str = "wasm32-unknown-unknown";
@@ -60,10 +60,11 @@ pub(crate) fn build_plugin(name: &str) -> anyhow::Result<()> {
     encode(name, PLUGINS)
 }
 
-/// The guest that the tests suffer from; it is kept apart from what operators load.
-pub(crate) fn build_test_guest() -> anyhow::Result<()> {
-    build(&["--package", TEST_GUEST], "building the tests' guest")?;
-    encode(TEST_GUEST, TEST_PLUGINS)
+/// The guests that the tests suffer from; they are kept apart from what operators load.
+pub(crate) fn build_test_guests() -> anyhow::Result<()> {
+    let packages = TEST_GUESTS.map(|name| ["--package", name]).concat();
+    build(&packages, "building the tests' guests")?;
+    TEST_GUESTS.iter().try_for_each(|name| encode(name, TEST_PLUGINS))
 }
 
 /// Every folder of plugins/.

@@ -28,7 +28,10 @@ enum Chore {
         flags: Vec<OsString>,
     },
     /// Builds the plugins of this repository into target/plugins/*.wasm.
-    Plugins,
+    Plugins {
+        /// Only this one.
+        name: Option<String>,
+    },
     /// Runs every test, on SQLite and on PostgreSQL.
     Test {
         /// Also ten thousand sequences in the storm of each plugin, instead of a few hundred.
@@ -71,7 +74,8 @@ fn run() -> anyhow::Result<()> {
     std::env::set_current_dir(root())?;
     match Xtask::parse().chore {
         Chore::Serve { flags } => serve(&flags),
-        Chore::Plugins => guest::build_plugins(),
+        Chore::Plugins { name: Some(name) } => guest::build_plugin(&name),
+        Chore::Plugins { name: None } => guest::build_plugins(),
         Chore::Test { long, flags } => test(long, &flags),
         Chore::Bench { name, json, database } => bench(name, json, &database),
         Chore::Ci => ci(),
@@ -104,7 +108,7 @@ fn build() -> anyhow::Result<()> {
 
 fn test(long: bool, flags: &[OsString]) -> anyhow::Result<()> {
     guest::build_plugins()?;
-    guest::build_test_guest()?;
+    guest::build_test_guests()?;
     build()?;
     if long {
         storms()?;

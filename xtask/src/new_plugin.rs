@@ -159,8 +159,10 @@ pub(crate) fn make(name: &str) -> anyhow::Result<()> {
         .run()?;
     println!("{} is ready. Next:", folder.display());
     println!("  cargo test -p {name}        # its rules, natively");
-    println!("  cargo xtask plugins         # builds {}/{name}.wasm", guest::PLUGINS);
-    println!("  cargo xtask serve           # loads it; upload, grant and start it as docs/plugins.md says");
+    println!("  cargo xtask plugins {name}  # builds {}/{name}.wasm", guest::PLUGINS);
+    println!(
+        "  cargo xtask serve           # loads it, and grants what it asks for; docs/operating.md says how to start an activity"
+    );
     Ok(())
 }
 

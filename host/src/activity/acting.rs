@@ -28,8 +28,8 @@ impl Batch {
         if let Err(refusal) = act.standing.clone().and_then(|()| self.open()) {
             return Ok(self.look_up(act)?.unwrap_or(Answer::Rejected(refusal)));
         }
-        if let Some(wait) = self.plugin.breaker.open_for(self.now) {
-            return Ok(Answer::Busy(wait));
+        if let Some(wait) = self.rests_for() {
+            return Ok(Answer::Resting(wait));
         }
         let actor = act.actor.id().as_str();
         let entry = Entry { kind: CallKind::Action, actor, name: &act.name, key: Some(&act.key), input: &act.input };
@@ -42,6 +42,7 @@ impl Batch {
         let answer = self.call(entry, &|_, _| (), |guest, store, context| guest.call_act(store, &context, &asked));
         match &answer {
             Ok(Answer::Done { seq, outcome, answer }) => {
+                self.plugin.breaker.succeeded(&self.activity.id.community);
                 let recorded =
                     Recorded { seq: *seq, input: act.input.clone(), outcome: *outcome, answer: answer.clone() };
                 self.answered.insert(act.retry_key(), recorded);
@@ -50,6 +51,11 @@ impl Batch {
                 // A retry that was answered once is answered again, whatever becomes of it now.
                 if let Some(before) = self.look_up(act)? {
                     return Ok(before);
+                }
+                let community = &self.activity.id.community;
+                if self.plugin.breaker.failed(community, self.now) {
+                    let plugin = &self.plugin.label;
+                    tracing::error!(plugin, %community, "a version fails again and again: it rests for a while");
                 }
             }
             _ => {}
@@ -78,7 +84,12 @@ impl Batch {
 
     /// Whether this call is sure to get an answer that is journalled, as long as its plugin does not fail.
     pub(super) fn leaves_rows(&self, act: &Act) -> bool {
-        act.standing.is_ok() && self.open().is_ok() && self.plugin.breaker.open_for(self.now).is_none()
+        act.standing.is_ok() && self.open().is_ok() && self.rests_for().is_none()
+    }
+
+    /// How long the version takes no actions here, because it failed at too many.
+    pub(super) fn rests_for(&self) -> Option<i64> {
+        self.plugin.breaker.open_for(&self.activity.id.community, self.now)
     }
 
     /// Whether the activity takes actions now.

@@ -233,9 +233,6 @@ impl Batch {
         let plugin = &self.plugin;
         metrics::counter!("fairground_plugin_faults_total", "plugin" => plugin.label.clone()).increment(1);
         tracing::warn!(plugin = plugin.label, activity = %self.activity.id.activity, why, "a plugin failed");
-        if plugin.breaker.failed(self.now) {
-            tracing::error!(plugin = plugin.label, "a version fails again and again: it rests for a while");
-        }
     }
 
     /// A call begins, with the state and what happened to it before its plugin ran.
@@ -335,7 +332,6 @@ impl Batch {
                 return Err(fault);
             }
         };
-        self.plugin.breaker.succeeded();
         Ok(self.journal(entry, outcome, answer, facts))
     }
 

@@ -12,6 +12,7 @@ use crate::{
         activity::{Activity, ActivityId, ConfigReport, Head, Lifecycle, Scope},
         community::Community,
         coupon::WHOLE_BPS,
+        group::REGION_CHARS_MAX,
         id::Id,
         misfit::misfits,
         offer::{OFFERS_MAX, OfferKind, Offers},
@@ -28,9 +29,6 @@ pub(crate) const DURATION_MS_MAX: i64 = 366 * 86_400_000;
 
 /// 30 days: longer than anybody has to pay.
 const DRAIN_MS_MAX: i64 = 30 * 86_400_000;
-
-/// Of the name of a region.
-const REGION_CHARS_MAX: usize = 64;
 
 /// As many as there are.
 const KINDS_MAX: usize = 4;
@@ -384,6 +382,11 @@ fn check_schema(loaded: &Loaded, config: &Value) -> Result<(), CreateError> {
 fn offer_terms(community: &Community, offers: &Offers) -> Result<Vec<OfferTerms>, CreateError> {
     if offers.len() > OFFERS_MAX {
         return invalid("/offers", "offers.count", format!("at most {OFFERS_MAX} offers"));
+    }
+    for (name, offer) in offers {
+        if let Some((field, message)) = offer.misfit() {
+            return invalid(&format!("/offers/{name}/{field}"), "offers.bounds", message);
+        }
     }
     offers
         .iter()

@@ -8,6 +8,7 @@ use crate::{
         activity::{Activity, Change, Lifecycle},
         journal::{CallKind, Outcome},
         json::Json,
+        misfit::{Misfit, misfits},
         refusal::{Refusal, RefusalKind},
     },
     effects::Timer,
@@ -68,7 +69,8 @@ impl Batch {
                 let input = Json::of(scope);
                 let entry =
                     Entry { kind: CallKind::Expand, actor: key, name: "expand", key: None, input: input.as_str() };
-                self.changed = Some(Change::Scope(scope.clone()));
+                // Whoever says it twice has widened it once.
+                self.changed = (!scope.is_within(&self.activity.scope)).then(|| Change::Scope(scope.clone()));
                 self.host_call(entry, lifecycle, &|_, _| ())
             }
             (
@@ -85,7 +87,11 @@ impl Batch {
     /// Ends later than it was to. What was promised until the end before stays as it was promised.
     fn extend(&mut self, end: i64, key: &str) -> Result<Answer, Fault> {
         let head = self.state().head;
-        let begun = if head.started_at > 0 { head.started_at } else { self.activity.starts_at.unwrap_or(self.now) };
+        let begun = if head.started_at > 0 {
+            head.started_at
+        } else {
+            self.activity.starts_at.unwrap_or(self.now).max(self.now)
+        };
         let no = |kind, code, message| Ok(Answer::Rejected(Refusal::new(kind, code, message)));
         match self.activity.ends_at {
             None => return no(RefusalKind::Conflict, "activity.endless", "It has no end that could be later."),
@@ -117,6 +123,9 @@ impl Batch {
 
     /// Moves to another version: where its state has another shape, it moves the state in the same call.
     pub(super) fn upgrade(&mut self, to: &Arc<Loaded>, key: &str) -> Result<Answer, Fault> {
+        if let Some(refusal) = self.refuse_upgrade(to)? {
+            return Ok(Answer::Rejected(refusal));
+        }
         let from = self.plugin.manifest.state_version;
         let input = Json::of(&to.manifest.version);
         let entry = Entry { kind: CallKind::Migrate, actor: key, name: "upgrade", key: None, input: input.as_str() };
@@ -135,6 +144,23 @@ impl Batch {
             _ => self.plugin = old,
         }
         moved
+    }
+
+    /// Why a version cannot go on with what there is: every call of it would fail.
+    fn refuse_upgrade(&self, to: &Loaded) -> Result<Option<Refusal>, Fault> {
+        let (from, knows) = (self.plugin.manifest.state_version, to.manifest.state_version);
+        if knows < from {
+            let message =
+                format!("Its state has shape {from}, and this version of the plugin knows no later one than {knows}.");
+            return Ok(Some(Refusal::new(RefusalKind::Conflict, "plugin.older-state", &message)));
+        }
+        let config = serde_json::from_str(&self.activity.config).map_err(|error| Fault::Host(error.into()))?;
+        let misfit = misfits(&to.config, &config).into_iter().next();
+        Ok(misfit.map(|Misfit { pointer, message }| {
+            let message =
+                format!("This version of the plugin does not take the activity's config: /config{pointer}: {message}.");
+            Refusal::new(RefusalKind::InvalidArgument, "plugin.config-misfit", &message)
+        }))
     }
 
     pub(super) fn start(&mut self, entry: Entry<'_>, prepare: Prepare<'_>) -> Result<Answer, Fault> {

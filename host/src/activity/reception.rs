@@ -25,10 +25,16 @@ pub(crate) enum Received {
     Before,
     /// It is about an order that the community does not have.
     Unknown,
-    /// It is in another currency, confirms a refund of another order or amount, or pays back what was not paid.
+    /// It is in another currency, was told of another amount before, confirms a refund of another order or amount, or pays back what was
+    /// not paid.
     Unfit,
     /// Whether it can be so depends on earlier news of the order, which the activity has still to hear.
     Later,
+}
+
+/// What becomes of news that was taken before. It cannot be of another amount now; why something was closed may be said in other words.
+fn repeated(before: &ShopNews, news: &ShopNews) -> Received {
+    if before.amount() == news.amount() { Received::Before } else { Received::Unfit }
 }
 
 impl Activities {
@@ -48,8 +54,8 @@ impl Activities {
         let hash = Sha256::new().chain_update(topic).chain_update("\n").chain_update(what).finalize();
         let id = Id::new(&format!("evt_{}", hex(&hash[..16]))).expect("hexadecimal digits are fine in an id");
         // First of all: what was taken once fitted then, and may not fit any more because it was.
-        if self.store.has_received(community, &id).await? {
-            return Ok(Received::Before);
+        if let Some(before) = self.store.received(community, &id).await? {
+            return Ok(repeated(&before, &news));
         }
         if let Some(misfit) = self.misfit(&activity, &order, &key, &stream, &news).await? {
             return Ok(misfit);
@@ -60,9 +66,16 @@ impl Activities {
             subject: order.member,
             payload: Json::of(&news).into_raw(),
             at,
-            order: Some(OrderNews { key, news }),
+            order: Some(OrderNews { key, news: news.clone() }),
         };
-        self.receive_for(community, &event, &stream, vec![order.activity]).await
+        let received = self.receive_for(community, &event, &stream, vec![order.activity]).await?;
+        // Another message was faster.
+        if received == Received::Before
+            && let Some(before) = self.store.received(community, &event.id).await?
+        {
+            return Ok(repeated(&before, &news));
+        }
+        Ok(received)
     }
 
     /// Takes an event of the platform, for the activities that listen to its topic.

@@ -100,10 +100,15 @@ impl Batch {
                 Some((name, expire, kept)) => self.expire(name, expire, kept, fired),
                 None => {
                     let entry = Entry::own(CallKind::Timer, key, &timer.payload);
-                    self.call(entry, fired, |guest, store, context| {
+                    let answer = self.call(entry, fired, |guest, store, context| {
                         let answered = guest.call_on_timer(store, &context, key, timer.due, &timer.payload)?;
                         Ok(answered.map(|()| "null".to_owned()))
-                    })
+                    });
+                    if let Ok(Answer::Done { outcome: Outcome::Refused, answer, .. }) = &answer {
+                        let (activity, why) = (&self.activity.id.activity, answer.as_str());
+                        tracing::warn!(%activity, timer = key, why, "its plugin refused a timer, which has rung all the same");
+                    }
+                    answer
                 }
             },
         }

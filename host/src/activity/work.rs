@@ -92,6 +92,8 @@ pub(crate) enum Answer {
     Faulted(String),
     /// Not now: try again after so many milliseconds.
     Busy(i64),
+    /// Its version has failed too often in a row, and rests for so many milliseconds.
+    Resting(i64),
     /// The host failed; it is logged.
     Failed,
     /// Its activity has changed since it was checked: it is to be checked anew.

@@ -193,12 +193,12 @@ impl Call {
         }
     }
 
-    fn credit_points(&mut self, hold: &Hold, account: &Id, points: i64, valid_ms: Option<u32>) {
+    fn credit_points(&mut self, hold: &Hold, account: &Id, points: i64, valid_ms: Option<i64>) {
         let to = PointAccount { member: hold.beneficiary.clone(), account: account.to_string() };
         let credit = Account::Member(hold.beneficiary.clone());
         self.transfer(Transfer::points(account.as_str(), Account::Issuer, credit, points, &hold.key));
         let key: Arc<str> = hold.key.as_str().into();
-        let batch = valid_ms.map(|valid| (key, self.now.saturating_add(i64::from(valid))));
+        let batch = valid_ms.map(|valid| (key, self.now.saturating_add(valid)));
         self.shared.move_points(&mut self.effects, PointMove { account: to, points, batch });
     }
 
@@ -218,9 +218,9 @@ impl Call {
     }
 
     /// Goods that the member may claim, for a time.
-    fn offer_shipment(&mut self, hold: &Hold, sku: Id, claim_within_ms: Option<u32>) {
+    fn offer_shipment(&mut self, hold: &Hold, sku: Id, claim_within_ms: Option<i64>) {
         let id = public_id("shp", &self.activity.id, &hold.key);
-        let claim_by = self.now.saturating_add(claim_within_ms.map_or(CLAIM_WITHIN_MS, i64::from));
+        let claim_by = self.now.saturating_add(claim_within_ms.unwrap_or(CLAIM_WITHIN_MS));
         let offer = ShipmentMove::Offer { id, member: hold.beneficiary.clone(), sku, claim_by, at: self.now };
         self.effects.shipments.push((hold.key.as_str().into(), offer));
         let timer: Arc<str> = format!("{CLAIM_TIMER}{}", hold.key).into();

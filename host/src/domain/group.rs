@@ -5,6 +5,9 @@ use utoipa::ToSchema;
 
 use super::id::Id;
 
+/// Of the name of a region, of a group's and of a scope's.
+pub(crate) const REGION_CHARS_MAX: usize = 64;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum GroupKind {

@@ -13,6 +13,7 @@ use super::{id::Id, rules::NoticeRules};
 /// The way that a notice takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = NoticeChannel)]
 pub(crate) enum Channel {
     InApp,
     GroupChat,

@@ -183,6 +183,14 @@ pub(crate) enum ShopNews {
 }
 
 impl ShopNews {
+    /// The money that has come in or was paid back.
+    pub(crate) fn amount(&self) -> Option<&Money> {
+        match self {
+            Self::Paid { amount, .. } | Self::Refunded { amount, .. } => Some(amount),
+            Self::Closed { .. } | Self::RefundRefused { .. } => None,
+        }
+    }
+
     pub(crate) fn order(&self) -> &Id {
         match self {
             Self::Paid { order, .. }

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use crate::domain::{
-    group::{Group, GroupProfile},
+    group::{Group, GroupProfile, REGION_CHARS_MAX},
     id::Id,
 };
 
@@ -41,6 +41,12 @@ pub(crate) async fn put(
     check_name(&profile.name)?;
     if let Some(region) = &profile.region {
         check_name(region)?;
+        if region.chars().count() > REGION_CHARS_MAX {
+            return Err(Problem::unprocessable(
+                "group.region",
+                format!("A region has at most {REGION_CHARS_MAX} characters."),
+            ));
+        }
     }
     if let Some(parent) = &profile.parent
         && (parent == &group || app.activities.store.group(&community, parent).await?.is_none())

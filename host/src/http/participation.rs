@@ -63,6 +63,7 @@ pub(super) fn problem(answer: Answer) -> Problem {
         Answer::Rejected(refusal) => refusal.into(),
         Answer::Faulted(why) => Problem::plugin_fault(&why),
         Answer::Busy(retry_after_ms) => Problem::busy(retry_after_ms),
+        Answer::Resting(retry_after_ms) => Problem::resting(retry_after_ms),
         Answer::Moved => Problem::busy(RETRY_AFTER_MS),
         Answer::Failed | Answer::Nothing => Problem::fault(),
     }

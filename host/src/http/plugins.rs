@@ -103,8 +103,11 @@ pub(crate) async fn enable(
     Body(Grant { grant }): Body<Grant>,
 ) -> Result<Json<Plugin>, Problem> {
     let plugin = find(&app, &path).await?;
-    if let Some(missing) = plugin.capabilities.iter().find(|asked| !grant.contains(asked)) {
-        let detail = format!("{} {} asks for {missing:?}, which is not granted.", plugin.name, plugin.version);
+    let missing: Vec<&str> =
+        plugin.capabilities.iter().filter(|asked| !grant.contains(asked)).map(String::as_str).collect();
+    if !missing.is_empty() {
+        let missing = missing.join(", ");
+        let detail = format!("{} {} asks for {missing}, which is not granted.", plugin.name, plugin.version);
         return Err(Problem::unprocessable("plugin.missing-capability", detail));
     }
     if let Some(unasked) = grant.iter().find(|granted| !plugin.capabilities.contains(granted)) {

@@ -77,7 +77,15 @@ impl Problem {
     }
 
     pub(crate) fn busy(retry_after_ms: i64) -> Self {
-        let problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, "common.busy", "Too much is waiting here; try again.");
+        Self::later("Too much is waiting here; try again.", retry_after_ms)
+    }
+
+    pub(crate) fn resting(retry_after_ms: i64) -> Self {
+        Self::later("The plugin has failed too often in a row, and rests; try again then.", retry_after_ms)
+    }
+
+    fn later(detail: &str, retry_after_ms: i64) -> Self {
+        let problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, "common.busy", detail);
         Self { retryable: true, retry_after_ms: Some(retry_after_ms), ..problem }
     }
 

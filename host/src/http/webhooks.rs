@@ -106,10 +106,10 @@ pub(crate) async fn create(
     check_url(&url, app.delivery.allowed()).map_err(|why| Problem::unprocessable("webhook.url", why))?;
     let fits = |topic: &String| {
         let name = topic.strip_suffix('*').unwrap_or(topic);
-        topic.len() <= TOPIC_BYTES_MAX && !name.contains('*') && !topic.chars().any(char::is_control)
+        (1..=TOPIC_BYTES_MAX).contains(&topic.len()) && !name.contains('*') && !topic.chars().any(char::is_control)
     };
     if topics.len() > TOPICS_MAX || !topics.iter().all(fits) {
-        let detail = format!("At most {TOPICS_MAX} topics of {TOPIC_BYTES_MAX} bytes, with a * at the end alone.");
+        let detail = format!("At most {TOPICS_MAX} topics of 1 to {TOPIC_BYTES_MAX} bytes, with a * at the end alone.");
         return Err(Problem::unprocessable("webhook.topics", detail));
     }
     let endpoint = Endpoint {

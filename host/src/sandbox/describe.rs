@@ -26,10 +26,11 @@ pub(super) fn describe(sandbox: &Sandbox, component: &Component) -> Result<Manif
     capability::link(&mut linker, &[]).map_err(wrong)?;
     linker.define_unknown_imports_as_traps(component).map_err(wrong)?;
     let plugin = Linked::new(component, linker.instantiate_pre(component).map_err(wrong)?).map_err(wrong)?;
-    let described = sandbox
-        .call(&plugin, "describe", None, |guest, store| guest.call_describe(store))
-        .answer
-        .map_err(|fault| Refused::CannotDescribe(fault.to_string()))?;
+    let ended = sandbox.call(&plugin, "describe", None, |guest, store| guest.call_describe(store));
+    let described = ended.answer.map_err(|fault| {
+        let last_words = ended.log.last().map(|(_, line)| format!(" ({line})")).unwrap_or_default();
+        Refused::CannotDescribe(format!("{fault}{last_words}"))
+    })?;
     read(described).map_err(Refused::BadManifest)
 }
 

@@ -42,6 +42,8 @@ pub(crate) struct Ended<T> {
     pub call: Option<Box<Call>>,
     /// What it used of [`FUEL`].
     pub fuel: u64,
+    /// What it said of itself, in its own words: for operators alone.
+    pub log: Vec<(Level, String)>,
 }
 
 impl Sandbox {
@@ -66,7 +68,7 @@ impl Sandbox {
         let fuel = FUEL - store.get_fuel().unwrap_or(FUEL);
         let RunningCall { call, trouble, log, .. } = store.into_data();
         write_log(label, &log);
-        Ended { answer: answer.map_err(|error| fault(trouble, &error)), call, fuel }
+        Ended { answer: answer.map_err(|error| fault(trouble, &error)), call, fuel, log }
     }
 }
 

@@ -48,7 +48,7 @@ impl Store {
         member: &Id,
         page: &PageRequest,
     ) -> anyhow::Result<Page<(Id, Hold)>> {
-        let (activity, key) = page.after.split_once('/').unwrap_or_default();
+        let (activity, key) = page.after_pair('/')?;
         let rows = sqlx::query(
             "SELECT * FROM holds WHERE community = $1 AND beneficiary = $2
                AND (activity > $3 OR (activity = $3 AND key > $4)) ORDER BY activity, key LIMIT $5",

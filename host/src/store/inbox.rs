@@ -2,6 +2,8 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
+use serde::de::DeserializeOwned;
+
 use crate::{
     clock::Clock,
     domain::{activity::ActivityId, event::HostEvent, id::Id},
@@ -74,14 +76,14 @@ impl Store {
         Ok(taken == 1)
     }
 
-    /// Whether an event of this id was taken before.
-    pub(crate) async fn has_received(&self, community: &Id, id: &Id) -> anyhow::Result<bool> {
-        let row = sqlx::query("SELECT 1 FROM received WHERE community = $1 AND id = $2")
+    /// What an event of this id said when it was taken.
+    pub(crate) async fn received<T: DeserializeOwned>(&self, community: &Id, id: &Id) -> anyhow::Result<Option<T>> {
+        let row = sqlx::query("SELECT payload FROM received WHERE community = $1 AND id = $2")
             .bind(community.as_str())
             .bind(id.as_str())
             .fetch_optional(&self.reader)
             .await?;
-        Ok(row.is_some())
+        row.map(|row| row.json("payload")).transpose()
     }
 
     /// What an activity has still to hear; of streams that rest only that there is something.

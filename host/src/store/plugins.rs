@@ -76,7 +76,7 @@ impl Store {
 
     /// A page of the listing; the cursor is `name@version`.
     pub(crate) async fn plugins(&self, page: &PageRequest) -> anyhow::Result<Page<Plugin>> {
-        let (name, version) = page.after.split_once('@').unwrap_or_default();
+        let (name, version) = page.after_pair('@')?;
         let rows = sqlx::query(
             "SELECT * FROM plugins WHERE name > $1 OR (name = $1 AND version > $2) ORDER BY name, version LIMIT $3",
         )

@@ -76,7 +76,7 @@ impl Store {
         community: &Id,
         page: &PageRequest,
     ) -> anyhow::Result<Page<NoticeTemplate>> {
-        let (id, language) = page.after.split_once('/').unwrap_or_default();
+        let (id, language) = page.after_pair('/')?;
         let rows = sqlx::query(
             "SELECT * FROM notice_templates WHERE community = $1 AND (id > $2 OR (id = $2 AND language > $3))
              ORDER BY id, language LIMIT $4",

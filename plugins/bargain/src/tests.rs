@@ -245,8 +245,10 @@ fn risk_rules_and_new_members_are_looked_at() {
     let now = town.now();
     town.world().members.get_mut("bob").expect("bob").0.first_order_at = Some(now - 1);
     assert_eq!(code(help(&mut town, "bob", "1-ann")), "bargain.new-helper-only");
-    town.world().members.get_mut("cat").expect("cat").0.status = MemberStatus::Muted;
+    town.world().reviewed.insert("cat".into());
     assert_eq!(code(help(&mut town, "cat", "1-ann")), "common.risk-review");
+    town.world().members.get_mut("cat").expect("cat").0.status = MemberStatus::Muted;
+    assert_eq!(code(help(&mut town, "cat", "1-ann")), "common.member-not-active");
     for name in ["ann", "dan"] {
         town.world().members.get_mut(name).expect("a member").1.push("phone-1".into());
     }

@@ -66,7 +66,7 @@ pub(crate) struct GroupInput {
 pub(crate) struct OpenGroupsInput {
     /// # Good 商品
     /// Groups of this good. 此商品的團。
-    #[schemars(length(min = 1, max = 128))]
+    #[schemars(length(min = 1, max = 128), regex(pattern = "^[A-Za-z0-9._~-]+$"))]
     pub sku: String,
     /// # After 上頁末位
     /// The `next` of the page before. 上一頁的 next。

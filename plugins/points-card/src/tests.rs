@@ -115,6 +115,20 @@ fn a_purchase_counts_once_and_only_with_a_card() {
 }
 
 #[test]
+fn an_order_may_be_called_anything() {
+    let mut town = town(json!({}));
+    open(&mut town, "ann");
+    let before = balance(&mut town, "ann");
+    bought(&mut town, "ann", "a\nb", 10_000);
+    let earned = balance(&mut town, "ann");
+    assert!(earned > before);
+    bought(&mut town, "ann", "a\nb", 10_000);
+    assert_eq!(balance(&mut town, "ann"), earned, "it is one order");
+    returned(&mut town, "ann", "a\nb");
+    assert_eq!(balance(&mut town, "ann"), before);
+}
+
+#[test]
 fn what_is_paid_back_takes_its_points_along() {
     let mut town = town(json!({}));
     bought(&mut town, "ann", "o1", 10_000);

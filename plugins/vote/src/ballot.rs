@@ -74,7 +74,7 @@ pub(crate) struct VoteInput {
 pub(crate) struct VoidInput {
     /// # Member 成員
     /// Whose ballots of this round do not count. 此成員本輪選票作廢。
-    #[schemars(length(min = 1, max = 128))]
+    #[schemars(length(min = 1, max = 128), regex(pattern = "^[A-Za-z0-9._~-]+$"))]
     pub member: String,
     /// # Reason 原因
     /// For people. 供人閱讀。
@@ -82,7 +82,7 @@ pub(crate) struct VoidInput {
     pub reason: String,
     /// # One ballot 單張選票
     /// Only this one of a daily vote, the second of a day being `2026-01-05.01`; null voids all of the round. 僅作廢每日投票中的此張；null 為本輪全部。
-    #[schemars(length(min = 1, max = 16))]
+    #[schemars(length(min = 1, max = 16), regex(pattern = "^[0-9.-]+$"))]
     pub ballot: Option<String>,
 }
 

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{Answer, Blueprint, Call, HostEvent, Offers, Queue, call::is_time_zone, rewarding};
+use crate::{Answer, Blueprint, Call, HostEvent, Offers, Queue, call::is_time_zone, conflict, rewarding};
 
 /// A kind of activity. All functions are associated ones: nothing survives a call but what is written to the host.
 pub trait Activity: Sized + 'static {
@@ -34,7 +34,8 @@ pub trait Activity: Sized + 'static {
         Ok(())
     }
 
-    /// A timer is due. It may come twice, so look at the state first.
+    /// A timer is due. It may come twice, so look at the state first. A refusal takes back what the call did, and the timer does not ring
+    /// again for it; one that panics rings again.
     fn on_timer(_call: &mut Call<Self::Config>, _key: &str, _due: i64, _payload: &str) -> Answer<()> {
         Ok(())
     }
@@ -63,9 +64,12 @@ pub trait Activity: Sized + 'static {
         Ok(Vec::new())
     }
 
-    /// Moves stored state of an older version to this one's shape.
-    fn migrate(_call: &mut Call<Self::Config>, _from_state_version: u32) -> Answer<()> {
-        Ok(())
+    /// Moves stored state of an older [`Self::STATE_VERSION`] to this one's shape, all of it in this one call, with a call's limits: what
+    /// is too much for that keeps its shape, and a new one goes beside it under other keys. A refusal, as of a version whose shape
+    /// is not known, leaves the activity where it was. The host moves no activity to an older state version.
+    fn migrate(_call: &mut Call<Self::Config>, from_state_version: u32) -> Answer<()> {
+        let message = format!("There is no way from state version {from_state_version} to {}.", Self::STATE_VERSION);
+        Err(conflict("common.no-migration", message))
     }
 }
 
@@ -83,10 +87,14 @@ pub(crate) fn settle<A: Activity>(call: &mut Call<A::Config>, batch: u32) -> Ans
     Ok((!A::REWARDS || call.give_due(Queue::ALL)) && A::settle(call, batch)?)
 }
 
+/// Why the activity takes no more actions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StopReason {
+    /// [`Call::ends_at`] has come.
     Ended,
+    /// An operator ended it early.
     Stopped,
+    /// An operator called it off before it began. Hosts of 0.1.0 do that without calling the plugin.
     Cancelled,
 }
 

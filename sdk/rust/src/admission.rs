@@ -239,16 +239,25 @@ impl<C: Terms> Call<C> {
     }
 }
 
-/// A key as it is, or, where two long ids make it longer than the 256 bytes that the host takes, its beginning and a hash.
+/// What the control characters beyond ASCII begin with in UTF-8, and some others.
+const CONTROL_LEAD: u8 = 0xc2;
+
+/// A key as it is, or, where two long ids make it longer than the 256 bytes that the host takes, or what the platform told has control
+/// characters, its beginning and a hash.
 pub fn bounded(key: String) -> String {
     bounded_to(KEY_BYTES_MAX, key)
 }
 
 fn bounded_to(bytes_max: usize, key: String) -> String {
-    if key.len() <= bytes_max {
+    let is_control = |byte: u8| byte.is_ascii_control() || byte == CONTROL_LEAD;
+    if key.len() <= bytes_max && !key.bytes().any(is_control) {
         return key;
     }
     let hash = fnv1a(&[key.as_bytes()]);
+    let key: String = key.chars().filter(|c| !c.is_control()).collect();
+    if key.len() <= bytes_max - 17 {
+        return format!("{key}~{hash:016x}");
+    }
     // Ids are ASCII; what is not is cut at a character.
     let end = (0..=bytes_max - 17).rev().find(|end| key.is_char_boundary(*end)).unwrap_or_default();
     format!("{}~{hash:016x}", &key[..end])

@@ -87,6 +87,8 @@ impl<C> Call<C> {
         host::counter(key)
     }
 
+    /// Puts an entry on a board, or changes it. The highest score is first; of one score whoever reached it first (`at`), then the lesser
+    /// key.
     pub fn rank_put(&mut self, board: &str, key: &str, score: i64, at: i64) {
         host::rank_put(board, key, score, at);
     }
@@ -95,6 +97,7 @@ impl<C> Call<C> {
         host::rank_remove(board, key)
     }
 
+    /// Where an entry is: no two share a place.
     pub fn rank(&self, board: &str, key: &str) -> Option<Ranked> {
         host::rank(board, key)
     }

@@ -104,11 +104,11 @@ pub(crate) fn rank_len(board: &str) -> u64 {
 }
 
 pub(crate) fn uniform(purpose: &str, low: u64, high: u64) -> u64 {
-    random::uniform(purpose, low, high).expect("the range is not empty")
+    random::uniform(purpose, low, high).expect("a purpose, and a range that is not empty")
 }
 
 pub(crate) fn sample(purpose: &str, n: u64, k: u32) -> Vec<u64> {
-    random::sample(purpose, n, k).expect("no more are drawn than there are")
+    random::sample(purpose, n, k).expect("a purpose, and no more than there are")
 }
 
 pub(crate) fn schedule(key: &str, when: i64, payload: &str) -> bool {
@@ -133,7 +133,9 @@ pub(crate) fn cancel_timer(key: &str) -> bool {
 }
 
 pub(crate) fn emit(topic: &str, subject: &str, payload: &str) {
-    events::emit(topic, subject, payload).expect("a topic of the blueprint");
+    if let Err(error) = events::emit(topic, subject, payload) {
+        panic!("{topic} cannot be told: {error:?}");
+    }
 }
 
 /// Tests see to it that it is declared.

@@ -82,7 +82,7 @@ pub use types::{
 
 /// What an activity's `lib.rs` begins with.
 pub mod prelude {
-    pub use crate::{Activity, Answer, Blueprint, Call, Day, Issue, Issues, Offers, Problem, Report};
+    pub use crate::{Activity, Answer, Block, Blueprint, Call, Day, Issue, Issues, Offers, Problem, Report};
     pub use schemars::JsonSchema;
     pub use serde::{Deserialize, Serialize};
 }

@@ -111,6 +111,8 @@ mod native {
         let folder = Path::new(folder);
         let template = fs::read_to_string(folder.join("template.json")).expect("template.json, a ready config");
         let template: Value = serde_json::from_str(&template).expect("template.json is JSON");
+        let example = serde_json::from_value::<A::Config>(template["config"].clone());
+        assert!(example.is_ok(), "the config of template.json is none: {}", example.err().expect("an error"));
         let mut config = schema::<A::Config>();
         config["examples"] = json!([template["config"]]);
         let blueprint = A::blueprint();

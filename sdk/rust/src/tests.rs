@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use crate::{Gift, Nothing, Queue, lottery::Lottery, prelude::*, town::Town, unless_exhausted};
+use crate::{Gift, Nothing, Queue, StopReason, lottery::Lottery, prelude::*, town::Town, unless_exhausted};
 
 fairground_sdk::config! {
     /// What every activity has, and nothing more.
@@ -82,8 +82,18 @@ impl Activity for Fair {
                 });
                 Ok(unless_exhausted(call.reward_together(&gifts, standing))?.is_some())
             })
+            .operator_action("close", "Close", |call, _: Nothing| Ok(call.count("closed", 1, 0, i64::MAX).ok()))
             .emits(&["fair.due"])
             .tells(&["fair.visited"])
+    }
+
+    fn stop(call: &mut Call<Config>, reason: StopReason) -> Answer<()> {
+        let _ = call.count("stopped", reason as i64 + 1, 0, i64::MAX);
+        Ok(())
+    }
+
+    fn page(call: &mut Call<Config>, _: Option<&str>) -> Answer<Vec<Block>> {
+        Ok(crate::Page::of(call, "visit").done())
     }
 
     fn on_timer(call: &mut Call<Config>, key: &str, due: i64, _: &str) -> Answer<()> {
@@ -187,22 +197,21 @@ fn of_one_identity_so_many_take_part() {
 
 #[test]
 fn what_is_under_review_waits_or_is_refused_or_passes() {
-    let muted = |policy: Value| {
+    let reviewed = |policy: Value| {
         let mut town = town(json!({"risk": policy}));
-        town.world().join("ann");
-        town.world().members.get_mut("ann").expect("ann").0.status = crate::MemberStatus::Muted;
+        town.world().reviewed.insert("ann".into());
         town
     };
-    assert_eq!(visit(&mut muted(json!({"on_review": "deny"})), "ann"), Err("common.risk-review"));
-    let mut allowed = muted(json!({"on_review": "allow"}));
+    assert_eq!(visit(&mut reviewed(json!({"on_review": "deny"})), "ann"), Err("common.risk-review"));
+    let mut allowed = reviewed(json!({"on_review": "allow"}));
     assert_eq!(visit(&mut allowed, "ann"), Ok(json!(true)));
     assert_eq!(allowed.rewards_of("ann"), ["prize"]);
-    let mut held = muted(json!({"on_review": "hold"}));
+    let mut held = reviewed(json!({"on_review": "hold"}));
     assert_eq!(visit(&mut held, "ann"), Ok(json!(true)));
     assert_eq!((held.rewards_of("ann").len(), held.held_for("ann").len()), (0, 1));
     held.pass(7 * DAY);
     assert_eq!(held.rewards_of("ann"), ["prize"], "nobody objected within a week");
-    let mut unasked = muted(Value::Null);
+    let mut unasked = reviewed(Value::Null);
     assert_eq!(visit(&mut unasked, "ann"), Ok(json!(true)), "no rules are asked");
 }
 
@@ -330,4 +339,48 @@ fn rewards_that_go_together_are_all_given_or_none() {
     town.world().budget.as_mut().expect("a budget").limit = 105;
     assert_eq!(both(&mut town, "2", ["prize", "big"]), json!(true));
     assert_eq!(town.rewards_of("ann"), ["big", "prize"]);
+}
+
+#[test]
+fn a_town_takes_actions_of_whoever_may_act_while_it_runs() {
+    use fairground_sdk::{MemberStatus, StopReason};
+    let mut town =
+        Town::new(config(json!({}))).offer("prize", 10).budget(1_000).ending_at(crate::town::BEGINNING + DAY).started();
+    assert_eq!(visit(&mut town, "ann"), Ok(json!(true)));
+    for status in [MemberStatus::Muted, MemberStatus::Suspended, MemberStatus::Closed] {
+        town.world().members.get_mut("ann").expect("ann").0.status = status;
+        assert_eq!(visit(&mut town, "ann"), Err("common.member-not-active"));
+    }
+    assert_eq!(town.operate("close", json!({})).expect("an answer"), json!(1));
+    assert!(town.page(None).expect("a page").iter().any(|block| block.kind == "call-to-action"));
+    town.end();
+    assert_eq!(town.now(), crate::town::BEGINNING + DAY);
+    assert_eq!(town.world().counter("stopped"), StopReason::Ended as i64 + 1);
+    assert_eq!(visit(&mut town, "bob"), Err("common.ended"));
+    assert_eq!(town.operate("close", json!({})).expect_err("it is over").code, "common.ended");
+}
+
+#[test]
+fn state_of_another_version_is_refused_unless_there_is_a_way() {
+    assert_eq!(town(json!({})).migrate(2).expect_err("no way").code, "common.no-migration");
+}
+
+#[test]
+#[should_panic(expected = "no counter")]
+fn what_was_saved_is_no_counter() {
+    let mut town = town(json!({}));
+    town.has_stored("closed", &"yes");
+    let _ = town.operate("close", json!({}));
+}
+
+#[test]
+fn a_key_of_what_somebody_else_said_is_one() {
+    use fairground_sdk::bounded;
+    assert_eq!(bounded("order/7".into()), "order/7");
+    for bad in ["a\nb", "\0", "a\u{85}b", &"x".repeat(257), &("x".repeat(256) + "\n")] {
+        let key = bounded(bad.into());
+        assert!((1..=256).contains(&key.len()) && !key.chars().any(char::is_control), "{key:?}");
+        let plain = bad.replace(|c: char| c.is_control(), "");
+        assert!(plain == bad || bounded(plain) != key, "{bad:?} is another key");
+    }
 }

@@ -4,6 +4,7 @@
 mod people;
 mod quota;
 mod rewards;
+mod selling;
 pub mod storm;
 mod trade;
 pub(crate) mod world;
@@ -17,17 +18,16 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use crate::{
-    Activity, Answer, Audience, Blueprint, Call, HoldState, HostEvent, Issue, Offers, Report, ReservationState,
-    StopReason,
+    Activity, Answer, Audience, Block, Blueprint, Call, HoldState, HostEvent, Issue, MemberStatus, Offers, Report,
+    ReservationState, StopReason,
     activity::{ring, settle},
     blueprint::{Function, run},
     call::stored,
-    conflict, expired,
+    conflict, expired, not_allowed,
 };
 
 pub use rewards::BudgetState;
 use rewards::Offer;
-use trade::ShopNews;
 pub use trade::{Refund, StockPool};
 pub use world::World;
 use world::{BrokenOff, playing};
@@ -173,9 +173,10 @@ impl<A: Activity> Town<A> {
     /// A member acts; who is not known yet joins as an ordinary member. What has ended takes no actions.
     pub fn act(&mut self, member: &str, action: &str, input: impl Serialize) -> Answer<Value> {
         self.world.join(member);
-        if self.has_stopped || self.ends_at.is_some_and(|end| self.world.now >= end) {
-            return Err(expired("common.ended", "The activity has ended."));
+        if self.world.members[member].0.status != MemberStatus::Active {
+            return Err(not_allowed("common.member-not-active", "This member may not act now."));
         }
+        self.must_be_open()?;
         let text = serde_json::to_string(&input).expect("an input is JSON");
         let actions = A::blueprint().actions;
         assert!(!find(&actions, action).operator_only, "{action} is for operators");
@@ -187,13 +188,21 @@ impl<A: Activity> Town<A> {
         Ok(answer)
     }
 
+    fn must_be_open(&self) -> Answer<()> {
+        if self.has_stopped || self.ends_at.is_some_and(|end| self.world.now >= end) {
+            return Err(expired("common.ended", "The activity has ended."));
+        }
+        Ok(())
+    }
+
     /// What an action answered, whoever asked for it, in order.
     pub fn answers(&self, action: &str) -> impl Iterator<Item = &Value> {
         self.answers.iter().filter(move |(name, _)| name == action).map(|(_, answer)| answer)
     }
 
-    /// An operator acts.
+    /// An operator acts, also only while it runs.
     pub fn operate(&mut self, action: &str, input: impl Serialize) -> Answer<Value> {
+        self.must_be_open()?;
         let text = serde_json::to_string(&input).expect("an input is JSON");
         let actions = A::blueprint().actions;
         assert!(find(&actions, action).operator_only, "{action} is for members");
@@ -218,49 +227,19 @@ impl<A: Activity> Town<A> {
         answer.map(|text| serde_json::from_str(&text).expect("the query answers what is expected"))
     }
 
+    /// Its page, as a member sees it, or somebody who is none; nothing changes.
+    pub fn page(&mut self, viewer: Option<&str>) -> Answer<Vec<Block>> {
+        let before = self.world.clone();
+        self.world.read_only = true;
+        let page = self.play(|call| A::page(call, viewer));
+        self.world = before;
+        page
+    }
+
     /// The platform tells the activity something.
     pub fn hear(&mut self, event: &HostEvent) -> Answer<()> {
         assert!(A::blueprint().hears(&event.topic), "it does not listen to {}", event.topic);
         self.play_again(|call| A::on_event(call, event))
-    }
-
-    /// Somebody pays an order in full: on time, late, or once more.
-    pub fn pay(&mut self, order: &str) -> Answer<()> {
-        let total = self.world.orders.get(order).unwrap_or_else(|| panic!("there is no order {order}")).total;
-        self.told_by_shop(order, &ShopNews::Paid(total))
-    }
-
-    /// Somebody pays so much of an order.
-    pub fn pay_part(&mut self, order: &str, minor: i64) -> Answer<()> {
-        self.told_by_shop(order, &ShopNews::Paid(minor))
-    }
-
-    /// The whole of it was paid so many milliseconds ago: the host was away, and the activity hears it before its deadlines.
-    pub fn pay_unheard_for(&mut self, order: &str, milliseconds: i64) -> Answer<()> {
-        let total = self.world.orders.get(order).unwrap_or_else(|| panic!("there is no order {order}")).total;
-        self.told_by_shop_at(order, &ShopNews::Paid(total), self.world.now - milliseconds)
-    }
-
-    /// The payment of an order fails.
-    pub fn fail_payment(&mut self, order: &str) -> Answer<()> {
-        self.told_by_shop(order, &ShopNews::Closed)
-    }
-
-    /// The shop does what it was asked to: it closes what was cancelled, and pays back.
-    pub fn shop_catches_up(&mut self) {
-        for order in std::mem::take(&mut self.world.to_close) {
-            drop(self.told_by_shop(&order, &ShopNews::Closed));
-        }
-        let asked = self.world.refunds.iter().filter(|(_, refund)| !refund.is_done);
-        let asked: Vec<_> = asked.map(|(key, refund)| (key.clone(), refund.order.clone())).collect();
-        for (refund, order) in asked {
-            drop(self.told_by_shop(&order, &ShopNews::Refunded(refund)));
-        }
-    }
-
-    /// The shop pays back so much by itself.
-    pub fn refund_by_shop(&mut self, order: &str, minor: i64) -> Answer<()> {
-        self.told_by_shop(order, &ShopNews::RefundedByShop(minor))
     }
 
     pub fn config(&self) -> &Value {
@@ -270,29 +249,6 @@ impl<A: Activity> Town<A> {
     /// The organiser widens the config of a running activity.
     pub fn change_config(&mut self, config: &Value) {
         self.config = config.clone();
-    }
-
-    /// The shop refuses to pay back whatever it was asked to.
-    pub fn refuse_refunds(&mut self) {
-        let asked = self.world.refunds.iter().filter(|(_, refund)| !refund.is_done);
-        let asked: Vec<_> = asked.map(|(key, refund)| (key.clone(), refund.order.clone())).collect();
-        for (refund, order) in asked {
-            drop(self.told_by_shop(&order, &ShopNews::RefundRefused(refund)));
-        }
-    }
-
-    /// What the shop says is counted, whatever the activity answers.
-    fn told_by_shop(&mut self, order: &str, news: &ShopNews) -> Answer<()> {
-        self.told_by_shop_at(order, news, self.world.now)
-    }
-
-    fn told_by_shop_at(&mut self, order: &str, news: &ShopNews, at: i64) -> Answer<()> {
-        let Some(event) = self.world.hear_shop(order, news) else { return Ok(()) };
-        let event = HostEvent { at, ..event };
-        if !A::blueprint().hears(&event.topic) {
-            return Ok(());
-        }
-        self.play_again(|call| A::on_event(call, &event))
     }
 
     /// Turns the clock, and runs what becomes due on the way, the oldest first.
@@ -324,10 +280,21 @@ impl<A: Activity> Town<A> {
         self.world.breaks_after = Some(host_calls);
     }
 
-    /// Stops the activity and settles it.
+    /// An operator stops the activity; it is settled.
     pub fn stop(&mut self) {
+        self.over(StopReason::Stopped);
+    }
+
+    /// Its time is over, and nothing is waited for any more: turns the clock to its end, where that is still to come, and settles it.
+    pub fn end(&mut self) {
+        let end = self.ends_at.expect("it has an end");
+        self.pass((end - self.world.now).max(0));
+        self.over(StopReason::Ended);
+    }
+
+    fn over(&mut self, reason: StopReason) {
         self.has_stopped = true;
-        self.play_again(|call| A::stop(call, StopReason::Stopped)).expect("it stops");
+        self.play_again(|call| A::stop(call, reason)).expect("it stops");
         for batch in 0..SETTLE_BATCHES_MAX {
             if self.play_again(|call| settle::<A>(call, batch)).expect("it settles") {
                 self.world.end_promises();
@@ -340,6 +307,11 @@ impl<A: Activity> Town<A> {
     /// Broken invariants, as the activity itself finds them.
     pub fn audit(&mut self) -> Vec<String> {
         self.play(|call| A::audit(call)).expect("an audit")
+    }
+
+    /// Has the activity find what an older version of it stored under a key, in the shape of that version.
+    pub fn has_stored(&mut self, key: &str, value: &impl Serialize) {
+        self.world.entries.insert(key.into(), postcard::to_allocvec(value).expect("it can be stored"));
     }
 
     /// Moves the state to this version's shape.

@@ -35,6 +35,8 @@ pub struct World {
     pub points: BTreeMap<(String, String), u64>,
     /// Id → the member and its identity clusters.
     pub members: BTreeMap<String, (Member, Vec<String>)>,
+    /// Members whose acts the rules of risk would have looked at.
+    pub reviewed: BTreeSet<String>,
     /// Group → who is in it.
     pub groups: BTreeMap<String, BTreeSet<String>>,
     /// What the activity stored.
@@ -201,6 +203,8 @@ impl World {
     }
 
     pub(crate) fn add(&mut self, key: &str, delta: i64, low: i64, high: i64) -> Result<i64, OutOfBounds> {
+        let is_counter = self.entries.get(key).is_none_or(|bytes| bytes.starts_with(b"counter:"));
+        assert!(is_counter, "{key} is no counter");
         let value = self.counter(key);
         match value.checked_add(delta).filter(|sum| (low..=high).contains(sum)) {
             Some(sum) => {
@@ -213,6 +217,8 @@ impl World {
 
     pub(crate) fn rank_put(&mut self, board: &str, key: &str, score: i64, at: i64) {
         self.writing();
+        Self::key(board);
+        Self::key(key);
         self.quota.write(key.len());
         self.boards.entry(board.into()).or_default().insert(key.into(), (score, at));
     }
@@ -304,6 +310,7 @@ impl World {
         self.quota.outgoing();
         assert!(payload.len() <= EVENT_PAYLOAD_BYTES_MAX, "an event's payload is at most 16 KiB");
         assert!(self.emits.contains(&topic), "{topic} is not among the blueprint's topics");
+        Self::key(subject);
         assert!(serde_json::from_str::<serde_json::Value>(payload).is_ok(), "a payload is JSON");
         self.events.push((topic.into(), subject.into(), payload.into()));
     }
@@ -323,6 +330,7 @@ impl World {
             MemberStatus::Suspended | MemberStatus::Closed => (Verdict::Deny, vec!["not-active".into()]),
             _ if shared => (Verdict::Deny, vec!["same-cluster".into()]),
             MemberStatus::Muted => (Verdict::Review, vec!["muted".into()]),
+            _ if self.reviewed.contains(member) => (Verdict::Review, vec!["young".into()]),
             MemberStatus::Active => (Verdict::Allow, Vec::new()),
         };
         Risk { verdict, reasons, clusters: clusters.clone() }
