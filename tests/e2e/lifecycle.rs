@@ -113,8 +113,9 @@ both! {
         other.clock.turn(1);
         assert_eq!(other.act("ann", "m", "count", "2", json!({})).await.ok()["output"], 2, "it is not over for another host either");
         assert_eq!(host.ask("m", "ends").await.ok(), BEGINNING + 5_000, "its plugin knows");
+        assert_eq!(extend(&host, BEGINNING + 5_000).await.ok()["config_version"], 4, "said twice");
         for (ends_at, problem) in [
-            (BEGINNING + 5_000, (409, "activity.not-later")),
+            (BEGINNING + 4_999, (409, "activity.not-later")),
             (i64::MIN, (409, "activity.not-later")),
             (BEGINNING + 1_000 + 366 * 86_400_000 + 1, (422, "activity.too-long")),
             (i64::MAX, (422, "activity.too-long")),

@@ -93,6 +93,17 @@ impl Activities {
         self.ask_runner(id, || Work::Act(act.clone())).await
     }
 
+    /// Whether another host has moved an activity on since this one has read it; then it is read anew.
+    pub(crate) async fn catch_up(&self, id: &ActivityId) -> anyhow::Result<bool> {
+        let Some(resident) = self.resident(id).await? else { return Ok(false) };
+        let known = resident.committed.lock().expect("nothing panics while it is locked").head.seq;
+        let is_behind = known < self.store.head(id).await?.seq;
+        if is_behind {
+            self.ask_runner(id, || Work::Refresh).await?;
+        }
+        Ok(is_behind)
+    }
+
     /// What this call was answered before, where the version of today would not take it.
     pub(crate) async fn answered(&self, id: &ActivityId, key: RetryKey, input: &str) -> anyhow::Result<Option<Answer>> {
         let found = self.store.recorded(id, std::slice::from_ref(&key)).await?;

@@ -35,8 +35,8 @@ use super::{
 /// After so many failures in a row the plugin is no longer asked to hear an event: what it means for an order is counted all the same.
 const FAILURES_MAX: u32 = 20;
 
-/// Timers wait so long for an event that came in before them: as long as a plugin takes to fail twenty times, also one whose version rests
-/// after each. It must have been looked for so often as well: a clock that jumps is no wait.
+/// Timers wait so long for an event that came in before them: as long as a plugin takes to fail twenty times, also one that members make
+/// rest after each. It must have been looked for so often as well: a clock that jumps is no wait.
 const WAIT_MS_MAX: i64 = 600_000;
 const LOOKS_MIN: u32 = FAILURES_MAX;
 

@@ -98,11 +98,11 @@ impl Batch {
             Some(before) if before <= self.now => {
                 return no(RefusalKind::Expired, "common.ended", "The activity has ended.");
             }
-            Some(before) if end <= before => {
+            Some(before) if end < before => {
                 return no(
                     RefusalKind::Conflict,
                     "activity.not-later",
-                    "It ends then or later already: an end moves on, never back.",
+                    "It ends later already: an end moves on, never back.",
                 );
             }
             _ if end.saturating_sub(begun) > DURATION_MS_MAX => {
@@ -112,10 +112,11 @@ impl Batch {
         }
         let input = Json::of(&serde_json::json!({"ends_at": end}));
         let entry = Entry { kind: CallKind::Expand, actor: key, name: "extend", key: None, input: input.as_str() };
-        self.changed = Some(Change::End(end));
-        let is_running = head.started_at > 0;
+        // Whoever says it twice has extended it once.
+        self.changed = (self.activity.ends_at != Some(end)).then_some(Change::End(end));
+        let has_started = head.started_at > 0;
         self.host_call(entry, head.lifecycle, &|state, effects| {
-            if is_running {
+            if has_started {
                 set_timer(state, effects, END_TIMER, Some(Timer::once(end, "null")));
             }
         })

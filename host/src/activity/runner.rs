@@ -77,7 +77,7 @@ pub(super) struct Runner {
     attempts: u32,
     resting: HashMap<Arc<str>, i64>,
     patience: Patience,
-    /// True once nobody needs it, or the activity has moved to another version.
+    /// True once nobody needs it, or the activity itself has changed.
     is_retiring: bool,
 }
 

@@ -10,12 +10,25 @@ pub(crate) struct Misfit {
     pub message: String,
 }
 
+const NO_FIELD: &str = "it takes no such field";
+
 /// More of it nobody reads at once.
 const MISFITS_MAX: usize = 20;
 
 /// What of a value does not fit, the first of it.
 pub(crate) fn misfits(schema: &Validator, value: &Value) -> Vec<Misfit> {
-    schema.iter_errors(value).take(MISFITS_MAX).map(|error| misfit(&error)).collect()
+    schema.iter_errors(value).take(MISFITS_MAX).map(|error| named(misfit(&error), value)).collect()
+}
+
+/// Of what takes no fields at all only the place is told: this names those that it has.
+fn named(misfit: Misfit, value: &Value) -> Misfit {
+    match value.pointer(&misfit.pointer) {
+        Some(Value::Object(fields)) if misfit.message == NO_FIELD && !fields.is_empty() => {
+            let names: Vec<String> = fields.keys().take(MISFITS_MAX).map(|name| format!("{name:?}")).collect();
+            Misfit { message: format!("it takes no fields, and has {}", names.join(", ")), ..misfit }
+        }
+        _ => misfit,
+    }
 }
 
 fn misfit(error: &ValidationError<'_>) -> Misfit {
@@ -37,7 +50,7 @@ fn misfit(error: &ValidationError<'_>) -> Misfit {
                 }
             }
         }
-        ValidationErrorKind::FalseSchema => "it takes no such field".into(),
+        ValidationErrorKind::FalseSchema => NO_FIELD.into(),
         _ => error.to_string(),
     };
     Misfit { pointer, message }
@@ -97,5 +110,8 @@ mod tests {
             first(json!({"made": 1})),
             said("", "Additional properties are not allowed ('made' was unexpected)")
         );
+        let nothing =
+            jsonschema::validator_for(&json!({"type": "object", "additionalProperties": false})).expect("a schema");
+        assert_eq!(misfits(&nothing, &json!({"input": 1}))[0].message, r#"it takes no fields, and has "input""#);
     }
 }

@@ -189,7 +189,6 @@ async fn control(
             let (activity, _) = find(app, &id).await?;
             let (right, scope) = match &control {
                 Control::Expand(wider) => (Right::Expand, wider),
-                Control::Extend(_) => (Right::Create, &activity.scope),
                 _ => (Right::Publish, &activity.scope),
             };
             rights::allow(app, principal, &id.community, right, scope).await?;
@@ -252,7 +251,7 @@ pub(crate) async fn stop(
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Upgrade {
-    /// An enabled version of the activity's plugin, newer or older.
+    /// An enabled version of the activity's plugin that knows the shape of its state and takes its config.
     version: String,
 }
 
@@ -298,7 +297,7 @@ pub(crate) struct Extension {
     ends_at: i64,
 }
 
-/// Has it end later, as whoever may make it decides. An end never moves back, and deadlines that members were given stay.
+/// Has it end later. An end never moves back, and deadlines that members were given stay.
 #[utoipa::path(post, path = "/v1/communities/{community}/activities/{activity}/extend", tag = "activities", params(ActivityPath),
     request_body = Extension, responses((status = 200, body = ActivityView)))]
 pub(crate) async fn extend(

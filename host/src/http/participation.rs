@@ -89,6 +89,8 @@ pub(crate) async fn act(
     for _ in 0..CHECKS_MAX {
         let act = match checked(&app, &id, &principal, (&name, &key), &input).await {
             Ok(act) => act,
+            // Another host may have moved it to a version that takes this.
+            Err(_) if app.activities.catch_up(&id).await? => continue,
             Err(problem) => {
                 let (Principal::Operator(actor) | Principal::Member(actor)) = principal else { return Err(problem) };
                 let key = RetryKey { actor, name, key };

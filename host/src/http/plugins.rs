@@ -107,7 +107,7 @@ pub(crate) async fn enable(
         plugin.capabilities.iter().filter(|asked| !grant.contains(asked)).map(String::as_str).collect();
     if !missing.is_empty() {
         let missing = missing.join(", ");
-        let detail = format!("{} {} asks for {missing}, which is not granted.", plugin.name, plugin.version);
+        let detail = format!("{} {} asks for more than is granted: {missing}.", plugin.name, plugin.version);
         return Err(Problem::unprocessable("plugin.missing-capability", detail));
     }
     if let Some(unasked) = grant.iter().find(|granted| !plugin.capabilities.contains(granted)) {

@@ -186,7 +186,7 @@ fn activities() -> Rows {
         (MEMBER_OR_OPERATOR, routes!(activities::stop)),
         (OPERATOR, routes!(activities::upgrade)),
         (MEMBER_OR_OPERATOR, routes!(activities::expand)),
-        (MEMBER_OR_OPERATOR, routes!(activities::extend)),
+        (OPERATOR, routes!(activities::extend)),
         (MEMBER_OR_OPERATOR, routes!(activities::rollout)),
         (OPERATOR, routes!(activities::journal)),
         (OPERATOR, routes!(activities::outbox)),

@@ -6,7 +6,10 @@ use jsonschema::{PatternOptions, Validator};
 use wasmtime::component::{Component, Linker};
 
 use crate::{
-    capability::{self, bindings::exports::fairground::activity::guest as wit},
+    capability::{
+        self,
+        bindings::{exports::fairground::activity::guest as wit, fairground::activity::log::Level},
+    },
     domain::plugin::{ActionSpec, Manifest, QuerySpec},
 };
 
@@ -28,7 +31,12 @@ pub(super) fn describe(sandbox: &Sandbox, component: &Component) -> Result<Manif
     let plugin = Linked::new(component, linker.instantiate_pre(component).map_err(wrong)?).map_err(wrong)?;
     let ended = sandbox.call(&plugin, "describe", None, |guest, store| guest.call_describe(store));
     let described = ended.answer.map_err(|fault| {
-        let last_words = ended.log.last().map(|(_, line)| format!(" ({line})")).unwrap_or_default();
+        let last_words = ended
+            .log
+            .iter()
+            .rfind(|(level, _)| *level == Level::Error)
+            .map(|(_, line)| format!(" ({line})"))
+            .unwrap_or_default();
         Refused::CannotDescribe(format!("{fault}{last_words}"))
     })?;
     read(described).map_err(Refused::BadManifest)

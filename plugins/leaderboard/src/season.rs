@@ -128,6 +128,13 @@ impl Season {
         }
     }
 
+    /// Until when else it lasts: it was to end with the activity, which ends later by now.
+    fn goes_on(&self, call: &Call<Config>) -> Option<i64> {
+        let (_, ends_at) = window(call, self.starts_at)?;
+        let ends_at = ends_at.min(call.ends_at.unwrap_or(i64::MAX));
+        (ends_at > self.ends_at).then_some(ends_at)
+    }
+
     /// Takes its next step, where it is due; in the end nothing is waited for.
     pub(crate) fn step(&mut self, call: &mut Call<Config>, is_over: bool) -> Answer<()> {
         let now = call.now();
@@ -138,11 +145,17 @@ impl Season {
                 self.state = State::Freezing;
                 Some(now)
             }
-            State::Open if now >= self.ends_at => {
-                self.state = State::Grace;
-                Self::open(call, self.ends_at);
-                Some(frozen_at)
-            }
+            State::Open if now >= self.ends_at => match self.goes_on(call) {
+                Some(ends_at) => {
+                    self.ends_at = ends_at;
+                    Some(ends_at)
+                }
+                None => {
+                    self.state = State::Grace;
+                    Self::open(call, self.ends_at);
+                    Some(frozen_at)
+                }
+            },
             State::Open => Some(self.ends_at),
             State::Grace if is_over || now >= frozen_at => {
                 self.state = State::Freezing;

@@ -174,6 +174,29 @@ fn a_season_is_paid_once_after_its_disputes() {
 }
 
 #[test]
+fn a_season_that_was_to_end_with_the_activity_goes_on_with_it() {
+    for season in ["whole", "week"] {
+        let mut town = unstarted(json!({"season": season}));
+        let begin = town.now();
+        town = town.ending_at(begin + HOUR).started();
+        drink(&mut town, "ann", 3);
+        town.extend(begin + 2 * HOUR);
+        town.pass(HOUR + MINUTE);
+        drink(&mut town, "bob", 5);
+        assert_eq!(top(&mut town), [("bob".to_owned(), 5), ("ann".to_owned(), 3)], "{season}");
+        town.end();
+        assert_eq!(
+            (town.rewards_of("bob"), town.rewards_of("ann")),
+            (vec!["p1000".to_owned()], vec!["p500".to_owned()])
+        );
+        assert!(
+            town.ask::<Value>("x", "season-result", json!({"edition": 2})).is_err(),
+            "there is one season: {season}"
+        );
+    }
+}
+
+#[test]
 fn thousands_are_frozen_and_paid_in_steps() {
     let prizes = json!([{"from": 1, "to": 500, "offer": "p200"}]);
     let mut town = town(json!({"prizes": prizes, "tie": "competition", "max_winners": 400}));

@@ -239,9 +239,6 @@ impl<C: Terms> Call<C> {
     }
 }
 
-/// What the control characters beyond ASCII begin with in UTF-8, and some others.
-const CONTROL_LEAD: u8 = 0xc2;
-
 /// A key as it is, or, where two long ids make it longer than the 256 bytes that the host takes, or what the platform told has control
 /// characters, its beginning and a hash.
 pub fn bounded(key: String) -> String {
@@ -249,8 +246,7 @@ pub fn bounded(key: String) -> String {
 }
 
 fn bounded_to(bytes_max: usize, key: String) -> String {
-    let is_control = |byte: u8| byte.is_ascii_control() || byte == CONTROL_LEAD;
-    if key.len() <= bytes_max && !key.bytes().any(is_control) {
+    if key.len() <= bytes_max && !key.chars().any(char::is_control) {
         return key;
     }
     let hash = fnv1a(&[key.as_bytes()]);

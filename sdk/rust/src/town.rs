@@ -285,6 +285,15 @@ impl<A: Activity> Town<A> {
         self.over(StopReason::Stopped);
     }
 
+    /// The organiser has it end later.
+    pub fn extend(&mut self, ends_at: i64) {
+        let before = self.ends_at.replace(ends_at);
+        assert!(
+            before.is_some_and(|before| self.world.now < before && before < ends_at),
+            "an end that has not come moves on"
+        );
+    }
+
     /// Its time is over, and nothing is waited for any more: turns the clock to its end, where that is still to come, and settles it.
     pub fn end(&mut self) {
         let end = self.ends_at.expect("it has an end");
