@@ -113,7 +113,7 @@ fn test(long: bool, flags: &[OsString]) -> anyhow::Result<()> {
     if long {
         storms()?;
     }
-    Run::cargo(["test", "--workspace"]).args(flags).say("running the tests").run()
+    Run::cargo(["test", "--workspace", "--no-fail-fast"]).args(flags).say("running the tests").run()
 }
 
 /// The storms of all plugins, each with ten thousand sequences.

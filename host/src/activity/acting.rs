@@ -22,13 +22,13 @@ impl Batch {
         if let Some(answer) = self.answer_again(act) {
             return Ok(answer);
         }
-        if act.terms != self.activity.terms() {
+        if act.revision != self.activity.revision() {
             return Ok(Answer::Moved);
         }
         if let Err(refusal) = act.standing.clone().and_then(|()| self.open()) {
             return Ok(self.look_up(act)?.unwrap_or(Answer::Rejected(refusal)));
         }
-        if let Some(wait) = self.rests_for() {
+        if let Some(wait) = self.version_rests_for() {
             return Ok(Answer::Resting(wait));
         }
         let actor = act.actor.id().as_str();
@@ -84,11 +84,11 @@ impl Batch {
 
     /// Whether this call is sure to get an answer that is journalled, as long as its plugin does not fail.
     pub(super) fn leaves_rows(&self, act: &Act) -> bool {
-        act.standing.is_ok() && self.open().is_ok() && self.rests_for().is_none()
+        act.standing.is_ok() && self.open().is_ok() && self.version_rests_for().is_none()
     }
 
     /// How long the version takes no actions here, because it failed at too many.
-    pub(super) fn rests_for(&self) -> Option<i64> {
+    pub(super) fn version_rests_for(&self) -> Option<i64> {
         self.plugin.breaker.open_for(&self.activity.id.community, self.now)
     }
 

@@ -162,7 +162,7 @@ impl Batch {
 
     /// Whether events of a stream may be heard now: the host's own need no plugin.
     pub(super) fn may_hear(&self, stream: &str) -> bool {
-        let may_run = self.plugin.enabled && self.rests_for().is_none();
+        let may_run = self.plugin.enabled && self.version_rests_for().is_none();
         (may_run || stream.starts_with(OWN_STREAM)) && !self.rests(stream)
     }
 

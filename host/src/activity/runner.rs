@@ -384,7 +384,7 @@ impl Runner {
         let state = State::load(self.source.clone()).await?;
         // Another host may have changed the activity itself as well. Read after the state: an old version never meets a newer shape.
         if let Some((activity, _)) = self.source.store.activity(&self.activity.id).await?
-            && activity.terms() != self.activity.terms()
+            && activity.revision() != self.activity.revision()
         {
             self.is_retiring = true;
             self.activity = Arc::new(activity);

@@ -6,7 +6,7 @@ use tokio::sync::oneshot;
 
 use crate::{
     domain::{
-        activity::{Scope, Terms},
+        activity::{Revision, Scope},
         id::Id,
         journal::{Outcome, Recorded, RetryKey},
         json::Json,
@@ -42,7 +42,7 @@ pub(crate) struct Act {
     /// Why this actor may not act now; a retry of an answered call gets its answer all the same.
     pub standing: Result<(), Refusal>,
     /// Whose schema, roles and scope it was checked against.
-    pub terms: Terms,
+    pub revision: Revision,
 }
 
 impl Act {

@@ -87,7 +87,7 @@ async fn act(
         key: format!("story-{number}"),
         input: input.to_string(),
         standing,
-        terms: known.terms(),
+        revision: known.revision(),
     };
     match activities.act(&id, act).await?.context("it does not run")? {
         Answer::Done { outcome: Outcome::Ok, answer, .. } => Ok(serde_json::from_str(answer.as_str())?),

@@ -132,16 +132,16 @@ pub(crate) struct Activity {
     pub created_at: i64,
 }
 
-/// What an action is checked against. Those of an activity differ as soon as anything of it has changed.
+/// What an activity is for now: another one as soon as anything of it has changed. Actions are checked against one.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Terms {
+pub(crate) struct Revision {
     version: String,
     config_version: i64,
 }
 
 impl Activity {
-    pub(crate) fn terms(&self) -> Terms {
-        Terms { version: self.version.clone(), config_version: self.config_version }
+    pub(crate) fn revision(&self) -> Revision {
+        Revision { version: self.version.clone(), config_version: self.config_version }
     }
 
     /// The pilot that is not over: the activity is not for all yet whom it is to be for.

@@ -19,6 +19,7 @@ const VALID_MS_MAX: i64 = 10 * 366 * 86_400_000;
 /// Goods wait no longer for an address than activities last.
 const CLAIM_WITHIN_MS_MAX: i64 = 366 * 86_400_000;
 
+/// A line of a list that members read.
 const TITLE_CHARS_MAX: usize = 200;
 
 /// Name → offer.

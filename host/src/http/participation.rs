@@ -130,8 +130,8 @@ async fn checked(
         _ => return Err(not_allowed("This action is for operators.")),
     };
     check(schema, input)?;
-    let terms = activity.terms();
-    Ok(Act { actor, name: name.into(), key: key.into(), input: input.to_string(), standing, terms })
+    let revision = activity.revision();
+    Ok(Act { actor, name: name.into(), key: key.into(), input: input.to_string(), standing, revision })
 }
 
 fn not_allowed(message: &str) -> Problem {

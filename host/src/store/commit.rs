@@ -4,7 +4,6 @@ use std::collections::{BTreeSet, HashSet};
 
 use anyhow::Context;
 use sqlx::{
-    AssertSqlSafe,
     any::AnyRow,
     error::{DatabaseError, ErrorKind},
 };
@@ -205,20 +204,20 @@ fn moved(rows: &[AnyRow]) -> anyhow::Result<HashSet<ActivityId>> {
 async fn write_changes(tx: &mut Transaction, parts: &[&Part]) -> anyhow::Result<()> {
     for part in parts {
         let Some(change) = &part.change else { continue };
-        let set = match change {
-            Change::Version(_) => "version = $3",
-            Change::Scope(_) => "scope = $3, config_version = config_version + 1",
-            Change::End(_) => "ends_at = $3, config_version = config_version + 1",
-        };
-        let text = format!("UPDATE activities SET {set} WHERE community = $1 AND id = $2");
-        let statement =
-            sqlx::query(AssertSqlSafe(text)).bind(part.id.community.as_str()).bind(part.id.activity.as_str());
         let statement = match change {
-            Change::Version(version) => statement.bind(version.as_str()),
-            Change::Scope(scope) => statement.bind(json(scope)),
-            Change::End(end) => statement.bind(*end),
+            Change::Version(version) => {
+                sqlx::query("UPDATE activities SET version = $1 WHERE community = $2 AND id = $3").bind(version.as_str())
+            }
+            Change::Scope(scope) => sqlx::query(
+                "UPDATE activities SET scope = $1, config_version = config_version + 1 WHERE community = $2 AND id = $3",
+            )
+            .bind(json(scope)),
+            Change::End(end) => sqlx::query(
+                "UPDATE activities SET ends_at = $1, config_version = config_version + 1 WHERE community = $2 AND id = $3",
+            )
+            .bind(*end),
         };
-        statement.execute(&mut **tx).await?;
+        statement.bind(part.id.community.as_str()).bind(part.id.activity.as_str()).execute(&mut **tx).await?;
     }
     Ok(())
 }
