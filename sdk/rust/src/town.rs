@@ -217,23 +217,25 @@ impl<A: Activity> Town<A> {
     /// A member asks; nothing changes.
     pub fn ask<T: DeserializeOwned>(&mut self, member: &str, query: &str, input: impl Serialize) -> Answer<T> {
         let text = serde_json::to_string(&input).expect("an input is JSON");
-        let before = self.world.clone();
-        self.world.read_only = true;
-        let answer = self.play(|call| {
+        let answer = self.look(|call| {
             call.actor = member.into();
             run(A::blueprint().queries, query, call, &text)
         });
-        self.world = before;
         answer.map(|text| serde_json::from_str(&text).expect("the query answers what is expected"))
     }
 
     /// Its page, as a member sees it, or somebody who is none; nothing changes.
     pub fn page(&mut self, viewer: Option<&str>) -> Answer<Vec<Block>> {
+        self.look(|call| A::page(call, viewer))
+    }
+
+    /// One call that may not write.
+    fn look<T>(&mut self, run: impl FnOnce(&mut Call<A::Config>) -> Answer<T>) -> Answer<T> {
         let before = self.world.clone();
         self.world.read_only = true;
-        let page = self.play(|call| A::page(call, viewer));
+        let answer = self.play(run);
         self.world = before;
-        page
+        answer
     }
 
     /// The platform tells the activity something.

@@ -32,9 +32,7 @@ impl<A: Activity> Town<A> {
         for order in std::mem::take(&mut self.world.to_close) {
             drop(self.told_by_shop(&order, &ShopNews::Closed));
         }
-        let asked = self.world.refunds.iter().filter(|(_, refund)| !refund.is_done);
-        let asked: Vec<_> = asked.map(|(key, refund)| (key.clone(), refund.order.clone())).collect();
-        for (refund, order) in asked {
+        for (refund, order) in self.refunds_asked() {
             drop(self.told_by_shop(&order, &ShopNews::Refunded(refund)));
         }
     }
@@ -46,11 +44,15 @@ impl<A: Activity> Town<A> {
 
     /// The shop refuses to pay back whatever it was asked to.
     pub fn refuse_refunds(&mut self) {
-        let asked = self.world.refunds.iter().filter(|(_, refund)| !refund.is_done);
-        let asked: Vec<_> = asked.map(|(key, refund)| (key.clone(), refund.order.clone())).collect();
-        for (refund, order) in asked {
+        for (refund, order) in self.refunds_asked() {
             drop(self.told_by_shop(&order, &ShopNews::RefundRefused(refund)));
         }
+    }
+
+    /// Refunds that the shop was asked for, and their orders.
+    fn refunds_asked(&self) -> Vec<(String, String)> {
+        let asked = self.world.refunds.iter().filter(|(_, refund)| !refund.is_done);
+        asked.map(|(key, refund)| (key.clone(), refund.order.clone())).collect()
     }
 
     /// What the shop says is counted, whatever the activity answers.
