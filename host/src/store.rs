@@ -20,6 +20,7 @@ pub(crate) mod groups;
 pub(crate) mod holds;
 pub(crate) mod inbox;
 pub(crate) mod journal;
+mod kept;
 pub(crate) mod ledger;
 pub(crate) mod members;
 pub(crate) mod messages;

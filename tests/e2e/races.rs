@@ -2,6 +2,7 @@
 
 use fairground_tests::{client::Client, client::HOME, component, database::Database, host::TestHost};
 use serde_json::{Value, json};
+use sqlx::{Connection, Executor, PgConnection};
 
 const RACERS: usize = 500;
 
@@ -120,5 +121,23 @@ async fn two_hosts_on_one_database_give_no_more_than_there_is() {
     assert_eq!(race(&hosts, RACERS, "hold", packet).await, (1, vec!["common.budget-exhausted".into()]));
     second.stop().await;
     first.stop().await;
+    fairground_tests::verified(&database).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_drops_its_connections_costs_no_answer() {
+    let Some(database) = Database::postgres().await else { return };
+    let host = town(&database, limit(0)).await;
+    let count = async |key: &str| host.act("m1", "a", "count", key, json!({})).await;
+    let first = count("1").await.ok()["seq"].as_i64().expect("a number");
+    let mut server = PgConnection::connect(&database.url).await.expect("the server answers");
+    for key in ["2", "3"] {
+        let drop_all = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+            WHERE datname = current_database() AND pid <> pg_backend_pid()";
+        assert!(!server.fetch_all(drop_all).await.expect("rows").is_empty());
+        count(key).await.ok();
+    }
+    assert_eq!(count("3").await.ok()["seq"], first + 2);
+    host.stop().await;
     fairground_tests::verified(&database).await;
 }

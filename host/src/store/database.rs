@@ -12,7 +12,7 @@ use sqlx::{
 
 use crate::domain::{id::Id, member::Member, rules::Rules};
 
-use super::direct::Direct;
+use super::{direct::Direct, kept::Kept};
 
 pub(super) type Transaction = sqlx::Transaction<'static, sqlx::Any>;
 
@@ -61,14 +61,20 @@ pub(super) enum Kind {
     Postgres,
 }
 
+/// How the commit writes: into SQLite, or to PostgreSQL.
+#[derive(Clone)]
+pub(super) enum Way {
+    Direct(Arc<Direct>),
+    Kept(Arc<Kept>),
+}
+
 /// The database. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Store {
     pub(super) reader: AnyPool,
     /// Of SQLite a single connection: whoever holds it may write, in the order asked.
     pub(super) writer: AnyPool,
-    /// How the commit writes, where the database is SQLite.
-    pub(super) direct: Option<Arc<Direct>>,
+    pub(super) way: Way,
     pub(super) kind: Kind,
     pub(super) members: Cache<(Id, Id), Option<Member>>,
     pub(super) rules: Cache<Id, Arc<Rules>>,
@@ -80,16 +86,16 @@ impl Store {
         sqlx::any::install_default_drivers();
         let members = Cache::builder().max_capacity(MEMBER_CACHE_MAX).time_to_live(CACHE_TTL).build();
         let rules = Cache::builder().max_capacity(RULES_CACHE_MAX).time_to_live(CACHE_TTL).build();
-        let (reader, writer, direct, kind) = if let Some(path) = sqlite_path(url)? {
+        let (reader, writer, way, kind) = if let Some(path) = sqlite_path(url)? {
             let (reader, writer) = open_sqlite(path).await?;
             let direct = Direct::open(path, &sqlite_pragmas(false))?;
-            (reader, writer, Some(Arc::new(direct)), Kind::Sqlite)
+            (reader, writer, Way::Direct(Arc::new(direct)), Kind::Sqlite)
         } else {
             let pool = postgres_pool(url).await?;
             migrate(&pool, Kind::Postgres).await?;
-            (pool.clone(), pool, None, Kind::Postgres)
+            (pool.clone(), pool.clone(), Way::Kept(Arc::new(Kept::of(pool))), Kind::Postgres)
         };
-        Ok(Self { reader, writer, direct, kind, members, rules })
+        Ok(Self { reader, writer, way, kind, members, rules })
     }
 
     /// Opens a database that is there, only to look at it.
@@ -109,7 +115,8 @@ impl Store {
             MIGRATIONS.len()
         );
         let (members, rules) = (Cache::builder().max_capacity(0).build(), Cache::builder().max_capacity(0).build());
-        Ok(Self { reader: pool.clone(), writer: pool, direct: None, kind, members, rules })
+        let way = Way::Kept(Arc::new(Kept::of(pool.clone())));
+        Ok(Self { reader: pool.clone(), writer: pool, way, kind, members, rules })
     }
 
     /// Begins a write. Never call it in a future that may be dropped: sqlx 0.9.0 would hand the open transaction to the next
@@ -130,8 +137,12 @@ impl Store {
 
     /// Waits for whatever is being written.
     pub(crate) async fn close(&self) {
-        if let Some(direct) = self.direct.clone() {
-            let _ = tokio::task::spawn_blocking(move || direct.close()).await;
+        match &self.way {
+            Way::Direct(direct) => {
+                let direct = direct.clone();
+                let _ = tokio::task::spawn_blocking(move || direct.close()).await;
+            }
+            Way::Kept(kept) => kept.close().await,
         }
         self.reader.close().await;
         self.writer.close().await;

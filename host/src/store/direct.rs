@@ -100,6 +100,7 @@ mod tests {
     use super::{
         super::{
             Store,
+            database::Way,
             rows::{Column, Rows},
         },
         *,
@@ -120,7 +121,8 @@ mod tests {
     }
 
     fn direct(store: &Store) -> &Direct {
-        store.direct.as_deref().expect("it is SQLite")
+        let Way::Direct(direct) = &store.way else { panic!("it is SQLite") };
+        direct
     }
 
     fn names(store: &Store, names: &[&'static str]) -> Script<'static> {

@@ -20,7 +20,7 @@ use crate::domain::activity::ActivityId;
 
 use super::{
     columns::word,
-    database::{Kind, Store, Transaction},
+    database::{Kind, Store, Way},
 };
 
 /// Rows of one statement. 64 rows of 13 columns stay far below the limits of 32 766 (SQLite) and 65 535 (PostgreSQL) parameters.
@@ -125,7 +125,7 @@ impl<'a> Script<'a> {
     }
 
     /// Runs the script in a transaction; answers what it returns.
-    pub(super) async fn run(self, tx: &mut Transaction) -> sqlx::Result<Vec<AnyRow>> {
+    pub(super) async fn run(self, tx: &mut AnyConnection) -> sqlx::Result<Vec<AnyRow>> {
         let mut returned = Vec::new();
         if self.statements.is_empty() {
             return Ok(returned);
@@ -144,13 +144,13 @@ impl<'a> Script<'a> {
     /// Runs the script as a transaction of its own; an error has undone all of it. Never call it in a future that may be dropped,
     /// nor on a thread that others wait for: with SQLite it waits for the disk.
     pub(super) async fn commit(self, store: &Store) -> anyhow::Result<()> {
-        if let Some(direct) = &store.direct {
-            let _turn = store.writer.acquire().await?;
-            return direct.commit(&self);
+        match &store.way {
+            Way::Direct(direct) => {
+                let _turn = store.writer.acquire().await?;
+                direct.commit(&self)
+            }
+            Way::Kept(kept) => kept.commit(self).await,
         }
-        let mut tx = store.begin().await?;
-        self.run(&mut tx).await?;
-        Ok(tx.commit().await?)
     }
 }
 
