@@ -55,6 +55,21 @@ both! {
     }
 }
 
+both! {
+    async fn a_query_is_checked_against_the_version_that_answers_it(database) {
+        let (one, two) = (TestHost::start(database).await, TestHost::start(database).await);
+        one.settle(&["ann"]).await;
+        one.load(component("mischief")).await;
+        one.begin(json!({"id": "m", "plugin": "mischief", "config": {}})).await;
+        assert_eq!(two.ask("m", "counted").await.ok(), 0);
+        one.load(next_version(&altered(&component("mischief"), b"counted", b"tallied"))).await;
+        one.post(&format!("{HOME}/activities/m/upgrade"), json!({"version": "7.0.2"})).await.ok();
+        // The other host has the activity in memory as it was.
+        assert_eq!(two.ask("m", "tallied").await.ok(), 0);
+        assert_eq!(two.ask("m", "counted").await.problem(), (404, "http.not-found"));
+    }
+}
+
 /// The counter, and what it was when it was moved.
 async fn counted(host: &TestHost) -> serde_json::Value {
     host.ask("m", "counted").await.ok()

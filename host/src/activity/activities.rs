@@ -198,14 +198,12 @@ impl Activities {
         asked: &Asked,
     ) -> anyhow::Result<Option<Result<Json, AskError>>> {
         for _ in 0..QUERY_ATTEMPTS_MAX {
-            let Some(resident) = self.resident(id).await? else { return Ok(None) };
-            let head = self.store.head(id).await?;
-            let state = resident.committed.lock().expect("nothing panics while it is locked").clone();
-            if state.head.seq < head.seq {
-                // Looked up again: it may have moved to another version.
-                self.ask_runner(id, || Work::Refresh).await?;
+            // Looked up after it: it may have moved to another version.
+            if self.catch_up(id).await? {
                 continue;
             }
+            let Some(resident) = self.resident(id).await? else { return Ok(None) };
+            let state = resident.committed.lock().expect("nothing panics while it is locked").clone();
             match self.ask_once(&resident, state, viewer.clone(), asked.clone()).await? {
                 Err(Fault::Stale(_)) => {}
                 Err(Fault::Host(error)) => return Err(error),

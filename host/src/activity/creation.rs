@@ -15,7 +15,7 @@ use crate::{
         group::REGION_CHARS_MAX,
         id::Id,
         misfit::misfits,
-        offer::{OFFERS_MAX, OfferKind, Offers},
+        offer::{OFFERS_MAX, Offer, OfferKind, Offers},
         plugin::{Plugin, PluginState},
         rollout::{Pilot, Rollout},
     },
@@ -383,21 +383,17 @@ fn offer_terms(community: &Community, offers: &Offers) -> Result<Vec<OfferTerms>
     if offers.len() > OFFERS_MAX {
         return invalid("/offers", "offers.count", format!("at most {OFFERS_MAX} offers"));
     }
-    for (name, offer) in offers {
+    let terms = |(name, offer): (&Id, &Offer)| {
         if let Some((field, message)) = offer.misfit() {
             return invalid(&format!("/offers/{name}/{field}"), "offers.bounds", message);
         }
-    }
-    offers
-        .iter()
-        .map(|(name, offer)| match offer.cost(community.currency) {
-            Some(cost) => Ok(OfferTerms {
-                name: name.to_string(),
-                cost: WitMoney { minor: cost.minor, currency: cost.currency.as_str().into() },
-            }),
-            None => invalid(&format!("/offers/{name}"), "offers.cost", "its cost is negative or beyond any budget"),
-        })
-        .collect()
+        let Some(cost) = offer.cost(community.currency) else {
+            return invalid(&format!("/offers/{name}"), "offers.cost", "its cost is negative or beyond any budget");
+        };
+        let cost = WitMoney { minor: cost.minor, currency: cost.currency.as_str().into() };
+        Ok(OfferTerms { name: name.to_string(), cost })
+    };
+    offers.iter().map(terms).collect()
 }
 
 fn read_report(report: WitReport) -> ConfigReport {

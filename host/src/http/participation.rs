@@ -156,11 +156,26 @@ pub(crate) async fn query(
     Query(asked): Query<BTreeMap<String, String>>,
 ) -> Result<Response, Problem> {
     let id = ActivityId { community, activity };
-    let (_, plugin) = app.activities.plugin_of(&id).await?.ok_or_else(|| Problem::not_found("activity"))?;
-    let (spec, schema) = plugin.query(&name).ok_or_else(|| Problem::not_found("query"))?;
+    let question = match checked_query(&app, &id, &name, &asked).await {
+        // Another host may have moved it to a version that answers this.
+        Err(_) if app.activities.catch_up(&id).await? => checked_query(&app, &id, &name, &asked).await?,
+        question => question?,
+    };
+    answer(&app, &id, &principal, question).await
+}
+
+/// The query as the activity answers it now.
+async fn checked_query(
+    app: &App,
+    id: &ActivityId,
+    name: &str,
+    asked: &BTreeMap<String, String>,
+) -> Result<Asked, Problem> {
+    let (_, plugin) = app.activities.plugin_of(id).await?.ok_or_else(|| Problem::not_found("activity"))?;
+    let (spec, schema) = plugin.query(name).ok_or_else(|| Problem::not_found("query"))?;
     let input = typed(&spec.input_schema, asked);
     check(schema, &input)?;
-    answer(&app, &id, &principal, Asked::Query { name, input: input.to_string() }).await
+    Ok(Asked::Query { name: name.into(), input: input.to_string() })
 }
 
 /// The activity's page: blocks whose values come from its queries.
@@ -184,9 +199,9 @@ async fn answer(app: &App, id: &ActivityId, principal: &Principal, asked: Asked)
 }
 
 /// A query string's values, typed as the schema says; what does not fit stays text, and the schema says so.
-fn typed(schema: &Value, asked: BTreeMap<String, String>) -> Value {
-    let fields = asked.into_iter().map(|(name, text)| {
-        let kind = &schema["properties"][&name]["type"];
+fn typed(schema: &Value, asked: &BTreeMap<String, String>) -> Value {
+    let fields = asked.iter().map(|(name, text)| {
+        let kind = &schema["properties"][name]["type"];
         let is = |wanted: &str| {
             kind == wanted || kind.as_array().is_some_and(|kinds| kinds.iter().any(|kind| kind == wanted))
         };
@@ -196,9 +211,9 @@ fn typed(schema: &Value, asked: BTreeMap<String, String>) -> Value {
             }
             "true" if is("boolean") => true.into(),
             "false" if is("boolean") => false.into(),
-            _ => Value::String(text),
+            _ => Value::String(text.clone()),
         };
-        (name, value)
+        (name.clone(), value)
     });
     Value::Object(fields.collect::<Map<_, _>>())
 }
@@ -214,6 +229,6 @@ mod tests {
         let schema = json!({"properties": {"limit": {"type": ["integer", "null"]}, "mine": {"type": "boolean"}, "name": {"type": "string"}}});
         let asked = [("limit", "5"), ("mine", "true"), ("name", "7"), ("other", "8")];
         let asked = asked.into_iter().map(|(name, text)| (name.to_owned(), text.to_owned())).collect();
-        assert_eq!(typed(&schema, asked), json!({"limit": 5, "mine": true, "name": "7", "other": "8"}));
+        assert_eq!(typed(&schema, &asked), json!({"limit": 5, "mine": true, "name": "7", "other": "8"}));
     }
 }
