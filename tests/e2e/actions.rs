@@ -6,6 +6,8 @@ use fairground_tests::{client::HOME, component, host::TestHost};
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use crate::hot::two_hosts;
+
 fn template(plugin: &str) -> Value {
     let text = match plugin {
         "bargain" => include_str!("../../plugins/bargain/template.json"),
@@ -280,10 +282,7 @@ both! {
         if !database.is_postgres {
             return;
         }
-        let (one, two) = (TestHost::start(database).await, TestHost::start(database).await);
-        one.settle(&["ann"]).await;
-        one.load(component("mischief")).await;
-        one.begin(json!({"id": "m", "plugin": "mischief", "config": {}})).await;
+        let (one, two) = two_hosts(database).await;
         let calls: Vec<_> = (0..200)
             .map(|number| {
                 let client = if number % 2 == 0 { one.client.clone() } else { two.client.clone() };

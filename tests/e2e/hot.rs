@@ -8,6 +8,7 @@ use std::sync::{
 use fairground_tests::{
     client::{HOME, Reply},
     component,
+    database::Database,
     host::TestHost,
 };
 use serde_json::json;
@@ -30,12 +31,18 @@ both! {
     }
 }
 
+/// Two hosts of one database, in which a mischief runs.
+pub(crate) async fn two_hosts(database: &Database) -> (TestHost, TestHost) {
+    let (one, two) = (TestHost::start(database).await, TestHost::start(database).await);
+    one.settle(&["ann"]).await;
+    one.load(component("mischief")).await;
+    one.begin(json!({"id": "m", "plugin": "mischief", "config": {}})).await;
+    (one, two)
+}
+
 both! {
     async fn an_action_is_checked_against_the_version_that_runs_it(database) {
-        let (one, two) = (TestHost::start(database).await, TestHost::start(database).await);
-        one.settle(&["ann"]).await;
-        one.load(component("mischief")).await;
-        one.begin(json!({"id": "m", "plugin": "mischief", "config": {}})).await;
+        let (one, two) = two_hosts(database).await;
         let later = async |host: &TestHost, key: &str, ms: serde_json::Value| {
             host.act("ann", "m", "later", key, json!({"ms": ms})).await
         };
@@ -57,10 +64,7 @@ both! {
 
 both! {
     async fn a_query_is_checked_against_the_version_that_answers_it(database) {
-        let (one, two) = (TestHost::start(database).await, TestHost::start(database).await);
-        one.settle(&["ann"]).await;
-        one.load(component("mischief")).await;
-        one.begin(json!({"id": "m", "plugin": "mischief", "config": {}})).await;
+        let (one, two) = two_hosts(database).await;
         assert_eq!(two.ask("m", "counted").await.ok(), 0);
         one.load(next_version(&altered(&component("mischief"), b"counted", b"tallied"))).await;
         one.post(&format!("{HOME}/activities/m/upgrade"), json!({"version": "7.0.2"})).await.ok();

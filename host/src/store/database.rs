@@ -61,7 +61,7 @@ pub(super) enum Kind {
     Postgres,
 }
 
-/// How the commit writes: into SQLite, or to PostgreSQL.
+/// How the commit writes: into SQLite, or to PostgreSQL. A store that is only looked at has the second, and nobody calls it.
 #[derive(Clone)]
 pub(super) enum Way {
     Direct(Arc<Direct>),

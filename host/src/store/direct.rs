@@ -94,7 +94,7 @@ impl ToSql for Value<'_> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use sqlx::{Row, any::AnyRow};
 
     use super::{
@@ -113,7 +113,7 @@ mod tests {
 
     type Kept<'a> = (&'a str, Option<&'a [u8]>, Option<i64>);
 
-    async fn store(folder: &tempfile::TempDir) -> Store {
+    pub(in super::super) async fn store(folder: &tempfile::TempDir) -> Store {
         let store = Store::open(&format!("sqlite:{}", folder.path().join("test.db").display())).await.expect("opens");
         let table = "CREATE TABLE kept (name TEXT PRIMARY KEY, bytes BLOB, number INTEGER) WITHOUT ROWID";
         sqlx::query(table).execute(&store.writer).await.expect("a table");
@@ -125,7 +125,7 @@ mod tests {
         direct
     }
 
-    fn names(store: &Store, names: &[&'static str]) -> Script<'static> {
+    pub(in super::super) fn names(store: &Store, names: &[&'static str]) -> Script<'static> {
         let mut script = Script::new(store.kind);
         add(&mut script, names);
         script

@@ -52,56 +52,38 @@ mod tests {
     use sqlx::Executor;
 
     use super::{
-        super::{
-            Store,
-            database::Kind,
-            rows::{Column, Rows},
-        },
+        super::direct::tests::{names, store},
         *,
     };
-
-    const KEPT: Rows = Rows {
-        text: "INSERT INTO kept (name) SELECT column1 FROM {rows} WHERE column1 IS NOT NULL",
-        columns: &[Column::Text],
-    };
-
-    fn script(names: &[&'static str]) -> Script<'static> {
-        let mut script = Script::new(Kind::Sqlite);
-        script.add(&KEPT, names, |values, name| values.text(*name));
-        script
-    }
-
-    /// Of a pool of one, so that whoever keeps a connection has all there are.
-    async fn kept(folder: &tempfile::TempDir) -> Kept {
-        let store = Store::open(&format!("sqlite:{}", folder.path().join("test.db").display())).await.expect("opens");
-        store.writer.execute("CREATE TABLE kept (name TEXT PRIMARY KEY)").await.expect("a table");
-        Kept::of(store.writer)
-    }
 
     #[tokio::test]
     async fn a_connection_is_kept_from_commit_to_commit_and_given_back_in_time() {
         let folder = tempfile::tempdir().expect("a folder");
-        let kept = kept(&folder).await;
+        let store = store(&folder).await;
+        // Of a pool of one: whoever keeps a connection has all there are.
+        let kept = Kept::of(store.writer.clone());
+        let script = |name| names(&store, &[name]);
         let since = async || kept.kept.lock().await.as_ref().expect("one is kept").since;
-        kept.commit(script(&["a"])).await.expect("is written");
+        kept.commit(script("a")).await.expect("is written");
         let first = since().await;
-        kept.commit(script(&["b"])).await.expect("is written");
+        kept.commit(script("b")).await.expect("is written");
         assert_eq!(since().await, first);
         assert!(kept.pool.try_acquire().is_none());
         kept.kept.lock().await.as_mut().expect("one is kept").since = first - KEPT_MAX;
-        kept.commit(script(&["c"])).await.expect("is written");
+        kept.commit(script("c")).await.expect("is written");
         assert!(since().await > first);
         kept.close().await;
         kept.pool.close().await;
-        kept.commit(script(&["d"])).await.expect_err("it is closed");
+        kept.commit(script("d")).await.expect_err("it is closed");
     }
 
     #[tokio::test]
     async fn a_script_that_fails_leaves_nothing_and_keeps_nothing() {
         let folder = tempfile::tempdir().expect("a folder");
-        let kept = kept(&folder).await;
-        kept.commit(script(&["b"])).await.expect("is written");
-        kept.commit(script(&["a", "b"])).await.expect_err("there is a b");
+        let store = store(&folder).await;
+        let kept = Kept::of(store.writer.clone());
+        kept.commit(names(&store, &["b"])).await.expect("is written");
+        kept.commit(names(&store, &["a", "b"])).await.expect_err("there is a b");
         assert!(kept.kept.lock().await.is_none());
         let mut connection = kept.pool.acquire().await.expect("the pool has it");
         assert!(!connection.is_in_transaction());
