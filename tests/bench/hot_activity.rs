@@ -4,7 +4,7 @@ use std::{
     io::{BufRead, BufReader},
     process::{Child, Command, Stdio},
     sync::Arc,
-    time::Duration,
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use anyhow::Context;
@@ -95,7 +95,8 @@ async fn our_rate(database: &Database, clients: usize) -> anyhow::Result<f64> {
         let session = number as usize / per_client + 1;
         let body = format!("{{\"session\":\"{session}-owner\"}}");
         format!(
-            "POST {HOME}/activities/hot/actions/help HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\nIdempotency-Key: {client}.{number}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            "POST {HOME}/activities/hot/actions/help HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\nIdempotency-Key: {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            key(client, number),
             body.len()
         )
     };
@@ -113,11 +114,18 @@ async fn peer_rate(is_plain: bool, database: &Database, clients: usize) -> anyho
     let request = |client: usize, number: u64| {
         let body = format!("{{\"session\":\"1-owner\",\"helper\":\"m{client}.{number}\"}}");
         format!(
-            "POST /help HTTP/1.1\r\nHost: x\r\nIdempotency-Key: {client}.{number}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            "POST /help HTTP/1.1\r\nHost: x\r\nIdempotency-Key: {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            key(client, number),
             body.len()
         )
     };
     let rate = load::rate(&address.context("it did not start")?, clients, WARM_UP, TIME, Arc::new(request)).await;
     drop(peer);
     rate
+}
+
+/// An idempotency key as clients are advised to make it: it begins with the time.
+fn key(client: usize, number: u64) -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("the clock is past 1970");
+    format!("{:012x}-{client}.{number}", now.as_millis())
 }

@@ -104,11 +104,7 @@ impl BareLoop {
             pool.pagemap_scan(Enabled::Yes).linear_memory_keep_resident(2 << 20);
         }
         let mut config = Config::new();
-        config
-            .consume_fuel(true)
-            .epoch_interruption(true)
-            .cranelift_nan_canonicalization(true)
-            .wasm_component_model_async(false);
+        config.consume_fuel(true).epoch_interruption(true).cranelift_nan_canonicalization(true);
         config.memory_reservation(32 << 20).memory_guard_size(2 << 20).memory_reservation_for_growth(0);
         let engine = Engine::new(config.allocation_strategy(pool))?;
         let component = Component::new(&engine, bytes)?;

@@ -253,7 +253,7 @@ impl<T> Listing<T> {
     }
 }
 
-/// The header `Idempotency-Key`.
+/// The header `Idempotency-Key`. Keys that begin with the time come in order, and are cheapest to keep.
 pub(crate) struct IdempotencyKey(pub String);
 
 impl<S: Send + Sync> FromRequestParts<S> for IdempotencyKey {

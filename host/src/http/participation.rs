@@ -76,7 +76,9 @@ fn json_text(text: String) -> Response {
 
 /// A member acts; operators may do what the plugin keeps for them. The same key and input get the same answer, byte for byte.
 #[utoipa::path(post, path = "/v1/communities/{community}/activities/{activity}/actions/{name}", tag = "participation",
-    params(NamedPath, ("Idempotency-Key" = String, Header)), request_body(content = Object), responses((status = 200, body = Acted)))]
+    params(NamedPath, ("Idempotency-Key" = String, Header,
+        description = "1 to 255 visible ASCII characters. Best are keys that begin with the time, as UUIDv7 and ULID do.")),
+    request_body(content = Object), responses((status = 200, body = Acted)))]
 pub(crate) async fn act(
     State(app): State<App>,
     principal: Principal,

@@ -23,6 +23,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (4, "pilots and endings", include_str!("../../migrations/0004_pilots_and_endings.sql")),
     (5, "coupons and editions", include_str!("../../migrations/0005_coupons_and_editions.sql")),
     (6, "what comes back", include_str!("../../migrations/0006_what_comes_back.sql")),
+    (7, "keys in time", include_str!("../../migrations/0007_keys_in_time.sql")),
 ];
 
 /// Older ones can lose committed writes of the WAL (a race in 3.7.0 to 3.51.2).

@@ -159,3 +159,69 @@ pub(super) fn write<'a>(script: &mut Script<'a>, parts: &[&'a Part]) {
         values.text(row.version.as_str());
     });
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        domain::{
+            activity::{Head, Lifecycle},
+            id::Id,
+            journal::CallKind,
+        },
+        effects::Effects,
+    };
+
+    /// Calls of as many members, one after another, whose keys begin with the time.
+    fn part(from: i64, count: i64) -> Part {
+        let strewn = |seq: i64| seq * 2_654_435_761 % 4_093;
+        let row = |seq| JournalRow {
+            seq,
+            kind: CallKind::Action,
+            actor: format!("m{}", strewn(seq)),
+            name: "help".into(),
+            idempotency_key: Some(format!("{seq:012x}-{}", strewn(seq + 1))),
+            input: "{}".into(),
+            now: 0,
+            outcome: Outcome::Ok,
+            answer: Json::of(&()),
+            facts: "[]".into(),
+            version: "1.0.0".into(),
+        };
+        let id = Id::new("a").expect("an id");
+        let head = Head { seq: from, lifecycle: Lifecycle::Running, started_at: 0, now: 0, stored_bytes: 0, faults: 0 };
+        Part {
+            id: ActivityId { community: id.clone(), activity: id },
+            budget: None,
+            from: head,
+            to: Head { seq: from + count, ..head },
+            journal: (from..from + count).map(row).collect(),
+            effects: Effects::default(),
+            change: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn keys_that_begin_with_the_time_take_few_pages() {
+        const BATCH: i64 = 64;
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("test.db");
+        let store = Store::open(&format!("sqlite:{}", path.display())).await.expect("opens");
+        let commit = async |from| {
+            let part = part(from, BATCH);
+            let mut script = Script::new(store.kind);
+            write(&mut script, &[&part]);
+            script.commit(&store).await.expect("is written");
+        };
+        for from in (0..4_096).step_by(BATCH as usize) {
+            commit(from).await;
+        }
+        // A frame of the log is a page and its header.
+        let log = path.with_extension("db-wal");
+        let frames = || std::fs::metadata(&log).expect("a file").len() / (4_096 + 24);
+        let before = frames();
+        commit(4_096).await;
+        let pages = frames() - before;
+        assert!((1..=16).contains(&pages), "{pages} pages for {BATCH} calls");
+    }
+}
