@@ -6,12 +6,14 @@ use std::sync::{
 };
 
 use fairground_tests::{
-    client::{HOME, Reply},
+    client::{Client, HOME, Reply},
     component,
     database::Database,
-    host::TestHost,
+    host::{OPERATOR_KEY, TestHost},
+    program::Program,
 };
 use serde_json::json;
+use sqlx::{AnyConnection, Connection, Executor};
 
 use crate::plugins::{altered, next_version};
 
@@ -197,5 +199,59 @@ both! {
         }
         client.act("ann", "m", "count", "1", json!({})).await.ok();
         host.stop().await;
+    }
+}
+
+/// The sum of a metric over all whose line begins so.
+async fn metric(client: &Client, begin: &str) -> f64 {
+    let text = client.get("/metrics").await.text;
+    let lines = text.lines().filter(|line| line.starts_with(begin));
+    lines.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok()).sum()
+}
+
+/// Keeps everybody from committing until it is dropped or rolled back.
+async fn hold_commits(database: &Database) -> AnyConnection {
+    sqlx::any::install_default_drivers();
+    let mut connection = AnyConnection::connect(&database.url).await.expect("a connection");
+    let statements: &[&str] =
+        if database.is_postgres { &["BEGIN", "SELECT 1 FROM activity_heads FOR UPDATE"] } else { &["BEGIN IMMEDIATE"] };
+    for statement in statements {
+        connection.execute(*statement).await.expect("is held");
+    }
+    connection
+}
+
+both! {
+    /// A call that spins runs on top of the batch that has the first call in it. Before the spinning ends, whoever called first is told.
+    async fn who_is_on_disk_is_told_while_the_next_calls_run(database) {
+        const SLICES: &str = "fairground_batch_seconds_count{phase=\"prepare\"}";
+        const FAULTS: &str = "fairground_plugin_faults_total";
+        let program = Program::start(database);
+        let client = Arc::new(Client::new(program.base.clone(), OPERATOR_KEY).await);
+        client.settle(&["ann"]).await;
+        client.load(component("mischief")).await;
+        client.begin(json!({"id": "m", "plugin": "mischief", "config": {}})).await;
+        let token = client.token("ann").await;
+        let act = |action: &'static str, round: u32| {
+            let (client, token) = (client.clone(), token.clone());
+            tokio::spawn(async move { client.act_with(&token, "m", action, &format!("{action}{round}"), &json!({})).await })
+        };
+        // SQLite looks at a lock at times only: it may come free when the spinning is over already.
+        for round in 0..4 {
+            let (faults, slices) = (metric(&client, FAULTS).await, metric(&client, SLICES).await);
+            let mut held = hold_commits(database).await;
+            let first = act("count", round);
+            while metric(&client, SLICES).await == slices {}
+            let second = act("spin", round);
+            while metric(&client, SLICES).await == slices + 1.0 {}
+            held.execute("ROLLBACK").await.expect("is let go");
+            first.await.expect("joins").ok();
+            let still_spins = metric(&client, FAULTS).await == faults;
+            assert_eq!(second.await.expect("joins").status.as_u16(), 500);
+            if still_spins {
+                return;
+            }
+        }
+        panic!("whoever was on disk was told when the next call had ended");
     }
 }

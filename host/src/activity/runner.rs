@@ -1,14 +1,12 @@
 //! A runner: the one task that writes an activity. It takes what is waiting, has it run, has it committed, and answers. While one
 //! batch is being committed the next one grows on top of it; should the first not be committed, both are run again.
 
+mod slice;
+
 use std::{
     collections::{HashMap, VecDeque},
-    pin::pin,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::{Duration, Instant},
+    sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use anyhow::Context;
@@ -18,9 +16,8 @@ use tokio::sync::{
 };
 
 use crate::{
-    capability::shared::Shared,
     clock::Clock,
-    domain::{activity::Activity, journal::RetryKey},
+    domain::activity::Activity,
     sandbox::{catalog::Catalog, threads::GuestThreads},
     state::{Source, State},
     store::commit::Fate,
@@ -28,7 +25,7 @@ use crate::{
 
 use super::{
     answered::Answered,
-    batch::{Again, Batch, Closed},
+    batch::{Batch, Closed},
     committer::Committer,
     hearing::Patience,
     work::{Answer, Queued, Work},
@@ -67,8 +64,9 @@ pub(super) struct Runner {
     /// The same, for queries.
     committed: Arc<Mutex<State>>,
     waiting: VecDeque<Queued>,
-    /// The batch that grows.
+    /// The batch that grows. None while a slice of it runs.
     open: Option<Batch>,
+    is_running: bool,
     /// The batch that is being committed.
     flight: Option<Flight>,
     answered: Answered,
@@ -107,6 +105,7 @@ impl Runner {
             committed,
             waiting: VecDeque::new(),
             open: None,
+            is_running: false,
             flight: None,
             answered: Answered::default(),
             careful: 0,
@@ -266,115 +265,6 @@ impl Runner {
         }
     }
 
-    /// Runs what is waiting, for a slice of time. A panic loses what ran: who waits for it is told that the host failed.
-    async fn run_slice(&mut self) {
-        if self.wants_refresh()
-            && self.open.is_none()
-            && self.flight.is_none()
-            && let Err(error) = self.catch_up().await
-        {
-            return self.fail_waiting(&error);
-        }
-        let begun = Instant::now();
-        let mut batch = match self.prepare().await {
-            Ok(batch) => batch,
-            Err(error) => {
-                return self.fail_waiting(&error);
-            }
-        };
-        metrics::histogram!("fairground_batch_seconds", "phase" => "prepare").record(begun.elapsed());
-        let begun = Instant::now();
-        let mut waiting = std::mem::take(&mut self.waiting);
-        let is_landing = Arc::new(AtomicBool::new(false));
-        let stop = is_landing.clone();
-        let job = move || {
-            let ran = batch.run(&mut waiting, &stop);
-            (batch, waiting, ran)
-        };
-        let (threads, activity) = (self.threads.clone(), self.activity.clone());
-        let mut running = pin!(threads.run(&activity.id.community, job));
-        let mut landed = None;
-        let ran = loop {
-            tokio::select! {
-                ran = &mut running => break ran,
-                // What has run by now is committed at once; the rest comes with the next batch.
-                fate = landing(&mut self.flight), if landed.is_none() => {
-                    is_landing.store(true, Ordering::Relaxed);
-                    landed = Some(fate);
-                }
-            }
-        };
-        metrics::histogram!("fairground_batch_seconds", "phase" => "run").record(begun.elapsed());
-        match ran {
-            Ok((mut batch, waiting, ran)) => {
-                self.waiting = waiting;
-                self.answered = std::mem::take(&mut batch.answered);
-                self.patience.wait(&batch);
-                self.open = Some(batch);
-                if let Some(fate) = landed {
-                    self.land(fate).await;
-                }
-                if let Err(Again) = ran {
-                    // Another host has moved on. What is in flight will find out as well.
-                    if self.flight.is_some() {
-                        let fate = landing(&mut self.flight).await;
-                        self.land(fate).await;
-                    }
-                    self.again(Vec::new()).await;
-                }
-            }
-            Err(error) => {
-                tracing::error!(error = format!("{error:#}"), activity = %self.activity.id.activity, "a batch failed");
-                if let Some(fate) = landed {
-                    self.land(fate).await;
-                }
-            }
-        }
-    }
-
-    /// The open batch, or a new one on top of the last, ready to run what is waiting.
-    async fn prepare(&mut self) -> anyhow::Result<Batch> {
-        let mut batch = match self.open.take() {
-            Some(open) => open,
-            None => self.begin().await?,
-        };
-        batch.now = batch.now.max(self.clock.now());
-        batch.resting =
-            self.resting.iter().filter(|(_, until)| batch.now < **until).map(|(key, _)| key.clone()).collect();
-        batch.answered = std::mem::take(&mut self.answered);
-        // Nothing runs on top of a batch that has heard something, so whatever is there now was not heard yet.
-        if (self.is_woken() || batch.has_due()) && batch.effects.heard.is_empty() {
-            let rests = |stream: &str| !batch.may_hear(stream);
-            let inbox = self.source.store.inbox(&self.activity.id, rests).await?;
-            batch.hearing.learn(inbox, &self.patience, batch.now);
-        }
-        let unknown = self.waiting.iter().filter_map(|queued| match &queued.work {
-            Work::Act(act) if self.careful > 0 || !batch.leaves_rows(act) => Some(act.retry_key()),
-            _ => None,
-        });
-        let unknown: Vec<RetryKey> = unknown.filter(|key| batch.answered.get(key).is_none()).collect();
-        batch.looked_up = unknown.iter().cloned().collect();
-        if !unknown.is_empty() {
-            for (key, recorded) in self.source.store.recorded(&self.activity.id, &unknown).await? {
-                batch.answered.insert(key, recorded);
-            }
-        }
-        self.careful = self.careful.saturating_sub(1);
-        Ok(batch)
-    }
-
-    async fn begin(&self) -> anyhow::Result<Batch> {
-        let Activity { id, plugin, version, budget, .. } = &*self.activity;
-        let loaded = self.catalog.load(plugin, version).await?.context("the activity's plugin is gone")?;
-        let budget = match budget {
-            Some(budget) => self.source.store.budget(&id.community, budget).await?,
-            None => None,
-        };
-        let state = self.flight.as_ref().map_or(&self.state, |flight| &flight.batch.state).clone();
-        let code = (self.catalog.sandbox.clone(), loaded);
-        Ok(Batch::new(code, self.activity.clone(), self.source.clone(), state, Shared::new(budget)))
-    }
-
     /// Reads the state anew where another host has moved it on.
     async fn catch_up(&mut self) -> anyhow::Result<()> {
         let head = self.source.store.head(&self.activity.id).await?;
@@ -395,7 +285,7 @@ impl Runner {
 
     fn publish(&mut self, mut state: State) {
         // What runs on top of it needs what it knows.
-        if self.open.is_none() {
+        if self.open.is_none() && !self.is_running {
             state.trim();
         }
         self.state = state.clone();
