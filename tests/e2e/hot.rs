@@ -209,6 +209,18 @@ async fn metric(client: &Client, begin: &str) -> f64 {
     lines.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok()).sum()
 }
 
+const SLICES: &str = "fairground_batch_seconds_count{phase=\"prepare\"}";
+
+/// Waits until so many slices have begun.
+async fn slices_begin(client: &Client, count: f64) {
+    for _ in 0..10_000 {
+        if metric(client, SLICES).await >= count {
+            return;
+        }
+    }
+    panic!("a call did not come to a slice");
+}
+
 /// Keeps everybody from committing until it is dropped or rolled back.
 async fn hold_commits(database: &Database) -> AnyConnection {
     sqlx::any::install_default_drivers();
@@ -224,7 +236,6 @@ async fn hold_commits(database: &Database) -> AnyConnection {
 both! {
     /// A call that spins runs on top of the batch that has the first call in it. Before the spinning ends, whoever called first is told.
     async fn who_is_on_disk_is_told_while_the_next_calls_run(database) {
-        const SLICES: &str = "fairground_batch_seconds_count{phase=\"prepare\"}";
         const FAULTS: &str = "fairground_plugin_faults_total";
         let program = Program::start(database);
         let client = Arc::new(Client::new(program.base.clone(), OPERATOR_KEY).await);
@@ -236,14 +247,14 @@ both! {
             let (client, token) = (client.clone(), token.clone());
             tokio::spawn(async move { client.act_with(&token, "m", action, &format!("{action}{round}"), &json!({})).await })
         };
-        // SQLite looks at a lock at times only: it may come free when the spinning is over already.
-        for round in 0..4 {
+        // SQLite looks at a lock at times only, and the spinning may be over when it does. Were the first told after that, no round would do.
+        for round in 0..40 {
             let (faults, slices) = (metric(&client, FAULTS).await, metric(&client, SLICES).await);
             let mut held = hold_commits(database).await;
             let first = act("count", round);
-            while metric(&client, SLICES).await == slices {}
+            slices_begin(&client, slices + 1.0).await;
             let second = act("spin", round);
-            while metric(&client, SLICES).await == slices + 1.0 {}
+            slices_begin(&client, slices + 2.0).await;
             held.execute("ROLLBACK").await.expect("is let go");
             first.await.expect("joins").ok();
             let still_spins = metric(&client, FAULTS).await == faults;

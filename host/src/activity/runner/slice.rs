@@ -65,7 +65,10 @@ impl Runner {
                         let fate = landing(&mut self.flight).await;
                         self.land(fate).await;
                     }
-                    self.again(Vec::new()).await;
+                    // Where that was lost, these calls wait again already.
+                    if self.open.is_some() {
+                        self.again(Vec::new()).await;
+                    }
                 }
             }
             Err(error) => {
