@@ -115,6 +115,7 @@ impl Runner {
         metrics::histogram!("fairground_batch_seconds", "phase" => "run").record(begun.elapsed());
         if let Ok(Ran { batch, .. }) = &mut ran {
             self.answered = std::mem::take(&mut batch.answered);
+            // When it landed the slice had them.
             if has_landed {
                 self.answered.age();
             }
